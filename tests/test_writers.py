@@ -59,6 +59,7 @@ ALLOWED = {
     ("audit/output/run_directory.py", "write_text"): ITS_OWN,
     ("audit/predictions/columns.py", "to_csv"): "returns text",
     ("audit/testing.py", "save"): IN_MEMORY,
+    ("audit/commands/words.py", "write_text"): ITS_OWN,
     ("contrastive/checkpoint/file.py", "save"): "into an open file",
     ("contrastive/checkpoint/shards/writer.py", "HuggingFaceStorageWriter"): A_NEW_FOLDER,
     ("contrastive/checkpoint/shards/writer.py", "save"): A_NEW_FOLDER,

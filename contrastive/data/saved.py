@@ -80,8 +80,12 @@ class StoredPairs:
         return content
 
     def captions(self, index: int) -> tuple[str, ...]:
-        cell = self._texts[index][self._caption]
-        return nonblank(item for item in (cell if isinstance(cell, list) else [cell]) if item is not None)
+        return _in_cell(self._texts[index][self._caption])
+
+    def caption_blocks(self) -> Iterator[list[tuple[str, ...]]]:
+        """Yield the captions of all pairs, in blocks."""
+        for batch in self._texts.iter(batch_size=1000):
+            yield list(map(_in_cell, batch[self._caption]))
 
     def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
         require_columns(self.title, names, self._data.column_names)
@@ -100,6 +104,10 @@ class StoredPairs:
         cell = self._pictures[index][self._image]
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         return content if isinstance(content, bytes) else None
+
+
+def _in_cell(cell: Any) -> tuple[str, ...]:
+    return nonblank(item for item in (cell if isinstance(cell, list) else [cell]) if item is not None)
 
 
 def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPairs:

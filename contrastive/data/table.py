@@ -102,6 +102,11 @@ class CaptionTable:
         require_columns(self.title, names, self.more.column_names)
         return {name: [str(value) for value in self.more[name].to_pylist()] for name in names}
 
+    def caption_blocks(self) -> Iterator[list[tuple[str, ...]]]:
+        """Yield the captions of all pairs, in blocks."""
+        for block in self.rows.select(["captions"]).to_batches(_ROWS_AT_ONCE):
+            yield list(map(nonblank, block.column(0).to_pylist()))
+
 
 def name_table(rows: Iterable[Row]) -> pa.Table:
     """Return the columns ``name`` (string) and ``captions`` (list of strings), without holding all rows as Python objects."""

@@ -106,7 +106,10 @@ def write_pictures(folder: Path) -> None:
     for i in range(60):
         Image.new("RGB", (8, 8), (4 * i, 255 - 4 * i, 0)).save(folder / f"{i}.png")
     (folder / "cups.csv").write_text("\n".join(["image,thing,hand", *(f"{i}.png,cup,{('left', 'right')[i % 2]}" for i in range(60))]))
-    (folder / "pairs.csv").write_text("\n".join(["image,caption", *(f"{i % 60}.png,cup number {i % 60} of {i}" for i in range(300))]))
+    who = ("woman", "man")
+    rows = (f"{i % 60}.png,cup number {i % 60} of {i} of a {who[i % 2]},{who[i % 2]}" for i in range(300))
+    (folder / "pairs.csv").write_text("\n".join(["image,caption,gender", *rows]))
+    (folder / "words.txt").write_text("cup = cup | cups\nnumber\n")
 
 
 def _write_answers(path: Path) -> None:
@@ -144,6 +147,8 @@ def _write_streams(folder: Path) -> None:
 def _finish_audits(folder: Path) -> None:
     for name in ("before", "after"):
         assert command("--predictions", "answers.csv", "--out", f"audits/{name}", cwd=folder).returncode == 0
+    for name in ("none", "quarter", "half-seed0", "half-seed1"):
+        shutil.copytree(folder / "audits" / "before", folder / "audits" / name)
     model = ("--model", "ckpt.pt", "--probe")
     assert command(*model, "fairface", "--data", "path/to/fairface", "--out", "audits/x", cwd=folder).returncode == 0
     for recipe in ("emoji", "emoji_balanced"):

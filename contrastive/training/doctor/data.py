@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrastive.data.captions import TextLengths
+from contrastive.data.groups import Groups
 from contrastive.data.pairs import PairSet
 from contrastive.training.inputs import RunInputs
 
@@ -50,6 +51,11 @@ def image_check(inputs: RunInputs) -> Result:
     if len(pixels) > 1 and bool((pixels == pixels[:1]).all()):
         return Result(f"{counts}; the first {len(pixels)} images are all the same: look at the paths and the files", wrong=True)
     return Result(counts)
+
+
+def group_sizes(groups: Groups) -> Result:
+    """How many pairs each group has; which words stand in their captions is counted by a command of its own."""
+    return Result(f"{groups.sentence}; who is called what in their captions: vlm-audit words")
 
 
 def near_duplicates(inputs: RunInputs) -> Result:

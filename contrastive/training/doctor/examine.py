@@ -23,6 +23,7 @@ from contrastive.training.doctor.data import (
     distinct,
     duplicates,
     end_of_text,
+    group_sizes,
     image_check,
     near_duplicates,
     text_ids,
@@ -83,6 +84,8 @@ def _prepared(config: Config) -> tuple[RunInputs, list[tuple[str, Result]]]:
 def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result]]:
     config, rows = inputs.config, [inputs.rows(step) for step in range(BATCHES)]
     yield "images", image_check(inputs)
+    if inputs.grouping.groups is not None:
+        yield "groups", group_sizes(inputs.grouping.groups)
     yield "text length", text_length(inputs.lengths)
     if len(inputs.held_out_rows):
         yield "near duplicates", near_duplicates(inputs)

@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from contrastive.model.clip import CLIP
 from contrastive.train import main
 from contrastive.training.doctor import examine, learning
 from contrastive.training.doctor.data import Result, distinct, duplicates, end_of_text, image_check
-from contrastive.training.doctor.examine import _output_folder
+from contrastive.training.doctor.examine import _checks, _output_folder
 from contrastive.training.doctor.learning import first_loss, memory, overfit, speed
 from contrastive.training.loop import start
 from strictio.errors import UsageError
@@ -73,6 +74,19 @@ def test_a_wrong_run_ends_with_the_names_of_what_is_wrong_and_several_processes_
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     with pytest.raises(UsageError, match="without torchrun"):
         examine(inputs.config)
+
+
+def test_groups_are_counted_where_the_run_names_them(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
+    grouped = prepared(path, 'data.groups=["size"]')
+    (_, _), (name, found) = islice(_checks(grouped, start(grouped)), 2)
+    small = int((np.array(grouped.grouping.groups.names)[grouped.grouping.groups.group_n] == "small").sum())
+    large = len(grouped.grouping.groups.group_n) - small
+    assert (name, found) == (
+        "groups",
+        Result(f"the 2 groups of size (large {large}, small {small}); who is called what in their captions: vlm-audit words"),
+    )
 
 
 def test_a_text_without_an_end_is_found():

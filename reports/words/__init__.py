@@ -1,0 +1,1 @@
+"""The page about words in training captions."""
