@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _FLAGS = {
     "--fresh": "start again, replacing what is in the output folder",
+    "--check": "check the settings and print them as JSON; read no data",
     "--doctor": "check data, first loss, speed and memory, overfit 128 pairs, say what is wrong; train nothing",
     "--quiet": "no progress bar",
     "--debug": "show the traceback of an error",
@@ -92,6 +93,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Path]) -> int:
     config = read_config(options.run, options.overrides)  # before importing torch, so that mistakes are reported immediately
+    if options.check:
+        put(json.dumps(config.to_dict(), sort_keys=True), sys.stdout, whole=True)
+        return 0
     _wait_asleep()
     from contrastive import distributed
     from contrastive.training.watch import check_best

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from audit.naming import natural_order
+from audit.records.causes import Causes
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import Mitigation
 from audit.results import Results
@@ -73,7 +74,7 @@ class Provenance(About):
 
 
 def provenance(
-    facts: Results | Comparisons | Mitigation,
+    facts: Results | Comparisons | Mitigation | Causes,
     title: str,
     hashes: Sequence[str],
     file: str,
@@ -103,7 +104,7 @@ def provenance(
     )
 
 
-def _environment(facts: Results | Comparisons | Mitigation) -> Table:
+def _environment(facts: Results | Comparisons | Mitigation | Causes) -> Table:
     rows = tuple(Row((part, facts.environment[part])) for part in natural_order(facts.environment))
     return Table("Versions", "Environment of the run", ("Part", "Version or value"), rows)
 

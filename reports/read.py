@@ -1,4 +1,4 @@
-"""Reads the results of an audit, a comparison, a mitigation or a watch from its directory."""
+"""Reads the results of an audit, a comparison, a mitigation, a watch or a causes run from its directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TypeVar
 from audit import results
 from audit.errors import DataError
 from audit.output.manifest import checked_folder
-from audit.records import comparison
+from audit.records import causes, comparison
+from audit.records.causes import CAUSES, Causes
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import FILE, MITIGATION, Mitigation
 from audit.records.watch import WATCH, WATCH_FILE, Watch
@@ -17,7 +18,9 @@ from audit.results import Results
 
 T = TypeVar("T")
 RESULTS, COMPARISON = "results.json", "comparison.json"
-_OF = {RESULTS: "an audit", COMPARISON: "a comparison", MITIGATION: "a mitigation", WATCH: "a watch"}
+_OF = {
+    RESULTS: "an audit", COMPARISON: "a comparison", MITIGATION: "a mitigation", WATCH: "a watch", CAUSES: "vlm-audit causes",
+}  # fmt: skip
 
 
 def read_results(directory: Path, *, pages: bool = True) -> Results:
@@ -41,6 +44,11 @@ def read_mitigation(directory: Path) -> Mitigation:
 def read_watch(directory: Path) -> Watch:
     """Return the watch as its last look left it; raises as `read_results` does."""
     return _read(directory, WATCH, WATCH_FILE.from_json, pages=False)
+
+
+def read_causes(directory: Path) -> Causes:
+    """Return what `vlm-audit causes` wrote; raises as `read_results` does."""
+    return _read(directory, CAUSES, causes.FILE.from_json, pages=False)
 
 
 def _read(directory: Path, name: str, parse: Callable[[str], T], *, pages: bool) -> T:

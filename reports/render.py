@@ -1,4 +1,4 @@
-"""Renders `results.json`, `comparison.json`, `mitigation.json` or `watch.json` as one self-contained HTML page: ``vlm-audit render DIR``.
+"""Renders the JSON of an audit, a comparison, a mitigation, a watch or a causes run as one self-contained HTML page: ``vlm-audit render DIR``.
 
 A pure function of the results: equal results give equal bytes. The page makes no network requests; its only script is the slicer,
 which its content security policy names by hash; it shows no images, except those of --include-examples; every string of the results is
@@ -20,14 +20,16 @@ from audit.errors import AuditError, DataError, MachineError, UsageError
 from audit.output.directory import OutputFolder, check_regular, write_text
 from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
+from audit.records.causes import CAUSES, Causes
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import MITIGATION, Mitigation
 from audit.records.watch import WATCH, Watch
 from audit.results import Results, to_json
+from reports.causes.page import causes_page
 from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.mitigation.page import mitigation_page
-from reports.read import COMPARISON, RESULTS, read_comparisons, read_mitigation, read_results, read_watch
+from reports.read import COMPARISON, RESULTS, read_causes, read_comparisons, read_mitigation, read_results, read_watch
 from reports.sections.page import report_page
 from reports.watch.page import watch_page
 from strictio.console import prepare_streams
@@ -53,6 +55,11 @@ def render_watch(facts: Watch) -> str:
     return draw("watch/page.html", page=watch_page(facts))
 
 
+def render_causes(facts: Causes) -> str:
+    """Return the page of what made a gap."""
+    return draw("causes/page.html", page=causes_page(facts))
+
+
 @dataclass(frozen=True)
 class _Kind:
     """A kind of facts: its file, the name of its page, and how to read and render it."""
@@ -70,10 +77,11 @@ _KINDS = (
     _Kind(Comparisons, COMPARISON, "comparison.html", partial(read_comparisons, pages=False), render_comparisons, "compare again"),
     _Kind(Mitigation, MITIGATION, "report.html", read_mitigation, render_mitigation, "run vlm-audit mitigate again"),
     _Kind(Watch, WATCH, "watch.html", read_watch, render_watch, "look again"),
+    _Kind(Causes, CAUSES, "report.html", read_causes, render_causes, "run vlm-audit causes again"),
 )
 
 
-def render_read(facts: Results | Comparisons | Mitigation | Watch) -> str:
+def render_read(facts: Results | Comparisons | Mitigation | Watch | Causes) -> str:
     """Return the page of results that were read from a file; raise `DataError` if they contradict each other.
 
     Schema and `from_json` detect much of what was cut, merged or written by hand, but not all; the rest is not a bug of this program.

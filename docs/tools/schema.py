@@ -1,4 +1,4 @@
-"""Writes the JSON Schemas of ``results.json``, ``comparison.json`` and ``mitigation.json``: ``python -m docs.tools.schema``."""
+"""Writes the JSON Schemas of the files of results, one per kind of command: ``python -m docs.tools.schema``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,305 @@
+"""From training data to a gap: trains models with different doses, audits each, fits a curve, and checks what it predicts.
+
+The trainer runs as a process of its own (``python -m contrastive.train``): what joins the two is the checkpoint. Everything that is decided
+before the first model is recorded in `stated.json`; a model that is trained and audited is not done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from audit.api.audit_output import PACKAGES, Clock, installed
+from audit.api.audits import Audit, load
+from audit.api.inputs import dataset_of, probes_of
+from audit.api.lookup import planned_questions
+from audit.api.pipeline import run_audit
+from audit.causes.facts import Audited, causes_of, predictions_of
+from audit.causes.models import PlannedModel, affordable, planned_models, run_file
+from audit.causes.outcome import RateOutcome, rate_outcome
+from audit.causes.plan import ReadPlan, read_plan
+from audit.errors import DataError, MachineError, UnsafeError, UsageError, nearest
+from audit.gates.parse import named_question
+from audit.options.audits import AuditRequest
+from audit.output.directory import write_text
+from audit.output.manifest import is_complete
+from audit.records.causes import CAUSES, FILE, PREDICTION, PREDICTIONS, Causes, CausesPlan, PlannedRate, Predictions
+from audit.types import Probe
+from audit.version import __version__
+from reports.exports.causes import csv_table
+from reports.read import read_causes
+from reports.render import render_causes
+from strictio.files import Lock
+from strictio.folders import Folder
+
+LOG = logging.getLogger("audit")
+STATED, DONE, BUDGET, PAGE, TABLE = "stated.json", "done.json", "budget.json", "report.html", "causes.csv"
+_STATED = TypeAdapter(CausesPlan)
+_MAY_CHANGE = {"created", "sha256", "seeds", "arms", "title"}
+"""Fields of a plan that may differ when a folder is continued: more seeds and arms do not change what is predicted of which outcome."""
+_ERRORS = {2: UsageError, 3: DataError, 4: UnsafeError, 5: MachineError}
+_STOP_S = 60
+
+
+@dataclass(frozen=True)
+class CausesRun:
+    """What the doses did, and the folder with its models, audits and page."""
+
+    facts: Causes
+    """The contents of `causes.json`."""
+    directory: Path
+
+    def to_html(self) -> str:
+        """The page, self-contained."""
+        return render_causes(self.facts)
+
+    def models(self) -> pd.DataFrame:
+        """One row per model: dose, seed, outcome with its interval over images, verdicts and capability."""
+        return pd.DataFrame([
+            {
+                "model": model.name, "part": model.part, "intervention": model.arm, "dose": model.dose, "seed": model.seed,
+                "outcome": model.outcome.value, "low": model.outcome.low, "high": model.outcome.high, "images": sum(model.images),
+                "contrast_called": model.contrast_called, "verdict": model.verdict, "capability": model.capability,
+            }
+            for model in self.facts.models
+        ])  # fmt: skip
+
+
+def find_causes(plan: str | Path, out: str | Path, command: Sequence[str] = ()) -> CausesRun:
+    """Train and audit the models of a plan, one after another, and say what the doses did.
+
+    Writes `causes.json`, `causes.csv` and `report.html` to the folder `out`, with all models and audits; the same call continues an
+    interrupted run. Raises a subclass of AuditError.
+    """
+    clock, path, out = Clock(), Path(plan), Path(out)
+    read = read_plan(path, clock.moment)
+    check_questions(read)
+    folder = _opened(out)
+    try:
+        with Lock(folder, ".lock"):
+            return CausesRun(_Plan(replace(read, plan=_stated(folder, read.plan)), path, folder).facts(clock, command), out)
+    except BlockingIOError as error:
+        raise MachineError("another run is writing there", where=str(out), fix="wait for it, or name another --out") from error
+
+
+def load_causes(directory: str | Path) -> CausesRun:
+    """Load a finished run; raises `DataError` if its file is missing or invalid."""
+    return CausesRun(read_causes(Path(directory)), Path(directory))
+
+
+def check_questions(read: ReadPlan) -> None:
+    """Raise errors of outcome, capability and question before the first model is trained; reads the attributes of the probe's images."""
+    plan = read.plan
+    request = _request(read, model="ckpt.pt")
+    (probe,) = probes_of(request)
+    questions = planned_questions(probe.measurements)
+    named_question(plan.question, questions)
+    if probe.load is None or probe.weights:
+        why = "it looks at no image" if probe.load is None else "its images have weights"
+        raise UsageError(f"the probe {probe.name!r} cannot be used for doses", why=why, fix="choose another probe")
+    attributes = dataset_of(probe, request).attributes
+    for planned in (plan.outcome, plan.capability):
+        truth = _truth(probe, planned)
+        answers = attributes.assign(y_true=attributes[truth], y_pred=None)
+        rate_outcome(answers, planned, probe.cluster)
+
+
+def _truth(probe: Probe, planned: PlannedRate) -> str:
+    known = {measurement.name: measurement for measurement in probe.measurements}
+    if planned.measurement not in known:
+        raise UsageError(
+            f"the probe has no measurement {planned.measurement!r}", where="outcome.measurement", fix=nearest(planned.measurement, known)
+        )
+    measurement = known[planned.measurement]
+    if measurement.truth is None:
+        raise UsageError(f"the measurement {planned.measurement!r} has no true answers", fix="choose one that has")
+    answers = {measurement.label_set.answers.get(label, label) for label in measurement.label_set.labels}
+    if unknown := sorted(set(planned.answers.values()) - answers):
+        raise UsageError(f"outcome.answers: {unknown[0]!r} is not an answer of the measurement", fix=nearest(unknown[0], answers))
+    return measurement.truth
+
+
+def _request(read: ReadPlan, **more: Any) -> AuditRequest:
+    own = {name: read.audit_options[name] for name in read.audit_options}
+    if taken := sorted({"model", "probe", "out", "name", "predictions"} & own.keys()):
+        raise UsageError(f"audit.options cannot set {taken[0]!r}", why="the command sets it", fix="leave it out")
+    return AuditRequest(**{"no_cache": True, **own, "probe": read.plan.probe, **more})
+
+
+def _opened(out: Path) -> Folder:
+    if out.is_dir() and any(out.iterdir()) and not (out / STATED).is_file():
+        raise UsageError(f"--out {str(out)!r} holds other things", why=f"it has no {STATED} of an earlier run", fix="name a new folder")
+    try:
+        return Folder.of(out, make=True)
+    except OSError as error:
+        raise MachineError(
+            "the folder cannot be written", where=str(out), why=error.strerror, fix="choose a folder you may write to"
+        ) from error
+
+
+def _stated(folder: Folder, plan: CausesPlan) -> CausesPlan:
+    """Return the plan with the time at which it was first recorded; record it if it is new. Raises `UsageError` if it is another one."""
+    if not folder.is_file(STATED):
+        _write(folder, STATED, _STATED.dump_python(plan, mode="json"))
+        return plan
+    before = _STATED.validate_json(folder.read(STATED))
+    old, new = (_STATED.dump_python(one, mode="json") for one in (before, plan))
+    changed = [name for name in new if name not in _MAY_CHANGE and old[name] != new[name]]
+    if changed:
+        why = f"{changed[0]} was {str(old[changed[0]])[:120]}, and was recorded on {before.created}"
+        raise UsageError(
+            f"the plan changed: {changed[0]} is another one",
+            why=why,
+            fix="name a new folder: the outcome and the fit are stated beforehand",
+        )
+    return replace(plan, created=before.created)
+
+
+def _write(folder: Folder, name: str, content: object) -> None:
+    write_text(name, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", folder)
+
+
+# ---- one model after another ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Plan:
+    read: ReadPlan
+    path: Path
+    folder: Folder
+
+    @property
+    def plan(self) -> CausesPlan:
+        return self.read.plan
+
+    def facts(self, clock: Clock, command: Sequence[str]) -> Causes:
+        """Train and audit what is missing, and write the results."""
+        models, settings = planned_models(self.plan), self._settings()
+        chosen = self._afforded(models, settings)
+        for model in (model for model in chosen if model.part != "held back"):
+            self._made(model, settings, chosen)
+        fitted = [self._audited(model) for model in chosen if model.part == "fit"]
+        predictions = self._predicted(fitted, chosen, clock)
+        for model in (model for model in chosen if model.part == "held back"):
+            self._made(model, settings, chosen)
+        audited = [self._audited(model) for model in chosen]
+        facts = causes_of(self.plan, audited, predictions, self.read.budget_min)
+        facts = replace(
+            facts, tool=f"vlm-audit {__version__}", command=tuple(command), seconds={model.name: self._seconds(model) for model in chosen},
+            environment={name: installed(name) for name in PACKAGES} | {"python": sys.version.split()[0]}, timing=clock.timing(),
+            left_out=tuple(model.name for model in models if model not in chosen),
+        )  # fmt: skip
+        write_text(CAUSES, FILE.to_json(facts), self.folder)
+        write_text(TABLE, csv_table(facts), self.folder)
+        write_text(PAGE, render_causes(facts), self.folder)
+        return facts
+
+    def _settings(self) -> Mapping[str | None, str]:
+        """Check the settings of every arm with the trainer; return arm -> hash of its configuration at the first dose and seed."""
+        first = {model.arm: model for model in reversed(planned_models(self.plan))}
+        printed = {arm: self._trainer([*model.overrides, "run.out=checked", "--check"], model.name) for arm, model in first.items()}
+        return {arm: hashlib.sha256(text.encode()).hexdigest() for arm, text in printed.items()}
+
+    def _afforded(self, models: Sequence[PlannedModel], settings: Mapping[str | None, str]) -> tuple[PlannedModel, ...]:
+        """The models that the budget allows, timed on the first; the decision is kept, so that a resumed run decides the same."""
+        if self.read.budget_min is None:
+            return tuple(models)
+        asked = {"budget_min": self.read.budget_min, "planned": [model.name for model in models]}
+        kept = json.loads(self.folder.read(BUDGET)) if self.folder.is_file(BUDGET) else {}
+        if {name: kept.get(name) for name in asked} != asked:
+            self._made(models[0], settings, models)
+            each = sum(self._seconds(models[0]))
+            chosen = affordable(self.plan, each, self.read.budget_min * 60)
+            kept = {**asked, "seconds_per_model": each, "chosen": [model.name for model in chosen]}
+            _write(self.folder, BUDGET, kept)
+        chosen = tuple(model for model in models if model.name in kept["chosen"])
+        message = "budget: %g min allow %d of %d models at %.0f s per model (timed on the first)%s"
+        left_out = [model.name for model in models if model not in chosen]
+        which = f"; left out: {', '.join(left_out)}" if left_out else ""
+        LOG.info(message, self.read.budget_min, len(chosen), len(models), kept["seconds_per_model"], which)
+        return chosen
+
+    def _made(self, model: PlannedModel, settings: Mapping[str | None, str], chosen: Sequence[PlannedModel]) -> None:
+        """Train and audit a model, unless that is done."""
+        made_of = {"overrides": list(model.overrides), "settings": settings[model.arm]}
+        own = self.folder.folder(f"models/{model.name}", make=True)
+        if own.is_file(DONE):
+            before = json.loads(own.read(DONE))
+            if {name: before.get(name) for name in made_of} != made_of:
+                why = "the recipe or an override changed since"
+                raise UsageError(
+                    f"{model.name} was trained with other settings", why=why, fix="name a new folder, or remove that of the model"
+                )
+            return
+        LOG.info("model %d of %d: %s", chosen.index(model) + 1, len(chosen), model.name)
+        begin = time.monotonic()
+        self._trainer([*model.overrides, f"run.out={self._path(model)}", "--quiet"], model.name)
+        trained = time.monotonic()
+        audit = self._path(model) / "audit"
+        if not is_complete(audit):
+            run_audit(_request(self.read, model=str(self._path(model) / "ckpt.pt"), name=(model.name,), out=audit))
+        seconds = [round(trained - begin, 1), round(time.monotonic() - trained, 1)]
+        _write(own, DONE, {**made_of, "seconds": seconds})
+
+    def _path(self, model: PlannedModel) -> Path:
+        return self.folder.path / "models" / model.name
+
+    def _seconds(self, model: PlannedModel) -> tuple[float, float]:
+        training, audit = json.loads(self.folder.read(f"models/{model.name}/{DONE}"))["seconds"]
+        return float(training), float(audit)
+
+    def _trainer(self, arguments: Sequence[str], name: str) -> str:
+        """Run the trainer in a process of its own and return what it printed; raises the error that it ended with."""
+        command = [sys.executable, "-m", "contrastive.train", run_file(self.plan, self.path), *arguments]
+        with Popen(command, stdout=PIPE, stderr=PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # the user's own plan
+            try:
+                printed, errors = process.communicate()
+            except BaseException:
+                process.terminate()  # it saves its state
+                try:
+                    process.communicate(timeout=_STOP_S)
+                finally:
+                    process.kill()
+                raise
+        if process.returncode:
+            last = "; ".join(line.removeprefix("error: ") for line in errors.strip().splitlines()[-4:]) or f"exit code {process.returncode}"
+            raise _ERRORS.get(process.returncode, DataError)(
+                f"training of {name} failed", why=last[:600], fix="change the plan and run it again"
+            )
+        return printed
+
+    def _audited(self, model: PlannedModel) -> Audited:
+        audit = load(self._path(model) / "audit")
+        outcome, capability = (self._rate(audit, planned) for planned in (self.plan.outcome, self.plan.capability))
+        finding, result = audit.finding(self.plan.question), audit.results.audits[0]
+        return Audited(model, outcome, capability, finding.verdict, result.model.sha256, audit.results.settings)
+
+    def _rate(self, audit: Audit, planned: PlannedRate) -> RateOutcome:
+        answers = audit.predictions()
+        cluster = audit.results.audits[0].data.cluster
+        return rate_outcome(answers[answers["measurement"] == planned.measurement], planned, cluster)
+
+    def _predicted(self, fitted: Sequence[Audited], chosen: Sequence[PlannedModel], clock: Clock) -> tuple[Predictions | None, bool]:
+        """Return the predictions, and whether they are those that were written before any held-back model was trained."""
+        made = predictions_of(self.plan, fitted, clock.moment.isoformat(timespec="seconds"))
+        if made is None:
+            return None, False
+        if self.folder.is_file(PREDICTION):
+            kept = PREDICTIONS.from_json(self.folder.read(PREDICTION).decode())
+            if (kept.models, kept.doses) == (made.models, made.doses):
+                return kept, True
+        begun = any(self.folder.exists(f"models/{model.name}") for model in chosen if model.part == "held back")
+        if not begun:
+            write_text(PREDICTION, PREDICTIONS.to_json(made), self.folder)
+        return made, not begun

@@ -1,0 +1,118 @@
+"""The planned outcome of one model: a rate, or the signed difference of two, with what every cluster of images adds to its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from audit.errors import UsageError, nearest
+from audit.records.base import Estimate
+from audit.records.causes import PlannedRate
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+
+@dataclass(frozen=True)
+class RateOutcome:
+    """A rate or a difference, as a sum over clusters of images.
+
+    `influence`: cluster -> how much it moves the value, summing to 0. That of a weighted sum of outcomes on the same images is the weighted
+    sum of the influences, so what two models share cancels in their difference.
+    """
+
+    value: float
+    influence: pd.Series[float]
+    images: tuple[int, ...]
+
+    @property
+    def variance(self) -> float:
+        """Variance over images: c / (c - 1) sum of squares, for c clusters; NaN for one cluster."""
+        return clustered_variance(self.influence)
+
+    @property
+    def clusters(self) -> int:
+        """Number of clusters with images of the groups."""
+        return len(self.influence)
+
+    def interval(self, alpha: float) -> Estimate:
+        """The value with its interval over images; the value alone if it has one cluster."""
+        half = 0.0 if self.clusters < 2 else float(t.ppf(1 - alpha / 2, self.clusters - 1)) * self.variance**0.5
+        return Estimate(self.value, self.value - half, self.value + half)
+
+
+def clustered_variance(influence: pd.Series[float]) -> float:
+    """Return the variance of a sum over clusters.
+
+    >>> round(clustered_variance(pd.Series([0.1, -0.1, 0.1, -0.1])), 4)  # 4/3 x .04
+    0.0533
+    """
+    clusters = len(influence)
+    return float(clusters / (clusters - 1) * (influence**2).sum()) if clusters > 1 else float("nan")
+
+
+def rate_outcome(answers: pd.DataFrame, planned: PlannedRate, cluster: str | None) -> RateOutcome:
+    """Compute a planned rate.
+
+    `answers`: a row per image with the columns ``y_true``, ``y_pred`` and the attributes, of one measurement. `cluster`: column that says
+    which images belong together; None: images are independent. Raises `UsageError` if a column, value or group does not exist.
+    """
+    counted = _rows(answers, planned.where) & (answers["y_true"].notna() & (answers["y_true"] != UNKNOWN)).to_numpy()
+    if planned.rate == "planted answer":
+        target = answers["y_true"].map(planned.answers)
+        counted &= target.notna().to_numpy()
+    else:
+        target = answers["y_true"]
+    event = (answers["y_pred"] == target).to_numpy(float)
+    sides = [(_rows(answers, planned.of) & counted, 1.0)]
+    if planned.minus:
+        sides.append((_rows(answers, planned.minus) & counted, -1.0))
+    value, influence, images = 0.0, np.zeros(len(answers)), []
+    for (rows, sign), group in zip(sides, (planned.of, planned.minus), strict=False):
+        if not rows.any():
+            why = f"no image of {describe(group) or 'the measurement'} {'has a planted answer' if planned.answers else 'is counted'}"
+            raise UsageError("the outcome cannot be computed", why=why, fix="compare outcome.where and outcome.answers with the probe")
+        rate = event[rows].mean()
+        value += sign * rate
+        influence[rows] += sign * (event[rows] - rate) / rows.sum()
+        images.append(int(rows.sum()))
+    any_side = np.logical_or.reduce([rows for rows, _ in sides])
+    names = answers[cluster] if cluster else pd.Series(np.arange(len(answers)), answers.index)
+    sums = pd.Series(influence[any_side]).groupby(names[any_side].astype(str).to_numpy()).sum()
+    return RateOutcome(float(value), sums, tuple(images))
+
+
+def describe(group: Mapping[str, str | list[str]]) -> str:
+    """Name a group by its values.
+
+    >>> describe({"gender": "woman", "role": ["judge", "cook"]})
+    'woman, judge or cook'
+    """
+    return ", ".join(value if isinstance(value, str) else " or ".join(value) for value in group.values())
+
+
+def _rows(answers: pd.DataFrame, group: Mapping[str, str | list[str]]) -> Bool[np.ndarray, "n"]:
+    rows = np.ones(len(answers), bool)
+    for name, wanted in group.items():
+        if name not in answers:
+            raise UsageError(f"the outcome names an unknown column {name!r}", fix=nearest(name, map(str, answers.columns)))
+        values = [wanted] if isinstance(wanted, str) else wanted
+        unknown = sorted(set(values) - set(answers[name].dropna().astype(str)))
+        if unknown:
+            fix = nearest(unknown[0], sorted(set(answers[name].dropna().astype(str))))
+            raise UsageError(f"no image has the value {unknown[0]!r} in the column {name!r}", where="the plan", fix=fix)
+        rows &= answers[name].astype(str).isin(values).to_numpy()
+    return rows
+
+
+def combined(outcomes: list[RateOutcome], weights: Float[np.ndarray, "m"]) -> tuple[float, float]:
+    """Return a weighted sum of outcomes, and its variance over images that all of them share."""
+    table = pd.concat([outcome.influence for outcome in outcomes], axis=1).fillna(0.0)
+    value = float(weights @ np.array([outcome.value for outcome in outcomes]))
+    return value, clustered_variance(pd.Series(table.to_numpy() @ weights))

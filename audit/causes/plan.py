@@ -1,0 +1,176 @@
+"""Reads the plan of ``vlm-audit causes``: doses, seeds, the outcome, the fit, and the arms, all decided before the first model."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictFloat, StrictInt, StrictStr
+
+from audit.errors import DataError, UsageError
+from audit.records.causes import CausesPlan, PlannedArm, PlannedRate
+from strictio.schema import from_dict, record
+
+_MOST_BYTES = 1 << 18
+Dose = Annotated[StrictFloat, Field(ge=0, le=1)]
+Values = Mapping[StrictStr, StrictStr | list[StrictStr]]
+DOSE = "data.intervention.share"
+_LARGEST_GAPS = ("gap", "max-min", "max - min", "difference", "largest gap", "disparity")
+
+
+@record
+class TrainingTable:
+    """``[training]``: a recipe or a TOML file, and settings that all models share."""
+
+    run: StrictStr
+    overrides: tuple[StrictStr, ...] = ()
+
+
+@record
+class AuditTable:
+    """``[audit]``: a probe, and the finding whose verdict is followed."""
+
+    probe: StrictStr
+    question: StrictStr
+    options: Mapping[StrictStr, Any] = field(default_factory=dict)
+    """Further options of an audit, by their names in Python: ``draws = 999``."""
+
+
+@record
+class OutcomeTable:
+    """``[outcome]``: the rate of an answer in one group, or its signed difference between two."""
+
+    measurement: StrictStr
+    rate: Literal["accuracy", "planted answer"]
+    of: Values
+    minus: Values = field(default_factory=dict)
+    where: Values = field(default_factory=dict)
+    answers: Mapping[StrictStr, StrictStr] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.rate == "planted answer") != bool(self.answers):
+            raise UsageError("outcome.answers has the planted answers", fix='set rate = "planted answer" and answers = {judge = "student"}')
+        if self.rate == "accuracy" and not self.minus:
+            why = "the accuracy of one group also depends on how well the model was trained"
+            raise UsageError("outcome.minus is missing", why=why, fix='name the other group: minus = {gender = "man"}')
+        if self.minus and self.minus == self.of:
+            raise UsageError("outcome.of and outcome.minus are the same group")
+
+
+@record
+class CapabilityTable:
+    """``[capability]``: the accuracy that an arm may cost; by default of all images."""
+
+    measurement: StrictStr
+    where: Values = field(default_factory=dict)
+
+
+@record
+class ArmTable:
+    """``[[intervention]]``: training settings of an arm."""
+
+    name: StrictStr
+    overrides: tuple[StrictStr, ...]
+
+
+@record
+class PlanFile:
+    """The tables of a plan."""
+
+    doses: tuple[Dose, ...]
+    seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...]
+    fit: Literal["linear", "quadratic"]
+    training: TrainingTable
+    audit: AuditTable
+    outcome: OutcomeTable
+    title: StrictStr = "What in the training data made the gap"
+    held_back: tuple[Dose, ...] = ()
+    budget_min: Annotated[StrictFloat, Field(gt=0)] | None = None
+    dose: StrictStr = DOSE
+    interventions_at: Dose | None = None
+    capability: CapabilityTable | None = None
+    intervention: tuple[ArmTable, ...] = ()
+
+    def __post_init__(self) -> None:
+        needed = 3 if self.fit == "quadratic" else 2
+        if len(set(self.doses)) < needed:
+            raise UsageError(f"a {self.fit} fit needs at least {needed} doses", where="doses", fix="add doses, or choose another fit")
+        for name in ("doses", "seeds", "held_back"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise UsageError(f"{name} has a value twice")
+        if both := set(self.doses) & set(self.held_back):
+            raise UsageError(f"dose {min(both):g} is both fitted and held back", fix="remove it from doses or from held_back")
+        if any(not min(self.doses) < dose < max(self.doses) for dose in self.held_back):
+            raise UsageError(
+                "held_back has a dose outside of doses", why="a curve is not extrapolated", fix="hold back a dose between them"
+            )
+        if not self.seeds:
+            raise UsageError("seeds is empty", fix="seeds = [0, 1]")
+        if self.interventions_at is not None and self.interventions_at not in self.doses:
+            raise UsageError("interventions_at is not one of the doses", fix=f"interventions_at = {max(self.doses)}")
+        names = [arm.name.strip() for arm in self.intervention]
+        if len(set(names)) < len(names) or not all(names):
+            raise UsageError("interventions need different names", where="[[intervention]]")
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """A plan, and what it says beyond the outcome."""
+
+    plan: CausesPlan
+    budget_min: float | None
+    audit_options: Mapping[str, Any]
+
+
+def read_plan(path: Path, moment: dt.datetime) -> ReadPlan:
+    """Read and check a plan; raises `UsageError` for a setting that cannot be, `DataError` if the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot read the plan {str(path)!r}", why=error.strerror, fix="name a TOML file") from error
+    if len(content) > _MOST_BYTES:
+        raise DataError(f"{path.name} is not a plan", why=f"it has more than {_MOST_BYTES:,} bytes")
+    try:
+        tables = tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path.name} is not TOML", why=str(error)[:200]) from error
+    _refuse_largest_gap(tables)
+    file_ = _parsed(tables, path.name)
+    return ReadPlan(_planned(file_, content, moment), file_.budget_min, file_.audit.options)
+
+
+def _parsed(tables: Mapping[str, Any], name: str) -> PlanFile:
+    try:
+        return from_dict(PlanFile, tables, "the plan")
+    except UsageError as error:
+        raise UsageError(error.what.replace("the plan.", ""), where=error.where or name, why=error.why, fix=error.fix) from error
+
+
+def _refuse_largest_gap(tables: Mapping[str, Any]) -> None:
+    outcome = tables.get("outcome")
+    if isinstance(outcome, Mapping) and outcome.get("rate") in _LARGEST_GAPS:
+        why = "the groups with the highest and the lowest rate may be others than those whose data were changed"
+        fix = 'rate = "accuracy" with of = {gender = "man"} and minus = {gender = "woman"}, or rate = "planted answer"'
+        raise UsageError("the largest gap of all groups cannot be the outcome", where="outcome.rate", why=why, fix=fix)
+
+
+def _planned(file: PlanFile, content: bytes, moment: dt.datetime) -> CausesPlan:
+    outcome = file.outcome
+    capability = file.capability or CapabilityTable(outcome.measurement)
+    return CausesPlan(
+        title=file.title, run=file.training.run, overrides=file.training.overrides, dose=file.dose, doses=tuple(sorted(file.doses)),
+        held_back=tuple(sorted(file.held_back)), seeds=file.seeds, fit=file.fit,
+        arms=tuple(PlannedArm(arm.name.strip(), arm.overrides) for arm in file.intervention),
+        arms_at=max(file.doses) if file.interventions_at is None else file.interventions_at, probe=file.audit.probe,
+        question=file.audit.question,
+        outcome=PlannedRate(outcome.measurement, outcome.rate, outcome.of, outcome.minus, outcome.where, outcome.answers),
+        capability=PlannedRate(capability.measurement, "accuracy", {}, {}, capability.where, {}),
+        sha256=hashlib.sha256(content).hexdigest(), created=moment.isoformat(timespec="seconds"),
+    )  # fmt: skip

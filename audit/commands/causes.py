@@ -1,0 +1,55 @@
+"""``vlm-audit causes PLAN.toml --out DIR``: what in the training data made a gap, and what would have prevented it."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit.cli.exit_codes import ENDS, ended
+from audit.cli.parser import Parser, words_of
+from strictio.console import prepare_streams, visible
+
+PROGRAM = "vlm-audit causes"
+_DESCRIPTION = """Trains models with different doses of changed captions, audits each, fits a curve of the stated outcome against the dose,
+and checks what it predicts for a held-back dose. Interventions are compared at one dose."""
+
+
+def parser() -> Parser:
+    """Return the parser of the command."""
+    parse = Parser(PROGRAM, description=_DESCRIPTION)
+    parse.add_argument("plan", metavar="PLAN", help="a TOML file: doses, seeds, the outcome, the fit (docs/guides/causes.md)")
+    parse.add_argument(
+        "--out", metavar="DIR", required=True, help="folder of models, audits and page; the same command again continues there"
+    )
+    parse.add_argument("--quiet", action="store_true", help="no log, and no results on stdout but the path of the page")
+    parse.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parse.epilog = f"exit codes: 0 complete, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, {ENDS}"
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    prepare_streams()
+    words = words_of(argv)
+    arguments = parser().parse_args(words)
+    return ended(lambda: _run(arguments, words), debug=arguments.debug)
+
+
+def _run(arguments: Namespace, words: Sequence[str]) -> int:
+    from audit.api.causes import PAGE, find_causes
+    from audit.cli import terminal
+    from audit.cli.screen import Screen
+    from audit.output.directory import scrub
+    from reports.exports.terminal.causes import causes_lines
+
+    with terminal.working((), quiet=arguments.quiet):
+        done = find_causes(arguments.plan, Path(arguments.out), (PROGRAM, *map(scrub, words)))
+    text = "" if arguments.quiet else f"{causes_lines(done.facts, Screen.of(sys.stdout))}\n"
+    terminal.show(text + visible(terminal.shown_path(done.directory / PAGE)), done.directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,291 @@
+"""The sections of the page, listed in order, with their views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.records.base import Estimate
+from audit.records.causes import CAUSES, FILE, Causes, DosePoint, HeldBack, ModelOutcome, SeedTurn
+from reports.charts.doses import DoseChart, dose_chart
+from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
+from reports.provenance import Provenance, provenance, written_date
+from reports.section import Article, Page, Section, appendix_parts, contents, shown_sections
+from reports.table import Columns, Row, Table, headers, table_rows
+from reports.text import causes as text
+from reports.text.comparison import NOT_A_CERTIFICATE
+from reports.text.numbers import difference, in_words, level, number, span, upper_first
+
+_MOST_OVERRIDES = 12
+
+
+@dataclass(frozen=True)
+class CausesScreen:
+    """The first screen."""
+
+    kind: str
+    word: str
+    headline: str
+    how_sure: str
+    turns: Sequence[str]
+    tiles: Sequence[tuple[str, str]]
+    """Number and label."""
+    steps: Sequence[str]
+    chart: DoseChart
+    chart_title: str
+    description: str
+    held_back: bool
+    band: bool
+    level: str
+
+
+def screen_view(facts: Causes) -> CausesScreen:
+    """Return the first screen."""
+    name = text.outcome_name(facts.plan.outcome)
+    turns = [text.turn_sentence(facts, turn) for turn in facts.turns]
+    return CausesScreen(
+        kind=facts.effect.replace(" ", "-"),
+        word=text.WORDS[facts.effect],
+        headline=text.headline(facts),
+        how_sure=text.how_sure(facts),
+        turns=[*turns, *filter(None, (text.null_sentence(facts), text.budget_sentence(facts)))],
+        tiles=_tiles(facts),
+        steps=text.steps(facts),
+        chart=dose_chart(facts),
+        chart_title=f"{upper_first(name)} by dose",
+        description="; ".join(f"dose {point.dose:g}: mean {number(point.mean, 1)}" for point in facts.points),
+        held_back=bool(facts.held_back),
+        band=facts.band[0].predicted is not None,
+        level=level(facts.settings.alpha),
+    )
+
+
+def _tiles(facts: Causes) -> list[tuple[str, str]]:
+    change = facts.curve.change
+    least, most = min(facts.plan.doses), max(facts.plan.doses)
+    tiles = [
+        (
+            f"{number(change.value, 1, signed=True)} points",
+            f"from dose {least:g} to dose {most:g} {span(change.low, change.high, 1)}",
+        )
+    ]
+    decided = [held for held in facts.held_back if held.inside is not None]
+    if decided:
+        tiles.append((f"{sum(bool(held.inside) for held in decided)} of {len(decided)}", "held-back models inside the prediction interval"))
+    if facts.prevented and (best := facts.prevented[0]).effect:
+        tiles.append((f"{number(best.difference, 1, signed=True)} points", f"with {best.arm}"))
+    return [*tiles, (f"{len(facts.models)}", f"models, {in_words(facts.curve.seeds, 'seed')} per dose")]
+
+
+@dataclass(frozen=True)
+class DosesView:
+    """Every dose, and every held-back model against its prediction."""
+
+    spread: str
+    doses: Table
+    held_back: Table | None
+    check: str
+
+
+def doses_view(facts: Causes) -> DosesView:
+    """Return the doses."""
+    alpha = level(facts.settings.alpha)
+    points = _point_columns(facts)
+    caption = (
+        f"{upper_first(text.outcome_name(facts.plan.outcome))}, by dose. Curve: with its {alpha} interval over seeds and images. "
+        f"One more model: the {alpha} prediction interval, on the same images. "
+        f"Audit: models of which the audit calls ‘{facts.plan.question}’ a disparity."
+    )
+    held = Table("Held-back models", "Held-back models", headers(_HELD), table_rows(_HELD, facts.held_back)) if facts.held_back else None
+    return DosesView(
+        text.spread_sentence(facts), Table("Doses", caption, headers(points), table_rows(points, facts.points)), held,
+        text.held_back_sentence(facts),
+    )  # fmt: skip
+
+
+def _point_columns(facts: Causes) -> Columns[DosePoint]:
+    called: Columns[DosePoint] = (
+        (("Planned difference called", lambda point: f"{point.contrast_called} of {point.models}"),) if facts.plan.outcome.minus else ()
+    )
+    return (
+        ("Dose", lambda point: f"{point.dose:g}{' (held back)' if point.held_back else ''}"),
+        ("Models", lambda point: str(point.models)),
+        ("Mean", lambda point: text.percent_of(facts, point.mean, places=1)),
+        ("Curve", lambda point: text.estimate_of(facts, point.fitted)),
+        (
+            "One more model",
+            lambda point: "unknown" if point.predicted is None else span(point.predicted.low, point.predicted.high, 1),
+        ),
+        ("Audit", lambda point: f"{point.audit_called} of {point.models}"),
+        *called,
+    )
+
+
+_HELD: Columns[HeldBack] = (
+    ("Model", lambda held: held.name),
+    ("Dose", lambda held: f"{held.dose:g}"),
+    ("Seed", lambda held: str(held.seed)),
+    ("Predicted", lambda held: "unknown" if held.interval is None else span(held.interval.low, held.interval.high, 1)),
+    ("Observed", lambda held: number(held.value, 1)),
+    ("Inside", lambda held: "undecided" if held.inside is None else "yes" if held.inside else "no"),
+)
+
+
+@dataclass(frozen=True)
+class ArmsView:
+    """The interventions side by side."""
+
+    sentence: str
+    chart: TrackTable | None
+    between: Table | None
+
+
+def arms_view(facts: Causes) -> ArmsView | None:
+    """Return the interventions; None if none was trained."""
+    if not facts.arms:
+        return None
+    estimates = [arm.effect for arm in facts.arms if arm.effect]
+    ticks = signed_ticks([end for effect in estimates for end in (effect.low, effect.high)] or [arm.difference for arm in facts.arms])
+    caption = (
+        f"Change of the outcome against {facts.reference}, in points, with the same seeds; jointly for all interventions at "
+        f"{level(facts.settings.alpha)}, over seeds and images. Cost: change of the accuracy of {text.group(facts.plan.capability.where)}."
+    )
+    rows = tuple(
+        TrackRow(
+            name=upper_first(arm.arm),
+            note="shown to reduce it" if arm in facts.prevented else "",
+            track=difference_track(arm.effect.value, arm.effect.low, arm.effect.high, ticks, hot=arm in facts.prevented)
+            if arm.effect
+            else (),
+            cells=(
+                _change(arm.effect, arm.difference),
+                text.percent_of(facts, arm.level),
+                difference(arm.capability.value, arm.capability.low, arm.capability.high, 1) if arm.capability else "unknown",
+                str(arm.models),
+            ),
+        )
+        for arm in facts.arms
+    )
+    chart = TrackTable(caption, "Intervention", signed_ends(ticks), ("Change, points", "Outcome with it", "Cost, points", "Models"), rows)
+    return ArmsView(text.prevention(facts), chart, _between(facts))
+
+
+def _change(estimate: Estimate | None, value: float) -> str:
+    return difference(estimate.value, estimate.low, estimate.high, 1) if estimate else number(value, 1, signed=True)
+
+
+def _between(facts: Causes) -> Table | None:
+    rows = tuple(Row((upper_first(pair.first), pair.second, _change(pair.outcome, pair.difference))) for pair in facts.arm_differences)
+    caption = "One intervention minus another, in points, jointly for all pairs"
+    return Table(caption, caption, ("Intervention", "minus", "Outcome, points"), rows) if rows else None
+
+
+@dataclass(frozen=True)
+class TurnsView:
+    """Where each verdict turns, seed by seed."""
+
+    rows: Sequence[tuple[str, Table]]
+
+
+def turns_view(facts: Causes) -> TurnsView:
+    """Return the sensitivity of the audit."""
+    columns: Columns[SeedTurn] = (
+        ("Seed", lambda one: str(one.seed)),
+        ("Largest dose not called", lambda one: "none: called at every dose" if one.low is None else f"{one.low:g}"),
+        ("Called from", lambda one: "not within the doses tried" if one.high is None else f"{one.high:g}"),
+    )
+    names = {"audit": f"Verdict of the audit on ‘{facts.plan.question}’", "contrast": "Planned difference"}
+    return TurnsView([
+        (text.turn_sentence(facts, turn), Table(names[turn.of], names[turn.of], headers(columns), table_rows(columns, turn.seeds)))
+        for turn in facts.turns
+    ])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """What was recorded before the first model."""
+
+    created: str
+    rows: Sequence[tuple[str, str]]
+
+
+def plan_view(facts: Causes) -> PlanView:
+    """Return the plan."""
+    plan, outcome = facts.plan, facts.plan.outcome
+    rows = [
+        ("Training", f"{plan.run}, {' '.join(plan.overrides[:_MOST_OVERRIDES]) or 'no overrides'}"),
+        ("Dose", plan.dose),
+        ("Doses", f"{text.doses(plan.doses)}; held back: {text.doses(plan.held_back) if plan.held_back else 'none'}"),
+        ("Seeds", ", ".join(map(str, plan.seeds))),
+        ("Outcome", f"{text.outcome_name(outcome)} (measurement {outcome.measurement} of the {plan.probe} probe)"),
+        ("Among", text.group(outcome.where)),
+        ("Curve", plan.fit),
+        ("Question of the audit", plan.question),
+        ("Interventions", "; ".join(f"{arm.name}: {' '.join(arm.overrides)}" for arm in plan.arms) or "none"),
+        ("sha256 of the plan", plan.sha256),
+    ]
+    return PlanView(written_date(plan.created), rows)
+
+
+def models_view(facts: Causes) -> Table:
+    """Return every model."""
+    columns: Columns[ModelOutcome] = (
+        ("Model", lambda model: model.name),
+        ("Dose", lambda model: f"{model.dose:g}"),
+        ("Seed", lambda model: str(model.seed)),
+        ("Outcome, interval over images", lambda model: text.estimate_of(facts, model.outcome)),
+        ("Images", lambda model: " and ".join(map(str, model.images))),
+        ("Verdict", lambda model: model.verdict),
+        ("Accuracy (cost)", lambda model: number(model.capability, 1)),
+        ("Seconds", lambda model: f"{sum(facts.seconds[model.name]):.0f}" if model.name in facts.seconds else "unknown"),
+    )
+    return Table("Models", "Every model, as in causes.csv", headers(columns), table_rows(columns, facts.models))
+
+
+def limits_view(facts: Causes) -> Sequence[str]:
+    """Return what this cannot tell."""
+    return (
+        *text.NOT_TESTED,
+        f"Seeds: {len(facts.plan.seeds)} were planned. A seed changes initial weights, order and changed captions together.",
+        NOT_A_CERTIFICATE,
+    )
+
+
+OF_CAUSES: Sequence[Section[Causes]] = (
+    Section("What made it", "causes/screen", screen_view),
+    Section("What would have prevented it", "causes/arms", arms_view),
+    Section("Doses and predictions", "causes/doses", doses_view),
+    Section("Where the verdict turns", "causes/turns", turns_view),
+    Section("What this cannot tell", "causes/limits", limits_view),
+)
+APPENDIX: Sequence[Section[Causes]] = (
+    Section("The plan", "causes/plan", plan_view),
+    Section("Models", "causes/models", models_view),
+    Section("Method", "causes/how"),
+    Section("Reproduce", "base/reproduce"),
+)
+"""Collapsed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausesPage(Page):
+    """The page of a causes run."""
+
+    about: Provenance
+    deck: str
+    shown: Article[Causes]
+
+
+def causes_page(facts: Causes) -> CausesPage:
+    """Return everything that the templates print."""
+    shown = Article(facts, shown_sections(OF_CAUSES, facts))
+    hashes = [facts.checkpoints[name] for name in sorted(facts.checkpoints)]
+    return CausesPage(
+        what="results",
+        about=provenance(facts, facts.plan.title, hashes, CAUSES, FILE.to_json(facts)),
+        deck=text.deck(facts),
+        contents=contents(("", "", shown.sections)),
+        shown=shown,
+        appendix=appendix_parts(("", None, shown_sections(APPENDIX, facts))),
+        appendix_note="The plan, every model, the method and how to reproduce this. causes.csv has one row per model.",
+    )

@@ -1,0 +1,45 @@
+"""The results of ``vlm-audit causes`` on a terminal."""
+
+from __future__ import annotations
+
+from audit.cli.screen import Screen
+from audit.records.causes import Causes, DosePoint
+from reports.exports.markdown import ordinary_spaces
+from reports.exports.terminal.lines import lines_of
+from reports.text import causes as text
+from reports.text.numbers import number, span
+
+_PIPE = Screen()
+
+
+def causes_lines(facts: Causes, screen: Screen = _PIPE) -> str:
+    """Return what made the outcome, how sure that is, the doses as a table, where verdicts turn, the interventions and what to do next."""
+    blocks = [
+        _lines([text.headline(facts)], screen),
+        _lines([text.how_sure(facts)], screen),
+        _doses(facts),
+        _lines([text.turn_sentence(facts, turn) for turn in facts.turns] + [text.null_sentence(facts)], screen),
+        _lines(
+            ["What would have prevented it:", text.prevention(facts), *(f"- {text.arm_sentence(arm, facts)}" for arm in facts.arms)], screen
+        ),
+        _lines([text.budget_sentence(facts)], screen),
+        _lines(["What to do next:", *(f"- {step}" for step in text.steps(facts))], screen),
+    ]
+    return ordinary_spaces("\n\n".join("\n".join(block).rstrip() for block in blocks if block))
+
+
+def _lines(paragraphs: list[str], screen: Screen) -> list[str]:
+    return [line for paragraph in paragraphs if paragraph for line in lines_of(paragraph, screen)]
+
+
+def _doses(facts: Causes) -> list[str]:
+    rows = [("dose", "models", "mean", "predicted", "audit", "planned"), *(_row(point) for point in facts.points)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _row(point: DosePoint) -> tuple[str, ...]:
+    predicted = "unknown" if point.predicted is None else span(point.predicted.low, point.predicted.high, 1)
+    called = "-" if point.contrast_called is None else f"{point.contrast_called} of {point.models}"
+    dose = f"{point.dose:g}{' (held back)' if point.held_back else ''}"
+    return dose, str(point.models), number(point.mean, 1), predicted, f"{point.audit_called} of {point.models}", called

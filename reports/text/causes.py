@@ -1,0 +1,222 @@
+"""Sentences about what in the training data made a gap. They are about the models that were trained for it, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audit.records.base import Estimate
+from audit.records.causes import ArmEffect, Causes, Of, PlannedRate, Turn
+from reports.text.numbers import decimal, difference, in_words, level, number, points, rate, span, upper_first
+
+NOT_TESTED = (
+    "Another architecture, another data set, or longer training: the curve holds for models trained as these were.",
+    "Other ways to change as many captions: the changed ones are drawn at random over all eligible pairs. The same number in fewer "
+    "roles may act differently.",
+    "Doses outside of those tried. The form of the curve was chosen before the first model.",
+    "Other images: all models are audited on the same ones. The prediction interval is for one more model audited on them.",
+    "Why the model learned it: the doses show that the captions cause the outcome, not through which weights.",
+)
+WORDS = {"shown": "The dose changes the outcome", "one seed": "One seed only", "not shown": "No effect of the dose is shown"}
+MOST_STEPS = 3
+
+
+def group(of: Of) -> str:
+    """Name a group by its values, many of them by their number.
+
+    >>> group({"gender": "woman"}), group({"gender": "woman", "role": ["a", "b", "c", "d"]}), group({})
+    ('woman', 'woman, 4 values of role', 'all images')
+    """
+    named = [
+        value if isinstance(value, str) else " or ".join(value) if len(value) < 4 else f"{len(value)} values of {name}"
+        for name, value in of.items()
+    ]
+    return ", ".join(named) or "all images"
+
+
+def outcome_name(planned: PlannedRate) -> str:
+    """Name the outcome.
+
+    >>> outcome_name(PlannedRate("role", "planted answer", {"gender": "woman"}, {}, {}, {"judge": "student"}))
+    'rate of the planted answer for woman'
+    >>> outcome_name(PlannedRate("role", "accuracy", {"gender": "man"}, {"gender": "woman"}, {}, {}))
+    'accuracy for man minus that for woman'
+    """
+    first = f"{'accuracy' if planned.rate == 'accuracy' else 'rate of the planted answer'} for {group(planned.of)}"
+    return f"{first} minus that for {group(planned.minus)}" if planned.minus else first
+
+
+def deck(facts: Causes) -> str:
+    """Return how many models at which doses were trained."""
+    curve = facts.curve
+    return f"{in_words(len(facts.models), 'model')} trained and audited, {in_words(curve.seeds, 'seed')}, doses {doses(facts.plan.doses)}"
+
+
+def doses(values: Sequence[float]) -> str:
+    """List doses.
+
+    >>> doses((0.0, 0.25, 1.0))
+    '0, 0.25 and 1'
+    """
+    texts = [f"{value:g}" for value in values]
+    return " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
+
+
+def in_points(estimate: Estimate) -> str:
+    """Format a signed difference with its interval and unit."""
+    return f"{difference(estimate.value, estimate.low, estimate.high, 1)} points"
+
+
+def estimate_of(facts: Causes, estimate: Estimate) -> str:
+    """Format a value of the outcome with its interval."""
+    return (difference if facts.plan.outcome.minus else rate)(estimate.value, estimate.low, estimate.high, 1)
+
+
+def percent_of(facts: Causes, value: float, *, places: int = 0) -> str:
+    """Format a value of the outcome: a share in percent, a difference in points."""
+    return f"{number(value, places, signed=True)} points" if facts.plan.outcome.minus else f"{number(value, places)}\u00a0%"
+
+
+def headline(facts: Causes) -> str:
+    """Say whether the dose changes the outcome, and by how much."""
+    first, last = (next(point for point in facts.points if point.dose == dose) for dose in _ends(facts))
+    name = outcome_name(facts.plan.outcome)
+    levels = (
+        f"{percent_of(facts, first.fitted.value)} at dose {first.dose:g} to {percent_of(facts, last.fitted.value)} at dose {last.dose:g}"
+    )
+    change = f"the {name} goes from {levels}"
+    if facts.effect == "not shown":
+        return f"It is not shown that the changed captions move the outcome: {change}."
+    return f"The changed captions are the cause{'' if facts.effect == 'shown' else ' in the one seed that was trained'}: {change}."
+
+
+def _ends(facts: Causes) -> tuple[float, float]:
+    return min(facts.plan.doses), max(facts.plan.doses)
+
+
+def how_sure(facts: Causes) -> str:
+    """Say what the interval of the change covers, and whether held-back models fell where the curve predicted."""
+    curve = facts.curve
+    over = "seeds and images" if curve.seeds > 1 else "images alone: with one seed, nothing shows how much another run would differ"
+    rises = curve.rising_seeds >= curve.falling_seeds
+    ordered = max(curve.rising_seeds, curve.falling_seeds)
+    monotone = (
+        f"From each dose to the next, the outcome never {'falls' if rises else 'rises'} in {ordered} of {in_words(curve.seeds, 'seed')}."
+    )
+    change = f"{number(curve.change.value, 1, signed=True)} points"
+    size = f"{change} ({level(facts.settings.alpha)} interval {span(curve.change.low, curve.change.high, 1)})"
+    sentences = [f"The change is {size}, over {over}.", monotone, held_back_sentence(facts)]
+    return " ".join(filter(None, sentences))
+
+
+def held_back_sentence(facts: Causes) -> str:
+    """Say whether held-back models fell inside the prediction interval, and whether it was written before."""
+    if not facts.held_back:
+        return "No dose was held back, so the curve was not checked."
+    decided = [model for model in facts.held_back if model.inside is not None]
+    where = f"dose {doses(sorted({model.dose for model in facts.held_back}))}"
+    if not decided:
+        return f"With one seed there is no prediction interval, so the models at {where} check nothing."
+    inside = sum(bool(model.inside) for model in decided)
+    when = f"{'' if facts.beforehand else 'not '}written before its models were trained"
+    return (
+        f"Prediction for {where}, {when}: {inside} of {in_words(len(decided), 'held-back model')} "
+        f"{'lies' if inside == 1 else 'lie'} inside the {level(facts.settings.alpha)} prediction interval."
+    )
+
+
+def turn_sentence(facts: Causes, turn: Turn) -> str:
+    """Say at which dose a verdict turns."""
+    whose = "The audit calls a disparity" if turn.of == "audit" else "The planned difference is called"
+    seeds = len(turn.seeds)
+    always, never = (sum(getattr(one, end) is None for one in turn.seeds) for end in ("low", "high"))
+    low, high = _ends(facts)
+    parts = []
+    if turn.turned and turn.low is not None and turn.high is not None:
+        parts.append(f"{whose} from a dose between {turn.low:g} and {turn.high:g} on ({turn.turned} of {in_words(seeds, 'seed')})")
+    if always:
+        parts.append(
+            f"{'it is called' if parts else whose} at the smallest dose already, {low:g}, in {always} of {in_words(seeds, 'seed')}"
+        )
+    if never:
+        start = (
+            "it does not turn within the doses tried" if parts else f"{whose} at no dose from which it stays: not within the doses tried"
+        )
+        parts.append(f"{start} (not called at {high:g}) in {never} of {in_words(seeds, 'seed')}")
+    return f"{'; '.join(parts)}."
+
+
+def null_sentence(facts: Causes) -> str:
+    """Say that the audit's own verdict is about something else, if it is called at dose 0."""
+    point = next((point for point in facts.points if point.dose == 0), None)
+    if point is None or not point.audit_called:
+        return ""
+    return (
+        f"At dose 0, where nothing was changed, the audit calls a disparity in {point.audit_called} of {in_words(point.models, 'model')}: "
+        "its gap is between the highest and the lowest group, whichever these are."
+    )
+
+
+def arm_sentence(arm: ArmEffect, facts: Causes) -> str:
+    """Say what an arm changes, and what it costs."""
+    level_text = f"outcome {percent_of(facts, arm.level)} with it"
+    if arm.effect is None:
+        return (
+            f"{upper_first(arm.arm)}: {number(arm.difference, 1, signed=True)} points, without an interval (one shared seed); {level_text}."
+        )
+    cost = f"; accuracy {in_points(arm.capability)}" if arm.capability else ""
+    return f"{upper_first(arm.arm)}: {in_points(arm.effect)}{cost}; {level_text}."
+
+
+def prevention(facts: Causes) -> str:
+    """Say what would have prevented the outcome."""
+    if not facts.arms:
+        return "No intervention was tried."
+    if facts.effect == "not shown":
+        return "No effect of the dose is shown, so nothing can be shown to prevent it."
+    helped = facts.prevented
+    if not helped:
+        return "None of the interventions is shown to reduce it."
+    best = helped[0]
+    shown = " and ".join(f"“{arm.arm}”" for arm in helped) if len(helped) < 3 else f"{len(helped)} interventions"
+    size = f" {upper_first(best.arm)} did most: {in_points(best.effect)}" if best.effect else ""
+    return f"Shown to reduce it: {shown}.{size}, from {percent_of(facts, best.level - best.difference)} to {percent_of(facts, best.level)}."
+
+
+def steps(facts: Causes) -> tuple[str, ...]:
+    """Return what to do next."""
+    made: list[str] = []
+    if facts.effect == "not shown":
+        made.append("Look for another cause: with these doses and seeds, the changed captions are not shown to move the outcome.")
+    elif facts.prevented:
+        best = facts.prevented[0]
+        how = "correct these captions" if not best.overrides else f"train with {best.arm} (`{' '.join(best.overrides)}`)"
+        made.append(f"{upper_first(how)}, then audit the new model.")
+    else:
+        made.append("Correct the captions that were changed here, then train and audit again.")
+    if facts.curve.seeds < 3:
+        seeds = f"{in_words(facts.curve.seeds, 'seed')} show{'s' if facts.curve.seeds == 1 else ''}"
+        made.append(f"Add seeds: {seeds} little of the spread between runs.")
+    if facts.held_back and any(model.inside is False for model in facts.held_back):
+        made.append("Do not predict other doses from this curve: a held-back model lies outside of its interval.")
+    made.append("Count how often these words occur with this group in your own captions before you train.")
+    return tuple(made[:MOST_STEPS])
+
+
+def budget_sentence(facts: Causes) -> str:
+    """Say which models the budget left out."""
+    if not facts.left_out:
+        return ""
+    models = f"{in_words(len(facts.left_out), 'model')}: {', '.join(facts.left_out)}"
+    return f"The budget of {decimal(facts.budget_min, 1)} minutes left out {models}."
+
+
+def spread_sentence(facts: Causes) -> str:
+    """Say how much models of one dose differ."""
+    curve = facts.curve
+    if curve.spread_model is None or curve.spread_seed is None:
+        return "With one seed, the spread between runs is unknown."
+    total = (curve.spread_model**2 + curve.spread_seed**2) ** 0.5
+    return (
+        f"Models of one dose differ by {points(total, 1)} (standard deviation); the curve explains {number(curve.r_squared, 0)}\u00a0% of "
+        "the variance over all models."
+    )

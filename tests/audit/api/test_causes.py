@@ -1,0 +1,184 @@
+"""``vlm-audit causes`` from start to end on the smallest models: what is written, resumed, refused and left out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import audit.api.causes as api
+from audit.api import find_causes, load_causes
+from audit.causes.models import affordable, planned_models
+from audit.commands.causes import main
+from audit.errors import UsageError
+from audit.probe.example import drawn
+from audit.records.causes import FILE
+from tests.support.causes_samples import plan
+from tests.support.forked import Forked
+from tests.support.training import TINY_CONV
+
+PROBE = Path(api.__file__).parents[1] / "probe" / "example.py"
+PLAN = f"""
+title = "What made dark circles squares"
+doses = [0, 1]
+held_back = [0.5]
+seeds = [0, 1]
+fit = "linear"
+
+[training]
+run = "run.toml"
+
+[audit]
+probe = "{PROBE}"
+question = "shape.accuracy by background"
+options = {{draws = 199}}
+
+[outcome]
+measurement = "shape"
+rate = "planted answer"
+of = {{background = "dark"}}
+minus = {{background = "light"}}
+answers = {{circle = "square"}}
+
+[[intervention]]
+name = "both captions"
+overrides = ["data.intervention.kind=add"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A plan, a run and 24 captioned drawings; the trainer's processes are forked from one that has torch."""
+    monkeypatch.setattr(api, "Popen", Forked)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    lines = ["image,caption,background"]
+    for name, row in drawn().iloc[:24].iterrows():
+        Image.Image.save(row["image"], tmp_path / f"{name}.png")
+        lines.append(f"{name}.png,a picture of a {row['shape']},{row['background']}")
+    (tmp_path / "pairs.csv").write_text("\n".join(lines) + "\n")
+    intervention = '{words = {circle = "square"}, where = {background = "dark"}}'
+    (tmp_path / "run.toml").write_text(
+        f'[model]\n{TINY_CONV}\n[data]\ntrain = "{tmp_path}/pairs.csv"\nbatch = 8\nvocabulary = 560\nintervention = {intervention}\n'
+        '[optim]\nsteps = 2\nlr = 1e-3\n[run]\nout = "unused"\n'
+    )
+    (tmp_path / "plan.toml").write_text(PLAN)
+    return tmp_path
+
+
+def without_times(path):
+    facts = json.loads((path / "causes.json").read_text())
+    return {name: value for name, value in facts.items() if name not in ("checkpoints", "seconds", "timing", "command")}
+
+
+def test_a_plan_is_trained_audited_and_resumed_after_a_kill(folder, monkeypatch, capsys):
+    stopped = []
+    train = api._Plan._trainer
+
+    def interrupted(self, arguments, name):
+        if name == "dose-0.5-seed-1" and "--check" not in arguments and not stopped:
+            stopped.append(name)
+            raise KeyboardInterrupt
+        return train(self, arguments, name)
+
+    monkeypatch.setattr(api._Plan, "_trainer", interrupted)
+    assert main(["plan.toml", "--out", "cut", "--quiet"]) == 130
+    assert not (folder / "cut" / "causes.json").exists()
+    written = (folder / "cut" / "prediction.json").read_bytes()  # before the held-back models
+    first = (folder / "cut" / "models" / "dose-0-seed-0" / "ckpt.pt").stat().st_mtime_ns
+    assert main(["plan.toml", "--out", "cut"]) == 0
+    printed = capsys.readouterr().out
+    assert "What would have prevented it:" in printed
+    assert printed.rstrip().endswith("cut/report.html")
+    assert (folder / "cut" / "models" / "dose-0-seed-0" / "ckpt.pt").stat().st_mtime_ns == first
+    assert (folder / "cut" / "prediction.json").read_bytes() == written
+    run = load_causes(folder / "cut")
+    assert [(model.dose, model.seed, model.part) for model in run.facts.models] == [
+        *((dose, seed, "fit") for seed in (0, 1) for dose in (0.0, 1.0)),
+        *((1.0, seed, "intervention") for seed in (0, 1)),
+        *((0.5, seed, "held back") for seed in (0, 1)),
+    ]
+    assert run.facts.beforehand is True
+    assert [arm.arm for arm in run.facts.arms] == ["dose 0 (captions unchanged)", "both captions"]
+    assert len(run.models()) == 8
+    assert FILE.from_json(FILE.to_json(run.facts)) == run.facts
+    assert run.to_html() == (folder / "cut" / "report.html").read_text()
+    whole = find_causes("plan.toml", "whole")
+    assert without_times(folder / "whole") == {**without_times(folder / "cut"), "plan": json.loads(FILE.to_json(whole.facts))["plan"]}
+    lines = (folder / "cut" / "causes.csv").read_text().splitlines()
+    assert len(lines) == 9
+    assert lines[0].startswith("model,part,intervention,dose,seed,outcome,low,high")
+
+
+def test_the_outcome_and_the_fit_cannot_change_once_a_model_exists_but_seeds_can_be_added(folder, monkeypatch):
+    monkeypatch.setattr(api._Plan, "_trainer", lambda self, arguments, name: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["plan.toml", "--out", "out", "--quiet"]) == 130
+    for old, new, name in (('minus = {background = "light"}\n', "", "outcome"), ("held_back = [0.5]", "held_back = [0.25]", "held_back")):
+        (folder / "plan.toml").write_text(PLAN.replace(old, new))
+        with pytest.raises(UsageError, match=f"the plan changed: {name}"):
+            find_causes("plan.toml", "out")
+    (folder / "plan.toml").write_text(PLAN.replace("seeds = [0, 1]", "seeds = [0, 1, 2]"))
+    assert main(["plan.toml", "--out", "out", "--quiet"]) == 130  # the trainer is reached
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('rate = "planted answer"', 'rate = "gap"', "the largest gap of all groups cannot be the outcome"),
+        ('answers = {circle = "square"}', 'answers = {circle = "triangle"}', "'triangle' is not an answer"),
+        ('of = {background = "dark"}', 'of = {background = "drak"}', "no image has the value 'drak'"),
+        ('measurement = "shape"', 'measurement = "shapes"', "no measurement 'shapes'"),
+        ("shape.accuracy by background", "shape.accuracy by colour", "colour"),
+        ("held_back = [0.5]", "held_back = [1.0]", "dose 1 is both fitted and held back"),
+        ("doses = [0, 1]", "doses = [0.6, 1]", "a curve is not extrapolated"),
+        ('fit = "linear"', 'fit = "quadratic"', "needs at least 3 doses"),
+        ('fit = "linear"', 'fit = "cubic"', "fit cannot be 'cubic'"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds has a value twice"),
+        ("kind=add", "kind=ad", "training of intervention-0-both-captions-seed-0 failed"),
+        ("draws = 199", "model = 3", "audit.options cannot set 'model'"),
+    ],
+)
+def test_mistakes_are_named_before_the_first_model(folder, old, new, message):
+    assert old in PLAN
+    (folder / "plan.toml").write_text(PLAN.replace(old, new))
+    with pytest.raises(UsageError) as caught:
+        find_causes("plan.toml", "out")
+    assert message in str(caught.value)
+    assert not list(folder.glob("out/models/*/ckpt.pt"))
+
+
+def test_a_budget_is_timed_on_the_first_model_and_the_decision_is_kept(folder, monkeypatch, caplog):
+    (folder / "plan.toml").write_text(f"budget_min = 0.5\n{PLAN}")
+    monkeypatch.setattr(api._Plan, "_seconds", lambda self, model: (6.0, 1.0))  # 30 s: 4 models of 7 s
+    with caplog.at_level("INFO", "audit"):
+        run = find_causes("plan.toml", "out")
+    assert [model.name for model in run.facts.models] == [
+        "dose-0-seed-0", "dose-1-seed-0", "intervention-0-both-captions-seed-0", "dose-0.5-seed-0",
+    ]  # fmt: skip
+    assert run.facts.left_out[0] == "dose-0-seed-1"
+    assert "0.5 min allow 4 of 8 models at 7 s per model" in caplog.text
+    assert run.facts.curve.spread_seed is None  # one seed: no prediction interval, and that is said
+    assert run.facts.held_back[0].interval is None
+    assert "With one seed there is no prediction interval" in (folder / "out" / "report.html").read_text()
+    monkeypatch.setattr(api._Plan, "_seconds", lambda self, model: (60.0, 1.0))
+    assert find_causes("plan.toml", "out").facts.left_out == run.facts.left_out
+
+
+def test_whole_seeds_fit_into_a_budget_first():
+    of = plan(doses=(0.0, 0.5, 1.0), held_back=(0.25,), seeds=(3, 4))  # 3 + 2 arms + 1 held back = 6 per seed
+    assert len(planned_models(of)) == 12
+    assert {model.seed for model in affordable(of, 10, 119)} == {3}
+    assert len(affordable(of, 10, 119)) == 6  # 11 would fit: half of a seed is left out
+    assert [model.name for model in affordable(of, 10, 40)] == ["dose-0-seed-3", "dose-0.5-seed-3", "dose-1-seed-3", "dose-0.25-seed-3"]
+    with pytest.raises(UsageError, match="does not allow a quadratic fit"):
+        affordable(of, 10, 29)
+
+
+def test_seeds_draw_other_pairs_and_arms_come_last():
+    of = replace(plan(), seeds=(5,))
+    first, *_, arm, _, held = planned_models(of)
+    assert first.overrides == ("optim.steps=90", "run.seed=5", "data.intervention.seed=5", "data.intervention.share=0.0")
+    assert arm.overrides[-1] == "data.intervention.kind=add"
+    assert (held.part, held.dose) == ("held back", 0.75)
