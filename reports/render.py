@@ -1,4 +1,4 @@
-"""Renders the JSON of an audit, a comparison, a mitigation, a watch or a causes run as one self-contained HTML page: ``vlm-audit render DIR``.
+"""Renders the results of an audit, comparison, mitigation, watch or causes run as one self-contained page: ``vlm-audit render DIR``.
 
 A pure function of the results: equal results give equal bytes. The page makes no network requests; its only script is the slicer,
 which its content security policy names by hash; it shows no images, except those of --include-examples; every string of the results is

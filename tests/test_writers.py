@@ -23,6 +23,8 @@ A_STORE = "in a store behind a URL, which has no links"
 A_NEW_FOLDER = "in a folder that `Folder.new_folder` or `Folder.folder` holds open"
 ALLOWED = {
     ("audit/api/audits.py", "to_json"): "returns text",
+    ("audit/api/causes.py", "to_json"): "returns text",
+    ("audit/api/causes.py", "write_text"): ITS_OWN,
     ("audit/api/compare_models.py", "write_text"): ITS_OWN,
     ("audit/api/pipeline.py", "write_text"): ITS_OWN,
     ("audit/api/watch.py", "to_json"): "returns text",
@@ -86,6 +88,7 @@ ALLOWED = {
     ("probes/prompts/emoji_drawings.py", "to_csv"): "returns text",
     ("reports/comparison/page.py", "to_json"): "returns text",
     ("reports/pictures.py", "savefig"): IN_MEMORY,
+    ("reports/causes/page.py", "to_json"): "returns text",
     ("reports/mitigation/page.py", "to_json"): "returns text",
     ("reports/watch/page.py", "to_json"): "returns text",
     ("reports/render.py", "to_json"): "returns text",

@@ -25,8 +25,8 @@ from audit.api.audits import Audit, load
 from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import planned_questions
 from audit.api.pipeline import run_audit
-from audit.causes.facts import Audited, causes_of, predictions_of
-from audit.causes.models import PlannedModel, affordable, planned_models, run_file
+from audit.causes.facts import Audited, causes_of, predict_held_back
+from audit.causes.models import PlannedModel, affordable, planned_models, training_file
 from audit.causes.outcome import RateOutcome, rate_outcome
 from audit.causes.plan import ReadPlan, read_plan
 from audit.errors import DataError, MachineError, UnsafeError, UsageError, nearest
@@ -34,7 +34,7 @@ from audit.gates.parse import named_question
 from audit.options.audits import AuditRequest
 from audit.output.directory import write_text
 from audit.output.manifest import is_complete
-from audit.records.causes import CAUSES, FILE, PREDICTION, PREDICTIONS, Causes, CausesPlan, PlannedRate, Predictions
+from audit.records.causes import CAUSES, FILE, PREDICTION, PREDICTIONS, Causes, CausesPlan, DosePredictions, PlannedRate
 from audit.types import Probe
 from audit.version import __version__
 from reports.exports.causes import csv_table
@@ -261,7 +261,7 @@ class _Plan:
 
     def _trainer(self, arguments: Sequence[str], name: str) -> str:
         """Run the trainer in a process of its own and return what it printed; raises the error that it ended with."""
-        command = [sys.executable, "-m", "contrastive.train", run_file(self.plan, self.path), *arguments]
+        command = [sys.executable, "-m", "contrastive.train", training_file(self.plan, self.path), *arguments]
         with Popen(command, stdout=PIPE, stderr=PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # the user's own plan
             try:
                 printed, errors = process.communicate()
@@ -290,9 +290,9 @@ class _Plan:
         cluster = audit.results.audits[0].data.cluster
         return rate_outcome(answers[answers["measurement"] == planned.measurement], planned, cluster)
 
-    def _predicted(self, fitted: Sequence[Audited], chosen: Sequence[PlannedModel], clock: Clock) -> tuple[Predictions | None, bool]:
+    def _predicted(self, fitted: Sequence[Audited], chosen: Sequence[PlannedModel], clock: Clock) -> tuple[DosePredictions | None, bool]:
         """Return the predictions, and whether they are those that were written before any held-back model was trained."""
-        made = predictions_of(self.plan, fitted, clock.moment.isoformat(timespec="seconds"))
+        made = predict_held_back(self.plan, fitted, clock.moment.isoformat(timespec="seconds"))
         if made is None:
             return None, False
         if self.folder.is_file(PREDICTION):

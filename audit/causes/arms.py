@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t
 
 from audit.causes.curve import pooled_interval
-from audit.causes.outcome import RateOutcome, combined
+from audit.causes.outcome import RateOutcome, weighted_sum
 from audit.records.base import Estimate
 
 Blocks = Mapping[str, Mapping[int, RateOutcome]]
@@ -35,7 +35,7 @@ def differences(blocks: Blocks, pairs: Sequence[tuple[str, str]], alpha: float) 
     weights = np.repeat([1.0, -1.0], len(seeds)) / len(seeds)
     made: list[Estimate | None] = []
     for first, second in pairs:
-        value, over_images = combined([blocks[arm][seed] for arm in (first, second) for seed in seeds], weights)
+        value, over_images = weighted_sum([blocks[arm][seed] for arm in (first, second) for seed in seeds], weights)
         clusters = blocks[first][seeds[0]].clusters
         made.append(pooled_interval(value, (variance, df), (over_images, clusters - 1), alpha / len(pairs)))
     return made

@@ -59,7 +59,7 @@ class DoseCurve:
 
     @property
     def r_squared(self) -> float:
-        """Share of the variance that the curve explains; 0 if there is none."""
+        """Share of the variance that the curve explains; 0 if the outcome does not vary."""
         total = float(((self.outcome - self.outcome.mean()) ** 2).sum())
         return 1 - self._squares(self.design)[0] / total if total > 0 else 0.0
 

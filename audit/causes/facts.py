@@ -10,7 +10,7 @@ import numpy as np
 from audit.causes.arms import differences, is_called, mean_difference
 from audit.causes.curve import DoseCurve, interval, pooled_interval
 from audit.causes.models import PlannedModel, degree_of
-from audit.causes.outcome import RateOutcome, combined
+from audit.causes.outcome import RateOutcome, weighted_sum
 from audit.causes.turns import turn
 from audit.records.base import Estimate, FindingVerdict, Timing
 from audit.records.causes import (
@@ -21,11 +21,11 @@ from audit.records.causes import (
     Causes,
     CausesPlan,
     DosePoint,
+    DosePredictions,
     FittedCurve,
     HeldBack,
     ModelOutcome,
     PredictedDose,
-    Predictions,
     Turn,
 )
 from audit.types import Settings
@@ -53,16 +53,16 @@ class Audited:
         return self.verdict in ("disparity", "signal")
 
 
-def predictions_of(plan: CausesPlan, fitted: Sequence[Audited], created: str) -> Predictions | None:
+def predict_held_back(plan: CausesPlan, fitted: Sequence[Audited], created: str) -> DosePredictions | None:
     """Predict the held-back doses from the fitted models; None if none is held back, or one seed shows no spread."""
     curve = _curve(plan, fitted)
     intervals = [(dose, curve.predict(dose, fitted[0].settings.alpha)) for dose in plan.held_back]
     doses = tuple(PredictedDose(dose, predicted) for dose, predicted in intervals if predicted is not None)
-    return Predictions(SCHEMA_VERSION, created, tuple(one.model.name for one in fitted), doses) if doses else None
+    return DosePredictions(SCHEMA_VERSION, created, tuple(one.model.name for one in fitted), doses) if doses else None
 
 
 def causes_of(
-    plan: CausesPlan, audited: Sequence[Audited], predictions: tuple[Predictions | None, bool], budget_min: float | None
+    plan: CausesPlan, audited: Sequence[Audited], predictions: tuple[DosePredictions | None, bool], budget_min: float | None
 ) -> Causes:
     """Return the results, without their circumstances."""
     fitted = [one for one in audited if one.model.part == "fit"]
@@ -104,7 +104,7 @@ def _model(one: Audited, alpha: float, *, contrast: bool) -> ModelOutcome:
 
 def _over_images(curve: DoseCurve, fitted: Sequence[Audited], weights: np.ndarray, alpha: float) -> Estimate:
     """A weighted sum of the fitted outcomes with its interval over seeds and images; over images alone with one seed."""
-    value, variance = combined([one.outcome for one in fitted], weights)
+    value, variance = weighted_sum([one.outcome for one in fitted], weights)
     images = (float(np.nan_to_num(variance)), max(fitted[0].outcome.clusters - 1, 1))
     seeds = curve.band(weights, new_models=0.0)
     return interval(value, *images, alpha) if seeds is None else pooled_interval(value, seeds, images, alpha)

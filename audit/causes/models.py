@@ -76,7 +76,7 @@ def affordable(plan: CausesPlan, seconds_each: float, budget_s: float) -> tuple[
     return tuple(model for model in models if model.name in chosen)
 
 
-def run_file(plan: CausesPlan, path: Path) -> str:
+def training_file(plan: CausesPlan, path: Path) -> str:
     """Return the recipe or the TOML file of the training; a file is looked for beside the plan first."""
     beside = path.parent / plan.run
     return str(beside) if beside.is_file() else plan.run

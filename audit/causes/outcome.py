@@ -111,7 +111,7 @@ def _rows(answers: pd.DataFrame, group: Mapping[str, str | list[str]]) -> Bool[n
     return rows
 
 
-def combined(outcomes: list[RateOutcome], weights: Float[np.ndarray, "m"]) -> tuple[float, float]:
+def weighted_sum(outcomes: list[RateOutcome], weights: Float[np.ndarray, "m"]) -> tuple[float, float]:
     """Return a weighted sum of outcomes, and its variance over images that all of them share."""
     table = pd.concat([outcome.influence for outcome in outcomes], axis=1).fillna(0.0)
     value = float(weights @ np.array([outcome.value for outcome in outcomes]))

@@ -161,7 +161,7 @@ class PredictedDose:
 
 
 @record
-class Predictions:
+class DosePredictions:
     """The contents of `prediction.json`."""
 
     schema_version: str
@@ -202,7 +202,7 @@ class Turn:
     of: Literal["audit", "contrast"]
     seeds: tuple[SeedTurn, ...]
     low: float | None
-    """Smallest of the seeds whose verdict turns within the doses tried; None if there is none."""
+    """Smallest of the seeds whose verdict turns within the doses tried; None if none does."""
     high: float | None
     """Largest of these seeds."""
     turned: int
@@ -287,4 +287,4 @@ class Causes:
 
 
 FILE = File(Causes, CAUSES, SCHEMA_VERSION, "run vlm-audit causes again")
-PREDICTIONS = File(Predictions, PREDICTION, SCHEMA_VERSION, "remove it; the predictions are then not from before the held-back models")
+PREDICTIONS = File(DosePredictions, PREDICTION, SCHEMA_VERSION, "remove it; the predictions are then not from before the held-back models")

@@ -202,14 +202,14 @@ def turns_view(facts: Causes) -> TurnsView:
 
 
 @dataclass(frozen=True)
-class PlanView:
+class StatedPlanView:
     """What was recorded before the first model."""
 
     created: str
     rows: Sequence[tuple[str, str]]
 
 
-def plan_view(facts: Causes) -> PlanView:
+def plan_view(facts: Causes) -> StatedPlanView:
     """Return the plan."""
     plan, outcome = facts.plan, facts.plan.outcome
     rows = [
@@ -224,7 +224,7 @@ def plan_view(facts: Causes) -> PlanView:
         ("Interventions", "; ".join(f"{arm.name}: {' '.join(arm.overrides)}" for arm in plan.arms) or "none"),
         ("sha256 of the plan", plan.sha256),
     ]
-    return PlanView(written_date(plan.created), rows)
+    return StatedPlanView(written_date(plan.created), rows)
 
 
 def models_view(facts: Causes) -> Table:
@@ -242,7 +242,7 @@ def models_view(facts: Causes) -> Table:
     return Table("Models", "Every model, as in causes.csv", headers(columns), table_rows(columns, facts.models))
 
 
-def limits_view(facts: Causes) -> Sequence[str]:
+def not_tested_view(facts: Causes) -> Sequence[str]:
     """Return what this cannot tell."""
     return (
         *text.NOT_TESTED,
@@ -256,7 +256,7 @@ OF_CAUSES: Sequence[Section[Causes]] = (
     Section("What would have prevented it", "causes/arms", arms_view),
     Section("Doses and predictions", "causes/doses", doses_view),
     Section("Where the verdict turns", "causes/turns", turns_view),
-    Section("What this cannot tell", "causes/limits", limits_view),
+    Section("What this cannot tell", "causes/limits", not_tested_view),
 )
 APPENDIX: Sequence[Section[Causes]] = (
     Section("The plan", "causes/plan", plan_view),

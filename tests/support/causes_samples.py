@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from audit.causes.facts import Audited, causes_of, predictions_of
+from audit.causes.facts import Audited, causes_of, predict_held_back
 from audit.causes.models import PlannedModel, planned_models
 from audit.causes.outcome import RateOutcome
 from audit.records.causes import Causes, CausesPlan, PlannedArm, PlannedRate
@@ -60,7 +60,7 @@ def sample(seed: int = 1, **changes: object) -> Causes:
     of, rng = plan(**changes), np.random.default_rng(seed)
     drawn = audited(of, rng)
     fitted = [one for one in drawn if one.model.part == "fit"]
-    facts = causes_of(of, drawn, (predictions_of(of, fitted, of.created), True), None)
+    facts = causes_of(of, drawn, (predict_held_back(of, fitted, of.created), True), None)
     return replace(
         facts, tool="vlm-audit 0", command=("vlm-audit causes", "plan.toml"), seconds={one.model.name: (15.0, 6.0) for one in drawn}
     )

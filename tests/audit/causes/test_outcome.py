@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from audit.causes.arms import differences, is_called
-from audit.causes.outcome import RateOutcome, combined, rate_outcome
+from audit.causes.outcome import RateOutcome, rate_outcome, weighted_sum
 from audit.causes.turns import turn
 from audit.errors import UsageError
 from audit.records.causes import PlannedRate
@@ -52,8 +52,8 @@ def test_order_and_copies_do_not_change_the_value():
 
 def test_what_two_models_share_cancels_in_their_difference():
     outcome = rate_outcome(ANSWERS, CONTRAST, "role")
-    assert combined([outcome, outcome], np.array([1.0, -1.0])) == (0.0, pytest.approx(0.0))
-    assert combined([outcome, outcome], np.array([0.5, 0.5])) == (pytest.approx(1 / 6), pytest.approx(outcome.variance))
+    assert weighted_sum([outcome, outcome], np.array([1.0, -1.0])) == (0.0, pytest.approx(0.0))
+    assert weighted_sum([outcome, outcome], np.array([0.5, 0.5])) == (pytest.approx(1 / 6), pytest.approx(outcome.variance))
 
 
 @pytest.mark.parametrize(

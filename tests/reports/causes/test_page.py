@@ -1,0 +1,122 @@
+"""The page and the terminal output of ``vlm-audit causes``: every sentence in every case in which it can appear."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from audit.records.base import Estimate
+from reports.exports.causes import csv_table
+from reports.exports.terminal.causes import causes_lines
+from reports.render import render_causes, render_read
+from reports.text import causes as text
+from tests.support.causes_samples import CONTRAST, plan, sample
+from tests.support.page_text import text_of
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return sample()
+
+
+def test_the_first_screen_says_what_made_it_how_sure_and_what_to_do(facts):
+    change = facts.curve.change
+    shown = text_of(render_causes(facts))
+    assert facts.effect == "shown"
+    assert 0.25 < change.value < 0.4
+    assert (
+        "The changed captions are the cause: the rate of the planted answer for woman goes from 2 % at dose 0 to 34 % at dose 1." in shown
+    )
+    assert f"The change is +{100 * change.value:.1f} points (95 % interval [{100 * change.low:.1f}, {100 * change.high:.1f}])" in shown
+    assert "Prediction for dose 0.75, written before its models were trained: 3 of 3 held-back models lie inside" in shown
+    assert "The audit calls a disparity from a dose between 0 and 0.25 on (3 of 3 seeds)." in shown
+    assert "Correct these captions, then audit the new model." in shown
+
+
+def test_the_interventions_stand_side_by_side_with_their_cost(facts):
+    arms = {arm.arm: arm for arm in facts.arms}
+    assert list(arms) == ["dose 0 (captions unchanged)", "counterfactual captions", "balanced sampling"]
+    assert [arm.arm for arm in facts.prevented] == ["dose 0 (captions unchanged)", "counterfactual captions"]
+    effect = arms["balanced sampling"].effect
+    assert effect.low < 0 < effect.high
+    shown = text_of(render_causes(facts))
+    assert "Shown to reduce it: “dose 0 (captions unchanged)” and “counterfactual captions”." in shown
+    assert f"{100 * arms['counterfactual captions'].level:.0f} %" in shown
+
+
+def test_one_seed_claims_no_spread():
+    one = sample(3, outcome=CONTRAST, seeds=(0,))
+    assert one.effect == "one seed"
+    assert one.curve.spread_model is None
+    shown = text_of(render_causes(one))
+    assert "The changed captions are the cause in the one seed that was trained" in shown
+    assert "with one seed, nothing shows how much another run would differ" in shown
+    assert "With one seed there is no prediction interval, so the models at dose 0.75 check nothing." in shown
+    assert "band" not in shown
+    assert "Add seeds: 1 seed shows little of the spread between runs." in shown
+    assert "The planned difference is called from a dose between 0 and 0.25 on (1 of 1 seed)." in shown
+
+
+def test_without_an_effect_nothing_is_called_a_cause(facts):
+    curve = replace(facts.curve, change=Estimate(0.01, -0.05, 0.07))
+    none = replace(facts, curve=curve)
+    assert (none.effect, none.prevented) == ("not shown", ())
+    shown = text_of(render_causes(none))
+    assert "It is not shown that the changed captions move the outcome" in shown
+    assert "are the cause" not in shown
+    assert "No effect of the dose is shown, so nothing can be shown to prevent it." in shown
+
+
+def test_a_held_back_model_outside_its_interval_is_said(facts):
+    held = (replace(facts.held_back[0], value=0.9, inside=False), *facts.held_back[1:])
+    outside = replace(facts, held_back=held, beforehand=False)
+    shown = text_of(render_causes(outside))
+    assert "Prediction for dose 0.75, not written before its models were trained: 2 of 3 held-back models lie inside" in shown
+    assert "Do not predict other doses from this curve" in shown
+
+
+def test_verdicts_that_never_or_always_turn(facts):
+    audit = facts.turns[0]
+    never = replace(audit, seeds=tuple(replace(seed, low=1.0, high=None) for seed in audit.seeds), low=None, high=None, turned=0)
+    assert "not within the doses tried (not called at 1) in 3 of 3 seeds" in text.turn_sentence(facts, never)
+    always = replace(audit, seeds=tuple(replace(seed, low=None, high=0.0) for seed in audit.seeds), low=None, high=None, turned=0)
+    assert text.turn_sentence(facts, always) == "The audit calls a disparity at the smallest dose already, 0, in 3 of 3 seeds."
+    mixed = replace(audit, seeds=(audit.seeds[0], never.seeds[1], always.seeds[2]), turned=1)
+    assert text.turn_sentence(facts, mixed) == (
+        "The audit calls a disparity from a dose between 0 and 0.25 on (1 of 3 seeds); it is called at the smallest dose already, 0, in 1 "
+        "of 3 seeds; it does not turn within the doses tried (not called at 1) in 1 of 3 seeds."
+    )
+    assert "the audit’s verdict turns here" not in render_causes(replace(facts, turns=(never,)))
+
+
+def test_a_disparity_at_dose_zero_is_not_put_down_to_the_captions(facts):
+    points = (replace(facts.points[0], audit_called=1), *facts.points[1:])
+    assert "At dose 0, where nothing was changed, the audit calls a disparity in 1 of 3 models" in text.null_sentence(
+        replace(facts, points=points)
+    )
+    assert text.null_sentence(facts) == ""
+
+
+def test_the_terminal_says_the_same(facts):
+    lines = causes_lines(facts)
+    assert lines.startswith("The changed captions are the cause")
+    assert "0.75 (held back)" in lines
+    assert "What to do next:" in lines
+    assert all(len(line) <= 80 for line in lines.splitlines())
+
+
+def test_one_row_per_model(facts):
+    rows = list(csv.DictReader(io.StringIO(csv_table(facts))))
+    assert [row["model"] for row in rows] == [model.name for model in facts.models]
+    assert len(rows) == 21
+    held = [row for row in rows if row["part"] == "held back"]
+    assert [row["inside"] for row in held] == ["yes"] * 3
+    assert all(float(row["predicted_low"]) < float(row["outcome"]) < float(row["predicted_high"]) for row in held)
+
+
+def test_hostile_names_stay_text():
+    arms = (replace(plan().arms[0], name="<script>alert(1)</script>"),)
+    page = render_read(sample(arms=arms, title="<img src=x>"))
+    assert "<script>alert" not in page
+    assert "<img src=x>" not in page
