@@ -26,7 +26,7 @@ from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import planned_questions
 from audit.api.pipeline import run_audit
 from audit.causes.facts import Audited, causes_of, predict_held_back
-from audit.causes.models import PlannedModel, affordable, planned_models, training_file
+from audit.causes.models import DoseModel, affordable, planned_models, training_file
 from audit.causes.outcome import RateOutcome, rate_outcome
 from audit.causes.plan import ReadPlan, read_plan
 from audit.errors import DataError, MachineError, UnsafeError, UsageError, nearest
@@ -211,7 +211,7 @@ class _Plan:
         printed = {arm: self._trainer([*model.overrides, "run.out=checked", "--check"], model.name) for arm, model in first.items()}
         return {arm: hashlib.sha256(text.encode()).hexdigest() for arm, text in printed.items()}
 
-    def _afforded(self, models: Sequence[PlannedModel], settings: Mapping[str | None, str]) -> tuple[PlannedModel, ...]:
+    def _afforded(self, models: Sequence[DoseModel], settings: Mapping[str | None, str]) -> tuple[DoseModel, ...]:
         """The models that the budget allows, timed on the first; the decision is kept, so that a resumed run decides the same."""
         if self.read.budget_min is None:
             return tuple(models)
@@ -230,7 +230,7 @@ class _Plan:
         LOG.info(message, self.read.budget_min, len(chosen), len(models), kept["seconds_per_model"], which)
         return chosen
 
-    def _made(self, model: PlannedModel, settings: Mapping[str | None, str], chosen: Sequence[PlannedModel]) -> None:
+    def _made(self, model: DoseModel, settings: Mapping[str | None, str], chosen: Sequence[DoseModel]) -> None:
         """Train and audit a model, unless that is done."""
         made_of = {"overrides": list(model.overrides), "settings": settings[model.arm]}
         own = self.folder.folder(f"models/{model.name}", make=True)
@@ -252,10 +252,10 @@ class _Plan:
         seconds = [round(trained - begin, 1), round(time.monotonic() - trained, 1)]
         _write(own, DONE, {**made_of, "seconds": seconds})
 
-    def _path(self, model: PlannedModel) -> Path:
+    def _path(self, model: DoseModel) -> Path:
         return self.folder.path / "models" / model.name
 
-    def _seconds(self, model: PlannedModel) -> tuple[float, float]:
+    def _seconds(self, model: DoseModel) -> tuple[float, float]:
         training, audit = json.loads(self.folder.read(f"models/{model.name}/{DONE}"))["seconds"]
         return float(training), float(audit)
 
@@ -279,7 +279,7 @@ class _Plan:
             )
         return printed
 
-    def _audited(self, model: PlannedModel) -> Audited:
+    def _audited(self, model: DoseModel) -> Audited:
         audit = load(self._path(model) / "audit")
         outcome, capability = (self._rate(audit, planned) for planned in (self.plan.outcome, self.plan.capability))
         finding, result = audit.finding(self.plan.question), audit.results.audits[0]
@@ -290,7 +290,7 @@ class _Plan:
         cluster = audit.results.audits[0].data.cluster
         return rate_outcome(answers[answers["measurement"] == planned.measurement], planned, cluster)
 
-    def _predicted(self, fitted: Sequence[Audited], chosen: Sequence[PlannedModel], clock: Clock) -> tuple[DosePredictions | None, bool]:
+    def _predicted(self, fitted: Sequence[Audited], chosen: Sequence[DoseModel], clock: Clock) -> tuple[DosePredictions | None, bool]:
         """Return the predictions, and whether they are those that were written before any held-back model was trained."""
         made = predict_held_back(self.plan, fitted, clock.moment.isoformat(timespec="seconds"))
         if made is None:

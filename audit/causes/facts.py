@@ -9,7 +9,7 @@ import numpy as np
 
 from audit.causes.arms import differences, is_called, mean_difference
 from audit.causes.curve import DoseCurve, interval, pooled_interval
-from audit.causes.models import PlannedModel, degree_of
+from audit.causes.models import DoseModel, degree_of
 from audit.causes.outcome import RateOutcome, weighted_sum
 from audit.causes.turns import turn
 from audit.records.base import Estimate, FindingVerdict, Timing
@@ -38,7 +38,7 @@ _BAND = 41
 class Audited:
     """A model, its outcomes and what the audit says."""
 
-    model: PlannedModel
+    model: DoseModel
     outcome: RateOutcome
     capability: RateOutcome
     verdict: FindingVerdict

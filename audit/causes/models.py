@@ -16,7 +16,7 @@ _DEGREES = {"linear": 1, "quadratic": 2}
 
 
 @dataclass(frozen=True)
-class PlannedModel:
+class DoseModel:
     """A model to train."""
 
     name: str
@@ -33,7 +33,7 @@ def degree_of(plan: CausesPlan) -> int:
     return _DEGREES[plan.fit]
 
 
-def planned_models(plan: CausesPlan) -> tuple[PlannedModel, ...]:
+def planned_models(plan: CausesPlan) -> tuple[DoseModel, ...]:
     """Return all models of a plan, in the order of training."""
     models = [
         *(_model(plan, "fit", dose, seed) for seed in plan.seeds for dose in plan.doses),
@@ -43,17 +43,17 @@ def planned_models(plan: CausesPlan) -> tuple[PlannedModel, ...]:
     return tuple(models)
 
 
-def _model(plan: CausesPlan, part: Part, dose: float, seed: int, arm: int | None = None) -> PlannedModel:
+def _model(plan: CausesPlan, part: Part, dose: float, seed: int, arm: int | None = None) -> DoseModel:
     own = plan.arms[arm] if arm is not None else None
     # The drawing of the changed pairs varies with the seed, as the initial weights do: a seed is one repetition of everything random.
     drawn = (f"{plan.dose.rpartition('.')[0]}.seed={seed}",) if plan.dose == DOSE else ()
     overrides = (*plan.overrides, f"run.seed={seed}", *drawn, f"{plan.dose}={dose}", *(own.overrides if own else ()))
     slug = re.sub(r"[^a-z0-9]+", "-", own.name.lower()).strip("-")[:40] if own else ""
     name = f"intervention-{arm}-{slug}-seed-{seed}" if own else f"dose-{dose:g}-seed-{seed}"
-    return PlannedModel(name, part, own.name if own else None, dose, seed, overrides)
+    return DoseModel(name, part, own.name if own else None, dose, seed, overrides)
 
 
-def affordable(plan: CausesPlan, seconds_each: float, budget_s: float) -> tuple[PlannedModel, ...]:
+def affordable(plan: CausesPlan, seconds_each: float, budget_s: float) -> tuple[DoseModel, ...]:
     """Return the models that fit into a budget, in the order of training.
 
     Whole seeds first: all models of the first seed, then of the second. A seed that does not fit whole is left out, except the first, of

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from audit.causes.facts import Audited, causes_of, predict_held_back
-from audit.causes.models import PlannedModel, planned_models
+from audit.causes.models import DoseModel, planned_models
 from audit.causes.outcome import RateOutcome
 from audit.records.causes import Causes, CausesPlan, PlannedArm, PlannedRate
 from audit.types import Settings
@@ -47,7 +47,7 @@ def audited(of: CausesPlan, rng: np.random.Generator, slope: float = 0.3, spread
     """Draw the outcomes of all models of a plan: slope x dose, plus a deviation per seed and one per model, plus images."""
     of_seed = {seed: rng.normal(0, spread) for seed in of.seeds}
 
-    def one(model: PlannedModel) -> Audited:
+    def one(model: DoseModel) -> Audited:
         level = slope * model.dose * EFFECTS.get(model.arm or "", 1.0)
         outcome = rate(level + of_seed[model.seed] + rng.normal(0, spread), rng, images)
         return Audited(model, outcome, rate(0.9, rng, 300), "disparity" if outcome.value > 0.05 else "inconclusive", "ab" * 32, Settings())
