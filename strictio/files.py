@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
@@ -37,6 +37,12 @@ def sha256_of_file(path: Path) -> str:
     """Return the hash of a file's content (hex)."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_files(paths: Sequence[Path]) -> str:
+    """Return the hash (hex) of the list that ``sha256sum`` prints, sorted, without folders: independent of their location."""
+    lines = sorted(f"{sha256_of_file(path)}  {path.name}\n" for path in paths)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 class Lock:

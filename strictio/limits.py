@@ -8,6 +8,7 @@ bomb. Counted is private memory that can be written to.
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 from strictio.errors import UnsafeError
@@ -52,6 +53,20 @@ def check_unfolded(name: str, stored: int, unfolded: int) -> None:
     """Raise `UnsafeError` if a file of `stored` bytes unfolds to too many."""
     if unfolded > most_unfolded(stored):
         raise bomb(name, f"its {stored:,} bytes unfold to {unfolded:,} or more")
+
+
+def zip_directory_size(end: bytes) -> int | None:
+    """Return the bytes of the directory of a ZIP archive as the end of the file states them; None if no directory ends there.
+
+    `end`: the last bytes of the file. For judging the size before `zipfile` allocates for it.
+    """
+    at = len(end) - 22 if end[-22:-18] == b"PK\x05\x06" else end.rfind(b"PK\x05\x06")  # before a comment
+    if at < 0 or len(end) - at < 22:
+        return None
+    (size,) = struct.unpack_from("<L", end, at + 12)
+    if end[at - 20 : at - 16] == b"PK\x06\x07" and end[at - 76 : at - 72] == b"PK\x06\x06":  # of an archive with 64-bit sizes
+        (size,) = struct.unpack_from("<Q", end, at - 36)
+    return int(size)
 
 
 def bomb(name: str, reason: str) -> UnsafeError:

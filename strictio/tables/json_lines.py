@@ -24,29 +24,34 @@ def read_json_lines(path: Path, encoding: str | None, wanted: Sequence[str] | No
     survey(path, encoding)
     keys = wanted if wanted is not None else first_keys(path, encoding)
     names = [key for key in keys if key]
-    rows = ((number, _cells(record, names, wanted is None, lists, (path.name, number))) for number, record in _records(path, encoding))
+    rows = ((number, _cells(record, names, wanted is None, lists, (path.name, number))) for number, record in records(path, encoding))
     return collect(rows, named_columns(names, None, path.name), path.name, lists=lists)
 
 
 def first_keys(path: Path, encoding: str | None) -> list[str]:
     """Return the keys of the first line; `DataError` if it is not an object."""
-    _, record = next(_records(path, encoding), (0, dict[str, Any]()))
+    _, record = next(records(path, encoding), (0, dict[str, Any]()))
     return list(record)
 
 
-def _records(path: Path, encoding: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+def records(path: Path, encoding: str | None = None, longest: int = MAX_LINE) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects of a file with the numbers of their lines; `longest`: characters that a line may have.
+
+    A number is its text in the file. `DataError` for a line that is longer, or is not an object whose keys are distinct.
+    """
     with text_lines(path, encoding or UTF_8, newline="\n") as file:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), ""), start=1):
-            if len(line) > MAX_LINE:
-                what = f"{path.name} line {number} has over {MAX_LINE:,} characters"
+        for number, line in enumerate(iter(lambda: file.readline(longest + 1), ""), start=1):
+            if len(line) > longest:
+                what = f"{path.name} line {number} has over {longest:,} characters"
                 raise DataError(what, fix="one object per line")
             if line.strip():
-                yield number, _record(line, f"{path.name} line {number}")
+                yield number, parse_object(line, f"{path.name} line {number}")
 
 
-def _record(line: str, where: str) -> dict[str, Any]:
+def parse_object(text: str | bytes, where: str) -> dict[str, Any]:
+    """Parse an object in UTF-8 whose numbers stay text; `DataError` names `where`."""
     try:
-        record = json.loads(line, object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=str)
+        record = DECODER.decode(text if isinstance(text, str) else text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         fix = "one object per line, each key once"
         raise DataError(f"{where} is not JSON", why=str(error)[:200], fix=fix) from error
@@ -61,6 +66,10 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"the key {quoted(next(name for name in names if names.count(name) > 1))} stands twice")
     return record
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=str)
+"""Keys are distinct, and numbers are their text."""
 
 
 def _cells(record: dict[str, Any], names: Sequence[str], closed: bool, lists: Sequence[str], where: tuple[str, int]) -> list[Any]:

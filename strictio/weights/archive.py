@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strictio.errors import DataError, UnsafeError
+from strictio.limits import zip_directory_size
 
 CHUNK = 2**24  # bytes that are looked at in one go
 AGAIN = "fetch the file again"
@@ -111,9 +112,7 @@ def _check_end(content: mmap.mmap) -> None:
     """Find the directory's end exactly at the end of the file, and its size within limits, before zipfile allocates for it."""
     if content[-22:-18] != b"PK\x05\x06":
         raise DataError("the file is truncated", why="a zip archive begins but its directory is not at the end", fix=AGAIN)
-    (size,) = struct.unpack_from("<L", content, len(content) - 10)
-    if content[-42:-38] == b"PK\x06\x07" and content[-98:-94] == b"PK\x06\x06":
-        (size,) = struct.unpack_from("<Q", content, len(content) - 58)
+    size = zip_directory_size(content[-98:]) or 0
     if size > MAX_DIRECTORY:
         raise UnsafeError(f"the archive's directory has {size:,} bytes; the limit is {MAX_DIRECTORY:,}")
 
