@@ -22,6 +22,7 @@ COMMANDS = {
     "watch": ("audit.commands.watch", "main", "an alarm, valid at every look, when a gap in growing predictions is too large"),
     "verify": ("verify.command", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
     "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
+    "logs": ("audit.commands.logs", "main", "list what is auditable in a folder of evaluation logs, with the commands"),
     "convert": (
         "audit.commands.convert",
         "main",

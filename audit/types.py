@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 __all__ = [
-    "NO_ANSWER", "REFUSAL", "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "UNPARSED", "AnalysisPlan", "Answerer", "Better",
+    "FAILED", "NOT_ANSWERED", "NO_ANSWER", "REFUSAL", "SAME_ANSWER", "STOPPED", "UNCLEAR", "UNKNOWN", "UNPARSED",
+    "AnalysisPlan", "Answerer", "Better",
     "CellReference", "Claim", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "EndpointAnswers",
     "EndpointUsage", "Exclusion", "Group", "ImageEncoder", "LabelSet",
     "LoadOptions", "Manner", "Measurement", "ModelRecord", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData", "PublishedRow",
@@ -60,7 +61,9 @@ REFUSAL = "refusal"
 """Outcome of a question to a model behind an endpoint: it said that it will not answer."""
 UNPARSED = "unparsed"
 """Outcome of a question to a model behind an endpoint: it wrote something other than the options."""
-NO_ANSWER = (UNCLEAR, REFUSAL, UNPARSED)
+NOT_ANSWERED, FAILED, STOPPED = "(no answer)", "(error)", "(limit)"
+"""Outcomes of a sample in the log of another tool: no answer was extracted, its run failed, or it reached a limit."""
+NO_ANSWER = (UNCLEAR, REFUSAL, UNPARSED, NOT_ANSWERED, FAILED, STOPPED)
 """Outcomes in which a model does not commit itself."""
 SAME_ANSWER = "same answer"
 """The value, in a measurement that compares two orders of the options, for an image whose answer stays the same."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 UNKNOWN = "unknown"
-NO_ANSWER = ("unclear", "refusal", "unparsed")
+NO_ANSWER = ("unclear", "refusal", "unparsed", "(no answer)", "(error)", "(limit)")
 OWN = ("model", "probe", "measurement", "id", "y_true", "y_pred", "scores")
 SCORE = "score:"
 

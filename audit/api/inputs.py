@@ -25,9 +25,11 @@ from audit.gates.parse import FLAG, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
 from audit.options.audits import AuditRequest
 from audit.options.endpoint import is_served
-from audit.options.schema import is_given
+from audit.options.logs import OF_LOGS
+from audit.options.schema import flag, is_given
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
+from audit.predictions.logs.base import LogOptions
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
 from audit.predictions.parts.files import is_parts, parts_name
@@ -224,6 +226,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         bins=tuple(map(parse_bins, request.bins)),
         tags=request.tags, texts=request.texts, beside=_beside(request),
         changing=tuple(pair.attribute for pair in map(parse_pairs, request.pairs)),
+        log=LogOptions(request.scorer, request.filter, request.epoch, request.unfinished, request.join, request.on),
     )  # fmt: skip
     files = []
     parts = [source for source in request.predictions if isinstance(source, Path) and is_parts(source)]
@@ -248,7 +251,8 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
 
 def _check_parts(request: AuditRequest, parts: Path) -> None:
     """Raise `UsageError` for options that need single rows: predictions in parts are counted while reading."""
-    for what, value in (("--exclude", request.exclude), ("--nested", request.nested), ("other predictions", request.predictions[1:])):
+    others = (("--exclude", request.exclude), ("--nested", request.nested), ("other predictions", request.predictions[1:]))
+    for what, value in (*others, *((flag(name), getattr(request, name)) for name in OF_LOGS)):
         if value:
             why = f"{parts_name(parts)} is read in parts, of which no row is kept"
             raise UsageError(f"{what} cannot be used with parts of predictions", why=why, fix="leave it out, or give one file")

@@ -78,6 +78,13 @@ def _check_values(data: Any, *, text: bool = False) -> None:
                 raise DataError("the saved data are damaged", where=where, why=first_line(error), fix="save them again") from error
 
 
+def checked_table(data: Any, columns: Sequence[str]) -> Any:
+    """Columns of a saved `datasets.Dataset` as an Arrow table; raises DataError if a value lies outside the file, or is not UTF-8."""
+    selected = data.select_columns(list(columns))
+    _check_values(selected)
+    return _table(selected, columns)
+
+
 def _stored_names(data: Any, column: str) -> list[str | None]:
     if not arrow.names_images(data.features.arrow_schema.field(column).type):
         return [None] * len(data)

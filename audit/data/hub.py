@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from audit.data.assemble import Origin
-from audit.data.hf_datasets import from_datasets
+from audit.data.hf_datasets import checked_table, from_datasets
 from audit.data.parquet import load_parquet
 from audit.data.schema import Schema
 from audit.data.shards import choose_shards, choose_split
@@ -192,6 +193,14 @@ def load_local(folder: Path, schema: Schema, *, name: str, licence: str, wanted:
     read = tuple(shard.relative_to(folder).as_posix() for shard in shards[:3])
     notes = (Note("parquet_files", {"count": len(shards), "files": (*read, *["..."][: len(shards) - 3])}),)
     return load_parquet(shards, folder, schema, Origin(name, "Parquet files in the schema of the hub", licence, notes))
+
+
+def saved_table(folder: Path, without: Sequence[str]) -> tuple[Any, Mapping[str, Any]]:
+    """The columns of a folder that `save_to_disk` wrote, but those of the kinds `without`; and what `datasets` says about each."""
+    data, _ = _saved(folder, None)
+    described = data.features.to_dict()
+    names = [name for name, kind in described.items() if not (isinstance(kind, dict) and kind.get("_type") in without)]
+    return checked_table(data, names), described
 
 
 def _saved(folder: Path, split: str | None) -> tuple[Any, str]:

@@ -116,6 +116,8 @@ def plan_answers(file: PredictionFile, plan: PredictionPlan) -> tuple[AnswersPla
 def _planned(file: PredictionFile, probe: Probe | None, plan: PredictionPlan) -> AnswersPlan:
     """Match the answers of one model with a probe, or with the default claims."""
     matched = _asked(probe, file.answers, plan.claims, file.name)
+    if file.model is not None and probe is None:
+        matched = replace(matched, probe=_limits_of_log(matched.probe, file.model))
     if matched.largest().count is not None:
         matched = replace(matched, probe=replace(matched.probe, not_tested=(*matched.probe.not_tested, *NOT_OF_ROWS)))
     if columns := columns_not_compared(file.notes):
@@ -167,7 +169,8 @@ def _answered(file: PredictionFile, matched: _Asked, plan: PredictionPlan) -> An
     )  # fmt: skip
     named = attributes.index.has_duplicates or _numbered(attributes.index)
     dataset = Dataset(
-        name=file.name, images=(), attributes=attributes, levels=levels, source=f"the table {file.name}", licence="not stated",
+        name=file.name, images=(), attributes=attributes, levels=levels, licence="not stated",
+        source=file.source or f"the table {file.name}",
         notes=(*file.notes, *matched.notes), numbered=any(answers.numbered for answers in file.answers),
         # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
         fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes, matched.largest().count),
@@ -211,6 +214,12 @@ def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultCl
     if claims.depth != DefaultClaims.depth:
         notes.append(Note("depth_chosen", {"depth": claims.depth, "default": DefaultClaims.depth}))
     return _Asked(probe, {answers.measurement: answers.predictions for answers in together}, tuple(notes))
+
+
+def _limits_of_log(probe: Probe, model: str) -> Probe:
+    """The default questions about a log, which names the model that answered."""
+    known = f"The log says that the model is {model}; whether its images and prompts suit the question was not checked."
+    return replace(probe, limits=(known, *probe.limits[1:]))
 
 
 # ---- by a probe ----------------------------------------------------------------------------------------------------------------------

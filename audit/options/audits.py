@@ -41,6 +41,7 @@ from audit.options.kinds import (
     is_frame,
     is_hugging_face,
 )
+from audit.options.logs import LogRequest
 from audit.options.schema import check_model_names, flag, is_given, option
 from audit.types import Settings
 
@@ -57,7 +58,7 @@ WITH_A_MODEL = (
 OF_ANSWERS = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
 
 
-class AuditRequest(EndpointRequest, GatedRequest):
+class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     """All options of an audit: those of ``vlm-audit run``, and those only available from Python."""
 
     NEEDED: ClassVar[tuple[str, ...]] = ("model", "probe")
@@ -133,8 +134,8 @@ class AuditRequest(EndpointRequest, GatedRequest):
     )
 
     predictions: Several[Prediction] = option(
-        (), EXTERNAL, "audit external predictions (CSV, JSON lines, Excel, Parquet; a folder or 'DIR/*.parquet' in parts of any size), no "
-        "model is loaded; repeatable", metavar="FILE", basic=True,
+        (), EXTERNAL, "audit external predictions (CSV, JSON lines, Excel, Parquet, logs of Inspect, lm-eval and others; a folder "
+        "or 'DIR/*.parquet' in parts of any size), no model is loaded; repeatable", metavar="FILE", basic=True,
     )  # fmt: skip
     """Or a data frame of them, or a sequence."""
     attributes: Names | None = option(
@@ -239,6 +240,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
         if self.suite is not None:
             self._take_suite(self.suite)
         self._check_kind(external=bool(self.predictions))
+        self.check_logs(external=bool(self.predictions))
         sources, what = (self.predictions, "table") if self.predictions else (self.model, "model")
         check_model_names(self.name, len(sources), what)
         if self.as_replicates:

@@ -18,7 +18,7 @@ from audit.errors import DataError
 from audit.naming import natural_order
 from audit.predictions.columns import all_numbers, as_numbers, as_text
 from audit.predictions.own_tables import SCORE
-from audit.types import UNCLEAR, UNKNOWN, Group, LabelSet, Note, Predictions
+from audit.types import NO_ANSWER, UNKNOWN, Group, LabelSet, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -165,7 +165,7 @@ def _check_overlap(answer: np.ndarray, true: Sequence[str], source: str) -> None
     pairs = [(alike.get(_spelled(label), ""), label) for label in sorted(answered - set(true))]
     pairs += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - answered)]
     pair = next((pair for pair in pairs if all(pair)), None)
-    refused = answered == {UNCLEAR}  # a model that always abstains is always wrong, and the report says so
+    refused = answered <= {*NO_ANSWER}  # a model that always abstains is always wrong, and the report says so
     if (answered.isdisjoint(true) and not refused) or pair is not None:
         wrote = pair or (min(true, default=""), min(answered))
         raise DataError(

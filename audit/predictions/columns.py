@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from audit.data.arrow import from_frame
 from audit.data.schema import counted, quoted
 from audit.errors import DataError, UsageError, nearest
+from audit.predictions.logs.hf_datasets import is_saved_folder, read_classes, read_saved_folder
 from audit.types import UNKNOWN
 from strictio.tables import PARQUET, check_encoding, ending_of, read_table
-from strictio.tables.parquet import read_parquet
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -46,13 +46,20 @@ def frame_columns(frame: pd.DataFrame) -> tuple[pa.Table, str]:
 
 def read_columns(path: Path, encoding: str | None = None) -> pa.Table:
     """Read a table file; for all formats but Parquet, cells are text, and empty ones the empty string."""
-    if not str(path).isprintable():  # the name goes into results.json and the report
-        raise DataError(f"the name {str(path)!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
+    check_printable(path)
+    if is_saved_folder(path):
+        return _with_rows(read_saved_folder(path), path.name)
     if not path.is_file():
         raise DataError(f"no file {str(path)!r}", fix="give a table with one row per prediction")
     check_encoding(path, encoding)
-    table = read_parquet(path) if ending_of(path) in PARQUET else read_table(path, encoding).columns
+    table = read_classes(path) if ending_of(path) in PARQUET else read_table(path, encoding).columns
     return _with_rows(table, path.name)
+
+
+def check_printable(path: Path) -> None:
+    """Raise `DataError` for a name that cannot be printed: it goes into results.json and the report."""
+    if not str(path).isprintable():
+        raise DataError(f"the name {str(path)!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
 
 
 def _with_rows(table: pa.Table, source: str) -> pa.Table:

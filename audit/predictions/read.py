@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,12 +27,15 @@ from audit.predictions.answers import (
     read_scores,
 )
 from audit.predictions.bins import Bins, bin_table
-from audit.predictions.columns import FRAME, as_text, check_finite, frame_columns, like_answers, read_columns, renamed
+from audit.predictions.columns import FRAME, as_text, check_finite, check_printable, frame_columns, like_answers, read_columns, renamed
+from audit.predictions.logs.join import joined
+from audit.predictions.logs.read import LogTable, read_log
 from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, scores_of
 from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows
 from audit.predictions.tags import NO, SOME, without_tags
 from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts
 from audit.types import UNKNOWN, Note, Predictions
+from strictio.files import sha256_of_file, sha256_of_files
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -55,9 +57,13 @@ class PredictionFile:
     """File name without its folder, or "data frame"."""
     sha256: str
     answers: tuple[MeasurementAnswers, ...]
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = ()
     bins: tuple[Bins, ...] = ()
     """The requested bins, with their edges."""
+    source: str = ""
+    """What was read, for the report, if it is not a table."""
+    model: str | None = None
+    """The model that a log names."""
 
 
 def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
@@ -69,17 +75,13 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     is repeated, a score is not a probability, or every true answer is empty; UsageError if `wanted` names an unknown column, or `source`
     is something else.
 
+    A log of an evaluation tool (`audit.predictions.logs`) is read as a table with the same columns.
+
     A data frame with the same columns gives the predictions of the file that ``to_parquet`` writes and the sha256 of the file that
     ``to_csv(index=False)`` writes (a named index is a column).
     """
-    if isinstance(source, Path):
-        table, source_name = read_columns(source, wanted.encoding), source.name
-        check_metadata(table, source_name)
-        with source.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    else:
-        (table, sha256), source_name = frame_columns(source), FRAME
-    table = renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, source_name)
+    opened = _opened(source, wanted)
+    table, wanted, source_name = opened.table, opened.wanted, opened.name
     named = (*(wanted.attributes or ()), wanted.cluster, wanted.weights, *wanted.beside, *wanted.changing, wanted.tags)
     for name in (*named, *(wanted.texts or ())):
         if name is not None and name not in table.column_names:
@@ -89,10 +91,90 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
         parts = [_read_audit_rows(part, wanted, source_name) for part in _audit_parts(table)]
         notes = tuple(distinct([note for _, more in parts for note in more]))
         notes = (*notes, *notes_of_bins(table, {binning.column for binning in bins}), *(binning.note() for binning in bins))
-        return PredictionFile(source_name, sha256, tuple(answers for answers, _ in parts), notes, bins)
+        return replace(opened.file, answers=tuple(answers for answers, _ in parts), notes=notes, bins=bins)
     columns = columns_of_texts(table.column_names, wanted.texts, source_name)
     answers, notes = _read_texts(table, columns, wanted, source_name) if columns else read_answers(table, wanted, source_name)
-    return PredictionFile(source_name, sha256, answers, (*notes, *(binning.note() for binning in bins)), bins)
+    notes = (*opened.file.notes, *notes, *(binning.note() for binning in bins))
+    return replace(opened.file, answers=tuple(map(opened.named, answers)), notes=notes, bins=bins)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file or data frame as a table, before anything in it is interpreted."""
+
+    file: PredictionFile
+    """Without its answers."""
+    table: pa.Table
+    wanted: ColumnOptions
+    """The options that remain: those that name columns of this table."""
+    model: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def named(self, answers: MeasurementAnswers) -> MeasurementAnswers:
+        """The answers under the name of the model that a log states."""
+        return replace(answers, model=self.model or answers.model)
+
+
+def _opened(source: Path | pd.DataFrame, wanted: ColumnOptions) -> _Opened:
+    if not isinstance(source, Path):
+        table, sha256 = frame_columns(source)
+        return _Opened(PredictionFile(FRAME, sha256, ()), _renamed(table, wanted, FRAME), _without_log(wanted, FRAME))
+    check_printable(source)
+    log = read_log(source, wanted.log, wanted.prediction, wanted.texts)
+    if log is not None:
+        return _opened_log(source, log, wanted)
+    table = read_columns(source, wanted.encoding)
+    check_metadata(table, source.name)
+    file = PredictionFile(source.name, sha256_of_source(source), ())
+    truth = None if wanted.log.join else wanted.truth
+    table = _renamed(table, replace(wanted, truth=truth), source.name)
+    return _joined(_Opened(file, table, _without_log(wanted, source.name)), "id")
+
+
+def _opened_log(source: Path, log: LogTable, wanted: ColumnOptions) -> _Opened:
+    if wanted.truth is not None and wanted.log.join is None:
+        what = f"--truth-column cannot be used with {source.name}"
+        raise UsageError(what, why="the log says what the right answer is", fix="leave it out; it is for the table of --join")
+    file = PredictionFile(source.name, sha256_of_source(source), (), log.notes, source=log.source, model=log.model)
+    left = replace(wanted, cluster=wanted.cluster or log.cluster)
+    return _joined(_Opened(file, log.table, left, log.model), log.cluster or "id")
+
+
+def _joined(opened: _Opened, sample: str) -> _Opened:
+    """With the columns of the data set that `--join` names; `sample`: the column of samples."""
+    wanted = opened.wanted
+    if wanted.log.join is None:
+        return opened
+    table, note = joined(opened.table, wanted.log.join, wanted.log.on or "", wanted.truth, opened.name, sample)
+    return replace(opened, table=table, file=replace(opened.file, notes=(*opened.file.notes, note)))
+
+
+def _renamed(table: pa.Table, wanted: ColumnOptions, source: str) -> pa.Table:
+    return renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, source)
+
+
+def _without_log(wanted: ColumnOptions, source: str) -> ColumnOptions:
+    """The same options; raises UsageError for one that is about logs."""
+    flags = {
+        "--scorer": wanted.log.scorer,
+        "--filter": wanted.log.filter,
+        "--epoch": wanted.log.epoch,
+        "--unfinished": wanted.log.unfinished,
+    }
+    if used := [flag for flag, value in flags.items() if value]:
+        what = f"{used[0]} cannot be used with {source}"
+        raise UsageError(what, why="it is for logs of evaluation tools, and this is a table", fix="leave it out")
+    return wanted
+
+
+def sha256_of_source(source: Path) -> str:
+    """The sha256 of a file; of a folder that of the list of its data files."""
+    if source.is_dir():
+        return sha256_of_files(sorted(source.glob("*.arrow")))
+    return sha256_of_file(source)
 
 
 # ---- the three layouts -----------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from audit.encoder import Value
 from audit.errors import DataError
 from audit.predictions.bins import Bins
 from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers
+from audit.predictions.logs.base import LogOptions
 from audit.predictions.tags import Tags
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
 from audit.records.inputs import ATTRIBUTES_CHOSEN
@@ -62,6 +63,8 @@ class ColumnOptions:
     """The column with several labels per image."""
     texts: tuple[str, ...] | None = None
     """The columns of texts; None: those called ``text:NAME``, if no column has answers."""
+    log: LogOptions = field(default_factory=LogOptions)
+    """What to read of the log of another tool."""
 
 
 @dataclass(frozen=True)

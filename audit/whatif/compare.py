@@ -15,9 +15,8 @@ from audit.statistics.metrics import Metric, extremes, row_events
 from audit.statistics.null import GapNull, generator
 from audit.statistics.paired.changes import gap_change, gap_ends
 from audit.statistics.paired.joint import JointCounts, change_ends, change_p
-from audit.types import UNKNOWN, Group, Note, Predictions, Settings
+from audit.types import NOT_ANSWERED, UNKNOWN, Group, Note, Predictions, Settings
 from audit.whatif.counted import CountedGroups, Judge, count_groups, count_together
-from audit.whatif.labels import NO_ANSWER
 
 _SLACK = 1e-12
 RANDOM_RATE = 0.05
@@ -119,7 +118,7 @@ def utility(before: Predictions, after: Predictions, settings: Settings, cluster
     joint = count_together(right[0], right[1], before.attributes[known], cluster)
     n = max(int(known.sum()), 1)
     (low,), (high,) = (end.tolist() for end in change_ends(joint, settings.alpha))
-    has_answer = (after.y_pred != NO_ANSWER)[known]
+    has_answer = (after.y_pred != NOT_ANSWERED)[known]
     return Utility(
         n=int(known.sum()),
         before=float(right[0].sum() / n),

@@ -11,13 +11,11 @@ import numpy as np
 from audit.answers import answers_of
 from audit.errors import UsageError
 from audit.evidence.threshold_curves import thresholds_at
-from audit.types import Predictions
+from audit.types import NOT_ANSWERED, Predictions
 from audit.whatif.asked import AskedMeasurement
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-NO_ANSWER = "(no answer)"
 
 
 def neutral_label(task: AskedMeasurement, label: str, prompts: Mapping[str, Float[np.ndarray, "d"]]) -> AskedMeasurement:
@@ -82,5 +80,5 @@ def abstain(predictions: Predictions, margin: float) -> Predictions:
     No answer is neither a right answer nor a harm. Unequal coverage is a disparity, too: show who gets no answer.
     """
     silent = predictions.margin.astype(float) <= margin if margin > 0 else np.zeros(len(predictions.y_pred), bool)
-    answers = np.where(silent, NO_ANSWER, predictions.y_pred)
-    return replace(predictions, answers=(*predictions.answers, NO_ANSWER), y_pred=answers)
+    answers = np.where(silent, NOT_ANSWERED, predictions.y_pred)
+    return replace(predictions, answers=(*predictions.answers, NOT_ANSWERED), y_pred=answers)

@@ -81,6 +81,13 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "counted_parts": "{rows:,} rows were read in {parts:,} parts and only counted: no row was stored.",
         "counted_parts_of_several": "{rows:,} rows were read in {parts:,} parts and only counted: no row was stored. Columns that were "
         "not used: {columns}.",
+        "log_read": "Read from a log of {tool}: {facts}.",
+        "log_without_answer": "Of {total:,} rows, {errors:,} ended in an error, {limits:,} reached a limit and {silent:,} have no answer "
+        "that the tool could read. These are outcomes of their own: “(error)”, “(limit)” and “(no answer)”.",
+        "log_epochs": "The log holds {rows:,} answers about {samples:,} samples: the epochs of one sample count as one sampling unit.",
+        "log_unfinished": "The run did not finish (status: {status}): {found:,} of {total:,} answers are in the log. Which samples a run "
+        "reaches before it stops is not random.",
+        "log_respelled": "Answers that the tool accepted in another spelling than the target's: {count:,}; they count as the target.",
         "unknown_rows": "{count:,} of the {total:,} identifiers in {list} belong to no row.",
         "no_model_loaded": "No model was loaded: the answers were read from {file}.",
         "claims_without_column": "Not tested for '{measurement}': differences by {attributes}, for which the file has no column.",

@@ -13,6 +13,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 
+from tests.support.zips import packed
+
 NUMBERS = (
     0,
     1,
@@ -203,10 +205,22 @@ def spoiled_line(content: bytes, source: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
+def spoiled_log(content: bytes, source: random.Random) -> bytes:
+    """Change the object in a member of a deflated archive, and pack it again in one of the ways that are read."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in archive.infolist()):
+            raise ValueError("zipfile does not read it")
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for name in source.sample(sorted(members), source.choice((1, 1, 2))):
+        members[name] = spoiled_json(members[name], source)
+    return packed(members, source.choice((0, 8, 93)))
+
+
 INSIDE: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "checkpoint": spoiled_zip, "npz": spoiled_zip, "safetensors": spoiled_header, "image": spoiled_chunk, "cache": spoiled_shard,
     "results": spoiled_json, "comparison": spoiled_json, "mitigation": spoiled_json, "folder": spoiled_json,
     "manifest": spoiled_json, "reply": spoiled_json, "xlsx": spoiled_zip, "jsonl": spoiled_line, "answers": spoiled_line,
+    "eval": spoiled_log, "eval_json": spoiled_json, "samples": spoiled_line,
 }  # fmt: skip
 """For readers of containers and of JSON: three of four mutations go past the seal."""
 

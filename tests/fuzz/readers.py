@@ -74,6 +74,19 @@ def read_table(path: Path) -> None:
     )
 
 
+def read_log(path: Path) -> None:
+    """Read a log of an evaluation tool as predictions: by its answers, and by whether they are right; every choice is made."""
+    from audit.predictions.logs.base import LogOptions
+    from audit.predictions.read import load_predictions
+    from audit.predictions.rows import ColumnOptions
+
+    log = LogOptions(epoch="all", unfinished=True)
+    one_of(
+        lambda: load_predictions(path, ColumnOptions(log=log)),
+        lambda: load_predictions(path, ColumnOptions(log=log, prediction="correct")),
+    )
+
+
 def one_of(*readers: Callable[[], object]) -> None:
     """Try all; raise the first refusal where all refuse."""
     from audit.errors import AuditError, MachineError
@@ -253,6 +266,9 @@ READERS = {
     "jsonl": Reader(".jsonl", read_table, sound.json_lines),
     "xlsx": Reader(".xlsx", read_table, sound.workbooks),
     "parquet": Reader(".parquet", read_table, lambda: [*sound.parquets(), *sound.own_predictions()]),
+    "eval": Reader(".eval", read_log, sound.inspect_archives),
+    "eval_json": Reader(".json", read_log, sound.inspect_objects),
+    "samples": Reader(".jsonl", read_log, sound.sample_logs),
     "arrow": Reader(".arrow", read_saved, sound.saved_streams),
     "tar": Reader(".tar", read_web_dataset, sound.tar_shards),
     "image": Reader(".img", read_image, sound.images),

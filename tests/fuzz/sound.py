@@ -227,6 +227,72 @@ def json_lines() -> list[bytes]:
     return ["".join(json.dumps(each) + "\n" for each in kind).encode() for kind in (rows, numbers, captions)]
 
 
+def inspect_log() -> tuple[dict[str, object], list[dict[str, object]]]:
+    """The header of a log of Inspect and its samples: of a question with choices, with an error and metadata that nest."""
+    header = {
+        "version": 2, "status": "success", "eval": {
+            "task": "t", "model": "m", "dataset": {"name": "d", "samples": 6, "sample_ids": list(range(6))}, "config": {"epochs": 1},
+            "packages": {"inspect_ai": "0.3.285"}, "scorers": [{"name": "choice"}],
+        },
+        "plan": {"steps": [{"solver": "multiple_choice"}]}, "results": {"scores": [{"name": "choice", "scorer": "choice"}]},
+    }  # fmt: skip
+    samples = [
+        {
+            "id": i, "epoch": 1, "input": "?", "choices": ["cat", "dog"], "target": "AB"[i % 2],
+            "metadata": {"race": "AB"[i // 2 % 2], "place": {"city": "X", "tags": [1]}, "none": None},
+            "scores": {"choice": {"value": "CI"[i % 3 == 1], "answer": "AB"[i % 2 ^ (i % 3 == 1)]}}, "error": None,
+        }
+        for i in range(6)
+    ]  # fmt: skip
+    samples[5] |= {"error": {"message": "x"}, "scores": {}}
+    return header, samples
+
+
+def inspect_archives() -> list[bytes]:
+    """The log as an archive, compressed with Zstandard and deflated."""
+    from tests.support.zips import packed
+
+    header, samples = inspect_log()
+    members = {"header.json": header, **{f"samples/{sample['id']}_epoch_1.json": sample for sample in samples}}
+    return [packed({name: json.dumps(value).encode() for name, value in members.items()}, method) for method in (93, 8)]
+
+
+def inspect_objects() -> list[bytes]:
+    """The log as one object."""
+    header, samples = inspect_log()
+    return [json.dumps({**header, "samples": samples}, indent=1).encode()]
+
+
+def sample_logs() -> list[bytes]:
+    """Lines of lm-eval (choices, and texts), of Every Eval Ever and of lmms-eval, whose lines hold no groups."""
+    choice = [
+        {
+            "doc_id": i, "doc": {"race": "AB"[i % 2], "place": {"city": "X"}, "options": [1]}, "target": str(i % 2),
+            "arguments": {f"gen_args_{at}": {"arg_0": "?", "arg_1": f" {text}"} for at, text in enumerate(("cat", "dog"))},
+            "filtered_resps": [["-1.5", "False"], [str(-2 + i % 3), "False"]], "filter": "none", "metrics": ["acc"],
+            "acc": float((-2 + i % 3 > -1.5) == i % 2),
+        }
+        for i in range(8)
+    ]  # fmt: skip
+    until = {"gen_args_0": {"arg_0": "?", "arg_1": {"until": ["."]}}}
+    texts = [
+        {**line, "arguments": until, "target": "['cat']", "filtered_resps": ["cat" if i % 3 else "[invalid]"], "acc": 0.5}
+        for i, line in enumerate(choice)
+    ]
+    pope = {"question_id": "1", "score": 1.0, "prediction": "cat", "ground_truth": "cat"}
+    lmms = [{"doc_id": i, "target": "cat", "filtered_resps": "cat", "pope": pope} for i in range(8)]
+    ever = [
+        {
+            "schema_version": "0.3.0", "evaluation_id": "e", "model_id": "m", "evaluation_name": "n", "sample_id": str(i),
+            "interaction_type": "single_turn", "input": {"raw": "?", "reference": ["cat"]}, "metadata": {"race": "AB"[i % 2]},
+            "answer_attribution": [{"extracted_value": ("cat", "dog")[i % 3 == 1], "is_terminal": True}],
+            "evaluation": {"score": 1, "is_correct": i % 3 != 1}, "error": None,
+        }
+        for i in range(8)
+    ]  # fmt: skip
+    return ["".join(json.dumps(line) + "\n" for line in kind).encode() for kind in (choice, texts, ever, lmms)]
+
+
 def workbooks() -> list[bytes]:
     """A workbook of texts and numbers, and one with a date, a formula and an empty sheet."""
     import datetime as dt

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.data.arrow import hub_features
 from audit.data.schema import quoted
 from audit.data.shards import parquet_files
 from audit.errors import DataError, UnsafeError, UsageError, nearest
+from audit.predictions.logs.hf_datasets import is_saved_folder, text_schema, with_class_names
 from strictio.tables import check_distinct
 from strictio.tables.parquet import parquet_batches, parquet_schema
 
@@ -37,8 +38,11 @@ class PartRows:
 
 
 def is_parts(path: Path) -> bool:
-    """Whether a path means several files: a folder, or a pattern such as ``answers/*.parquet`` that is not itself the name of a file."""
-    return path.is_dir() or (not path.exists() and glob.escape(str(path)) != str(path))
+    """Whether a path means several files: a folder, or a pattern such as ``answers/*.parquet`` that is not itself the name of a file.
+
+    A folder of `save_to_disk` is one table.
+    """
+    return (path.is_dir() and not is_saved_folder(path)) or (not path.exists() and glob.escape(str(path)) != str(path))
 
 
 def parts_name(path: Path) -> str:
@@ -68,15 +72,6 @@ def parts_of(path: Path) -> list[Path]:
     return parts
 
 
-def sha256_of(parts: Sequence[Path]) -> str:
-    """The sha256 of the list of the parts' own, one line per part as in ``sha256sum``, sorted: independent of their location."""
-    lines = []
-    for part in parts:
-        with part.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {part.name}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-
-
 def common_schema(parts: Sequence[Path]) -> pa.Schema:
     """The columns of the first part; raises DataError for the first part with other columns, or a column of another type."""
     first = parquet_schema(parts[0])
@@ -91,7 +86,7 @@ def common_schema(parts: Sequence[Path]) -> pa.Schema:
             mine, others = (_plain(schema.field(name).type) for schema in (first, other))
             if mine != others:
                 raise _unlike(parts[0], part, f"the column {quoted(name)} holds {mine} in the one and {others} in the other")
-    return first
+    return text_schema(first, parts[0].name)
 
 
 def _unlike(first: Path, part: Path, why: str) -> DataError:
@@ -118,12 +113,14 @@ def batches(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[PartRows]
 
     for part in parts:
         start = 0
-        texts = [field.name for field in parquet_schema(part) if _plain(field.type) == pa.string()]
+        schema = parquet_schema(part)
+        features = hub_features(schema, part.name)
+        texts = [field.name for field in schema if _plain(field.type) == pa.string()]
         for batch in parquet_batches(part, columns, texts, BATCH):
             if batch.nbytes > MOST_BYTES:
                 why, fix = f"{len(batch):,} rows take {batch.nbytes:,} bytes", "leave texts and pictures out of the parts"
                 raise UnsafeError(f"{part.name} would fill the memory", why=why, fix=fix)
-            yield PartRows(part.name, start, pa.Table.from_batches([batch]))
+            yield PartRows(part.name, start, with_class_names(pa.Table.from_batches([batch]), features, part.name))
             start += len(batch)
 
 

@@ -20,11 +20,12 @@ from audit.predictions.answers import Y_PRED, Y_TRUE, read_labels
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import holds_labels, renamed
 from audit.predictions.own_tables import SCORE
-from audit.predictions.parts.files import COUNTED, PartRows, batches, check_named, common_schema, parts_name, parts_of, sha256_of
+from audit.predictions.parts.files import COUNTED, PartRows, batches, check_named, common_schema, parts_name, parts_of
 from audit.predictions.parts.scores import CountedScores, score_columns, without_dictionaries
 from audit.predictions.read import PLAIN, PredictionFile, read_answers
 from audit.predictions.rows import FEW_LEVELS, ID_COLUMNS, LABELS_KEY, ColumnOptions, MeasurementAnswers
 from audit.types import Note
+from strictio.files import sha256_of_files
 
 NOT_OF_ROWS = (
     "single rows: parts are counted as they are read (scores in bins of a thousandth), so the spread of scores, pairs, clusters and "
@@ -65,7 +66,7 @@ def load_parts(path: Path, wanted: ColumnOptions) -> PredictionFile:
     facts: dict[str, Value] = {"parts": len(parts), "rows": answers[0].predictions.images}
     counted_note = Note(COUNTED[1], {**facts, "columns": left_out}) if left_out else Note(COUNTED[0], facts)
     return PredictionFile(
-        source, sha256_of(parts), answers, (*notes, *(binning.note() for binning in wanted.bins), counted_note), wanted.bins
+        source, sha256_of_files(parts), answers, (*notes, *(binning.note() for binning in wanted.bins), counted_note), wanted.bins
     )
 
 

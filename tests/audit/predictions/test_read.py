@@ -255,7 +255,12 @@ def test_bad_files_are_refused_with_what_is_wrong(file, case):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("absent.csv", "no file"), ("is.doc", "not a table"), ("is.parquet", "not a Parquet file"), ("caf\udce9.csv", "cannot be printed")],
+    [
+        ("absent.csv", "no file"),
+        ("is.doc", "not a table"),
+        ("is.parquet", "cannot read is.parquet"),
+        ("caf\udce9.csv", "cannot be printed"),
+    ],
 )
 def test_files_that_are_no_tables(file, tmp_path, name, words):
     path = file("x", name) if name.startswith("is") else tmp_path / name

@@ -12,11 +12,10 @@ from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
 from audit.statistics.paired.intervals import agresti_min
-from audit.types import UNKNOWN, Note, Settings
+from audit.types import NOT_ANSWERED, UNKNOWN, Note, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, utility, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import frontier, holm_corrected
-from audit.whatif.labels import NO_ANSWER
 from tests.support.answered import answered
 
 PAIR = (("a",), ("b",))
@@ -88,10 +87,10 @@ def test_cost_by_hand():
 def test_silence_is_no_right_answer():
     """Four of ten get none; five of the six others are right."""
     truth = np.repeat("yes", 10)
-    after = np.array([NO_ANSWER] * 4 + ["yes"] * 5 + ["no"])
+    after = np.array([NOT_ANSWERED] * 4 + ["yes"] * 5 + ["no"])
     found = utility(predictions(["a"] * 10, ["yes"] * 9 + ["no"], truth), predictions(["a"] * 10, after, truth), Settings())
     assert (found.before, found.after, found.answered, found.among_answered) == (0.9, 0.5, 0.6, pytest.approx(5 / 6))
-    nobody = utility(predictions(["a"], ["yes"]), predictions(["a"], [NO_ANSWER]), Settings())
+    nobody = utility(predictions(["a"], ["yes"]), predictions(["a"], [NOT_ANSWERED]), Settings())
     assert (nobody.answered, nobody.among_answered) == (0.0, None)
     # An unknown truth is not scored.
     truth = np.array(["yes", "no", UNKNOWN, UNKNOWN])

@@ -10,12 +10,12 @@ from audit.errors import DataError, UsageError
 from audit.linear_maps import calibrated_projection, contrast, orthogonal_projection
 from audit.measure.zero_shot import cosine_scores
 from audit.plans import Direction, RightAnswer, WhatIfPlan
-from audit.types import UNKNOWN, Claim, LabelSet, Measurement, ModelRecord, Note, Settings
+from audit.types import NOT_ANSWERED, UNKNOWN, Claim, LabelSet, Measurement, ModelRecord, Note, Settings
 from audit.whatif import explore as exploring
 from audit.whatif import methods
 from audit.whatif.asked import AskedMeasurement, fit_half
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
-from audit.whatif.labels import NO_ANSWER, aggregate, neutral_label
+from audit.whatif.labels import aggregate, neutral_label
 from audit.whatif.methods import METHODS, NAMES, Shown, Workshop
 from audit.whatif.projection import drop_dimensions, mutual_information, project
 from audit.whatif.reranking import FOUND, ndcg, rerank
@@ -99,10 +99,10 @@ def test_neutral_labels_and_combined_prompts():
 def test_silence_is_chosen_on_the_fitted_half_and_controlled_by_random_silence():
     shop, shown = shop_of(material())
     for candidate, coverage in zip(settings_of("abstention", shop), methods.COVERAGES, strict=True):
-        answered = candidate.change(shown).y_pred != NO_ANSWER
+        answered = candidate.change(shown).y_pred != NOT_ANSWERED
         margin = np.sort(shop.fitted.margin)[int(np.floor((1 - coverage) * len(shop.fitted.margin) + 1e-9)) - 1]
         assert answered.tolist() == (shown.before.margin > margin).tolist()
-        random = candidate.control(shown, np.random.default_rng(0)).y_pred != NO_ANSWER
+        random = candidate.control(shown, np.random.default_rng(0)).y_pred != NOT_ANSWERED
         assert random.sum() == answered.sum()
         assert random.tolist() != answered.tolist()
 

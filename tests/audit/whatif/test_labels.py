@@ -9,10 +9,10 @@ import pytest
 
 from audit.errors import DataError, UsageError
 from audit.statistics.metrics import METRICS
-from audit.types import Claim, LabelSet, Measurement, ModelRecord, Settings
+from audit.types import NOT_ANSWERED, Claim, LabelSet, Measurement, ModelRecord, Settings
 from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint
 from audit.whatif.compare import Judge, Tried, furthest_pair, what_if
-from audit.whatif.labels import NO_ANSWER, abstain, aggregate, margin_at, neutral_label
+from audit.whatif.labels import abstain, aggregate, margin_at, neutral_label
 
 RECORD = ModelRecord("m", "k", "f", "s", 0, 3, "float32", "softmax", 10.0, None, "a", "p", "t")
 AXES = dict(zip(("a person", "a thief", "a child"), np.eye(3), strict=True))
@@ -112,11 +112,11 @@ def test_no_answer_below_a_margin():
     after = abstain(before, max(child_thief, child_person))
     assert crime(after) == {"young": 0.0, "old": 0.2}
     # Both kinds of young children lie as close to the edge: seven young in ten get no answer, and no old one.
-    assert (after.y_pred == NO_ANSWER).sum() == 70
-    assert after.answers == ("person", "thief", NO_ANSWER)
+    assert (after.y_pred == NOT_ANSWERED).sum() == 70
+    assert after.answers == ("person", "thief", NOT_ANSWERED)
     assert abstain(before, 0.0).y_pred.tolist() == before.y_pred.tolist()
     # The margin is chosen for a coverage.
-    assert (abstain(before, margin_at(before, 0.6)).y_pred != NO_ANSWER).mean() >= 0.6
+    assert (abstain(before, margin_at(before, 0.6)).y_pred != NOT_ANSWERED).mean() >= 0.6
     assert margin_at(before, 1.0) == 0.0
 
 
