@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from audit.api.lookup import found_questions, planned_questions
 from audit.api.models import loaded
 from audit.api.pipeline import notes_in_words, run_audit
 from audit.api.plan import AuditPlan, check_fit, plan_audit
+from audit.data.changed.joined import captions_by_image
 from audit.data.changed.subset import part_of
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_texts
@@ -28,23 +30,36 @@ from audit.errors import AuditError, MachineError, UnsafeError, UsageError
 from audit.gates.changes import ChangeGates
 from audit.gates.parse import named_question
 from audit.gates.policy import FAIL_CLOSED, GatePolicy
-from audit.mitigation import fold
+from audit.mitigation import finetune, fold
 from audit.mitigation.ledger import Ledger
-from audit.mitigation.methods import METHODS, LinearFit, default_method, fit_map
+from audit.mitigation.methods import METHODS, default_method, fit_map
 from audit.mitigation.question import EmbeddedData, SplitQuestion, TargetQuestion, candidates, split_question, worst_of
-from audit.mitigation.shown import CAPABILITY_ALPHA, moved_answers, random_controls, try_maps
+from audit.mitigation.shown import CAPABILITY_ALPHA, moved_answers, try_maps
 from audit.mitigation.verdict import capability_code, decide_outcome
 from audit.models import load
 from audit.models.editable import editable
 from audit.models.model_args import by_model
+from audit.models.native import CHECKPOINT
 from audit.models.output_layers import TOWERS, Tower
 from audit.models.rewriting import EditableModel
 from audit.naming import finding_id
 from audit.options.comparisons import CompareRequest
 from audit.options.mitigations import WORST, MitigateRequest
 from audit.output.directory import write_text
-from audit.records.mitigation import FILE, MITIGATION, SCHEMA_VERSION, Capability, EarlierRun, Fold, Mitigation, MitigationPlan
-from audit.types import Dataset, Encoder, Measurement, Probe
+from audit.records.mitigation import (
+    FILE,
+    MITIGATION,
+    SCHEMA_VERSION,
+    Capability,
+    EarlierRun,
+    Fold,
+    FurtherTraining,
+    MapControl,
+    Mitigation,
+    MitigationPlan,
+    Outcome,
+)
+from audit.types import Dataset, Encoder, Measurement, Note, Probe
 from audit.version import __version__
 from audit.whatif.compare import utility
 from audit.whatif.projection import check_prompts
@@ -113,12 +128,11 @@ def run_mitigation(request: MitigateRequest) -> Mitigated:
         data = _embedded(request, encoder, audit_plan, root)
         split = _split(request, probe, data, cluster, towers)
         run = _Run(request, model, encoder, _with_planned(probe, split.question.finding, cluster), data, split, towers, gates)
-        plan = run.planned(clock)
-        fit = fit_map(plan.method, split.inputs)
-        check_prompts(split.shown.task, fit.directions)
-        ledger = Ledger(local_root(), plan.data)
-        earlier = _recorded(ledger, plan)
-        facts = run.written(plan, fit, earlier, clock)
+        with TemporaryDirectory(prefix="vlm-audit-") as scratch:
+            plan, change = run.decided(clock, Folder.of(Path(scratch)))
+            ledger = Ledger(local_root(), plan.data)
+            earlier = _recorded(ledger, plan)
+            facts = run.written(plan, change, earlier, clock)
     _record_outcome(ledger, facts)
     LOG.info("wrote %s", request.folder)
     if request.junit is not None:
@@ -132,7 +146,10 @@ def run_mitigation(request: MitigateRequest) -> Mitigated:
 def _opened(request: MitigateRequest) -> tuple[EditableModel, tuple[Tower, ...]]:
     args = by_model([(0, request.model_args)], 1)[0] if isinstance(request.model_args, str) else request.model_args
     model, towers = editable(request.model, args), TOWERS if request.towers == "both" else TOWERS[1:]
-    fold.require_layers(model, towers)
+    if request.method == finetune.METHOD:
+        finetune.check_settings(request.train)
+    else:
+        fold.require_layers(model, towers)
     return model, towers
 
 
@@ -225,9 +242,31 @@ class _Run:
     def question(self) -> TargetQuestion:
         return self.split.question
 
-    def planned(self, clock: Clock) -> MitigationPlan:
-        """The plan: it depends on the request, the question and the fitted half alone."""
+    def decided(self, clock: Clock, scratch: Folder) -> tuple[MitigationPlan, fold.ModelChange]:
+        """The plan and the change: they depend on the request, the question and the fitted half alone."""
         method = self.request.method or default_method(self.split.inputs)
+        if method == finetune.METHOD:
+            return self._trained(clock, scratch)
+        fit = fit_map(method, self.split.inputs)
+        check_prompts(self.split.shown.task, fit.directions)
+        return self._planned(method, clock, None), fold.FoldedMap(method, fit, self.split, self.towers)
+
+    def _trained(self, clock: Clock, scratch: Folder) -> tuple[MitigationPlan, fold.ModelChange]:
+        request = self.request
+        table = None if request.captions is None else captions_by_image(self.data.dataset, request.captions, request.encoding)
+        half = finetune.captioned_half(self.split, self.data, table)
+        rule, image = self.encoder.record.score_rule, "image" in self.towers
+        training = finetune.planned_training(half, request.train, rule, table=table is not None, image=image)
+        copy = scratch.folder("model", make=True)
+        self.model.write(copy, {})
+        start = copy.path / CHECKPOINT if copy.is_file(CHECKPOINT) else copy.path
+        trainer = finetune.Trainer(scratch, str(start), training.settings, request.device.partition(",")[0].replace(":all", ""))
+        LOG.info("training on %d captioned images of the fitted half", training.images)
+        checkpoint = trainer.trained("fitted", half, request.seed)
+        plan = self._planned(finetune.METHOD, clock, training)
+        return plan, finetune.FineTuned(checkpoint, trainer, half, self.split, self.data, request.batch_size)
+
+    def _planned(self, method: str, clock: Clock, training: FurtherTraining | None) -> MitigationPlan:
         record, capability = self.encoder.record, _capability_of(self.probe, self.question)
         watched = tuple(finding_id(asked.name, claim) for asked in self.probe.measurements for claim in asked.claims if claim.primary)
         return MitigationPlan(
@@ -235,23 +274,22 @@ class _Run:
             question=self.question.finding, chosen=self.question.chosen, attribute=self.question.attribute, method=method,
             others=tuple(name for name in METHODS if name != method), towers=self.towers, unit=self.split.unit, seed=self.split.seed,
             watched=watched, capability=capability.name if capability else None, margin=self.request.margin,
-            settings=self.request.settings, created=clock.moment.isoformat(timespec="seconds"),
+            settings=self.request.settings, created=clock.moment.isoformat(timespec="seconds"), training=training,
         )  # fmt: skip
 
-    def written(self, plan: MitigationPlan, fit: LinearFit, earlier: tuple[EarlierRun, ...] | None, clock: Clock) -> Mitigation:
+    def written(self, plan: MitigationPlan, change: fold.ModelChange, earlier: tuple[EarlierRun, ...] | None, clock: Clock) -> Mitigation:
         """Write the changed model, judge it, and let its folder appear: complete, or not at all."""
         out = self.request.folder
         try:
             with Folder.of(out.parent, make=True).new_folder(out.name) as folder:
-                changed = fold.fold_map(self.model, fit.map.matrix, self.towers)
+                changed = change.tensors(self.model)
                 self.model.write(folder, changed)
                 after = load(str(folder.path), device=self.request.device)
                 assert isinstance(after, Encoder)  # noqa: S101  (it is of the same family)
                 after.record = replace(after.record, name=out.name)  # type: ignore[misc]
-                folded = self._folded(fit, changed, after)
-                facts = self._judged(plan, fit, folded, after, earlier, clock)
+                facts = self._judged(plan, change, self._folded(change, changed, after), after, earlier, clock)
                 _describe(folder, facts)
-                fold.write_map(folder, fit.map.matrix)
+                change.write_beside(folder)
                 folder.write(MITIGATION, FILE.to_json(facts).encode())
                 write_text(PAGE, render_mitigation(facts), folder)
         except BlockingIOError as error:
@@ -265,19 +303,25 @@ class _Run:
             raise machine from error
         return facts
 
-    def _folded(self, fit: LinearFit, changed: Mapping[str, Any], after: Encoder) -> Fold:
-        """Compare the written model with the mapped embeddings of the original."""
+    def _folded(self, change: fold.ModelChange, changed: Mapping[str, Any], after: Encoder) -> Fold:
+        """Compare the written model with what it should give."""
         prompts = sorted(self.split.shown.task.text_embeddings)[:_TEXTS]
         dtype = fold.stored_dtype(changed)
-        difference = fold.largest_difference(self.encoder, after, fit.map.matrix, self.towers, prompts)
+        difference = change.difference(self.encoder, after, prompts)
         fold.require_equal(difference, dtype)
         return Fold(
-            form=self.model.form, rank=fit.rank, changed=tuple(sorted(changed)), dtype=str(dtype).removeprefix("torch."),
+            form=self.model.form, rank=change.rank, changed=tuple(sorted(changed)), dtype=str(dtype).removeprefix("torch."),
             difference=difference, tolerance=fold.TOLERANCE[dtype], source=self.encoder.record.sha256, written=after.record.sha256,
         )  # fmt: skip
 
     def _judged(
-        self, plan: MitigationPlan, fit: LinearFit, folded: Fold, after: Encoder, earlier: tuple[EarlierRun, ...] | None, clock: Clock
+        self,
+        plan: MitigationPlan,
+        change: fold.ModelChange,
+        folded: Fold,
+        after: Encoder,
+        earlier: tuple[EarlierRun, ...] | None,
+        clock: Clock,
     ) -> Mitigation:
         shown = part_of(self.data.dataset, np.flatnonzero(~self.split.fit).tolist())
         audits = [self._audited(encoder, shown) for encoder in (self.encoder, after)]
@@ -286,16 +330,16 @@ class _Run:
         capability = _capability(plan, audits, self.request, self.probe.cluster)
         before, changed = (audit.audited[0].predictions[self.question.measurement.name] for audit in audits)
         moved = moved_answers(before, changed, self.question.attribute)
-        tried, refused = try_maps((plan.method, *plan.others), {plan.method: fit}, self.split.inputs, self.split.shown)
-        controlled = random_controls(plan.method, fit, self.split.inputs, self.split.shown)
-        outcome, reasons = decide_outcome(
-            plan.question,
-            [change for change in compared.comparisons[0].changes if change.primary],
-            capability,
-            controlled,
-            plan.margin,
-            plan.settings.alpha,
-        )
+        maps = plan.others if plan.training else (plan.method, *plan.others)
+        tried, refused = try_maps(maps, self.split.inputs, self.split.shown, {plan.method: changed} if plan.training else None)
+        planned = [change for change in compared.comparisons[0].changes if change.primary]
+
+        def decided(controls: Sequence[MapControl]) -> tuple[Outcome, tuple[Note, ...]]:
+            return decide_outcome(plan.question, planned, capability, controls, plan.margin, plan.settings.alpha)
+
+        # Trainings take minutes: they are made where they decide.
+        controlled = change.controls() if plan.training is None or decided(())[0] == "better" else ()
+        outcome, reasons = decided(controlled)
         return Mitigation(
             schema_version=SCHEMA_VERSION, status="complete", tool=f"vlm-audit {__version__}", command=self.request.command, plan=plan,
             earlier=earlier, fitted=self.split.fitted_half, shown=self.split.shown_half, fold=folded, compared=compared,

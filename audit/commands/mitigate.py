@@ -16,7 +16,8 @@ from strictio.console import prepare_streams, visible
 PROGRAM = "vlm-audit mitigate"
 _DESCRIPTION = """Writes a changed copy of a model and says whether a gap became smaller: better, no change shown, or worse.
 
-A linear map is fitted on one half of the images, folded into the weights, and judged on the other half."""
+A linear map is fitted on one half of the images, folded into the weights, and judged on the other half. With --method finetune, the model
+is trained further instead."""
 
 
 def parser() -> Parser:

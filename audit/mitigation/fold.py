@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -12,9 +13,12 @@ from PIL import Image
 
 from audit.errors import AuditError, DataError, UsageError
 from audit.linear_maps import unit
+from audit.mitigation.methods import LinearFit
+from audit.mitigation.question import SplitQuestion
+from audit.mitigation.shown import random_controls
 from audit.models.output_layers import Tower
 from audit.models.rewriting import EditableModel
-from audit.records.mitigation import MAP
+from audit.records.mitigation import MAP, MapControl
 from strictio.folders import Folder
 
 if TYPE_CHECKING:
@@ -26,6 +30,57 @@ if TYPE_CHECKING:
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 5e-3}
 """Largest allowed difference of a number of an embedding of length 1, by the dtype in which the weights are stored."""
 _PICTURES, _SIDE = 8, 96
+
+
+class ModelChange(Protocol):
+    """A change of a model that was decided on the fitted half."""
+
+    @property
+    def rank(self) -> int | None:
+        """Number of directions removed; None if it is not a map."""
+        ...
+
+    def tensors(self, model: EditableModel) -> Mapping[str, Tensor]:
+        """The changed tensors, by the names of the model's own files."""
+        ...
+
+    def difference(self, original: Encoder, written: Encoder, texts: Sequence[str]) -> float:
+        """The largest difference between embeddings (of length 1) of the written model, and those that it should give."""
+        ...
+
+    def write_beside(self, folder: Folder) -> None:
+        """Write what is stored beside the weights."""
+        ...
+
+    def controls(self) -> tuple[MapControl, ...]:
+        """The gaps that changes of the same kind leave on the shown half, if they know nothing about what is to be corrected."""
+        ...
+
+
+@dataclass(frozen=True)
+class FoldedMap:
+    """A fitted map, folded into the output layers."""
+
+    method: str
+    fit: LinearFit
+    split: SplitQuestion
+    towers: Sequence[Tower]
+
+    @property
+    def rank(self) -> int:
+        return self.fit.rank
+
+    def tensors(self, model: EditableModel) -> Mapping[str, Tensor]:
+        return fold_map(model, self.fit.map.matrix, self.towers)
+
+    def difference(self, original: Encoder, written: Encoder, texts: Sequence[str]) -> float:
+        return largest_difference(original, written, self.fit.map.matrix, self.towers, texts)
+
+    def write_beside(self, folder: Folder) -> None:
+        write_map(folder, self.fit.map.matrix)
+
+    def controls(self) -> tuple[MapControl, ...]:
+        return random_controls(self.method, self.fit, self.split.inputs, self.split.shown)
 
 
 def require_layers(model: EditableModel, towers: Sequence[Tower]) -> None:
@@ -85,15 +140,15 @@ def largest_difference(
 
 
 def require_equal(difference: float, dtype: torch.dtype) -> None:
-    """Raise an AuditError if the written model is not the mapped one."""
+    """Raise an AuditError if the written model is not the one that was decided on."""
     if not difference <= TOLERANCE[dtype]:  # NaN does not count as equal
-        why = f"its embeddings differ by {difference:.1e} from the mapped ones; {TOLERANCE[dtype]:g} is allowed for {dtype}"
-        raise AuditError("the written model does not do what the map does, so it was removed", why=why)
+        why = f"its embeddings differ by {difference:.1e} from those it should give; {TOLERANCE[dtype]:g} is allowed for {dtype}"
+        raise AuditError("the written model does not give the embeddings that it should, so it was removed", why=why)
 
 
 def stored_dtype(changed: Mapping[str, Tensor]) -> torch.dtype:
-    """The least precise dtype among the changed tensors."""
-    return max((tensor.dtype for tensor in changed.values()), key=lambda dtype: TOLERANCE[dtype])
+    """The least precise dtype of weights among the changed tensors."""
+    return max((tensor.dtype for tensor in changed.values() if tensor.dtype in TOLERANCE), key=lambda dtype: TOLERANCE[dtype])
 
 
 def _pictures() -> list[Image.Image]:

@@ -79,30 +79,29 @@ class ShownHalf:
 
 
 def try_maps(
-    methods: Sequence[str], fits: Mapping[str, LinearFit], inputs: FitInputs, shown: ShownHalf
+    methods: Sequence[str], inputs: FitInputs, shown: ShownHalf, trained: Mapping[str, Predictions] | None = None
 ) -> tuple[tuple[TriedMap, ...], tuple[RefusedMap, ...]]:
-    """Judge every method on the shown half; `fits` has those that are fitted already."""
+    """Judge every method on the shown half; `trained` has the answers of models that were trained further, which come first."""
     before = shown.task.answers()
-    tried: list[TriedMap] = []
+    tried = [_tried(method, None, before, after, shown) for method, after in (trained or {}).items()]
     refused: list[RefusedMap] = []
     for method in methods:
         try:
-            fit = fits[method] if method in fits else fit_map(method, inputs)
-            tried.append(_tried(method, fit, before, shown))
+            fit = fit_map(method, inputs)
+            check_prompts(shown.task, fit.directions)
+            tried.append(_tried(method, fit.rank, before, shown.answers(fit.map), shown))
         except AuditError as error:
             refused.append(RefusedMap(method, Note.of(error.what)))
     return _adjusted(tried), tuple(refused)
 
 
-def _tried(method: str, fit: LinearFit, before: Predictions, shown: ShownHalf) -> TriedMap:
-    check_prompts(shown.task, fit.directions)
-    after = shown.answers(fit.map)
+def _tried(method: str, rank: int | None, before: Predictions, after: Predictions, shown: ShownHalf) -> TriedMap:
     changes = {judge.finding: _change(judge, before, after) for judge in (shown.target, *shown.others)}
     settings = replace(shown.target.settings, alpha=CAPABILITY_ALPHA)
     accuracy = None if before.y_true is None else utility(before, after, settings, shown.target.cluster).change
     gap = changes.pop(shown.target.finding)
     assert gap is not None  # noqa: S101  (the groups have enough images: `halves.require_units`)
-    return TriedMap(method, fit.rank, gap, {name: change for name, change in changes.items() if change is not None}, accuracy)
+    return TriedMap(method, rank, gap, {name: change for name, change in changes.items() if change is not None}, accuracy)
 
 
 def _change(judge: Judge, before: Predictions, after: Predictions) -> GapChange | None:
@@ -126,7 +125,7 @@ def _adjusted(tried: Sequence[TriedMap]) -> tuple[TriedMap, ...]:
 
 def random_controls(method: str, fit: LinearFit, inputs: FitInputs, shown: ShownHalf) -> tuple[MapControl, ...]:
     """Random maps of the same rank, and the same fit on shuffled groups; a map of prompts has no groups to shuffle."""
-    observed = _gap(shown.answers(fit.map), shown.target)
+    observed = gap_of(shown.answers(fit.map), shown.target)
     made = [_control("random directions", lambda rng: shown.answers(random_map(fit, rng)), observed, method, shown.target)]
     if METHODS[method].by_groups:
         shuffle = GroupShuffle.of(inputs)
@@ -160,7 +159,8 @@ def as_small_p(gaps: Sequence[float], observed: float) -> float:
     return float((1 + np.count_nonzero(np.array(gaps) <= observed + _SLACK)) / (1 + len(gaps)))
 
 
-def _gap(after: Predictions, judge: Judge) -> float:
+def gap_of(after: Predictions, judge: Judge) -> float:
+    """The gap of some answers."""
     joint = count_groups(after, after, judge).joint
     return float(np.ptp(joint.after / joint.n))
 

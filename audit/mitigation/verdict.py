@@ -13,6 +13,8 @@ from audit.types import Note
 
 CONTROL_RATE = 0.05
 """A change is more than a random one of its kind if at most this share of them, itself included, leaves a gap as small."""
+AS_SMALL = {"random directions": "random_as_small", "shuffled groups": "shuffled_as_small", "uncorrected captions": "uncorrected_as_small"}
+"""Kind of control -> the reason if too many of them do."""
 
 
 def decide_outcome(
@@ -31,7 +33,7 @@ def decide_outcome(
     small = [Note("changed_within_tolerance", _sizes(change)) for change in changes if _changed(change, alpha) and _is_negligible(change)]
     if missing := list(_missing(question, target, capability, controls, alpha)):
         return "no change shown", (*missing, *small)
-    uncontrolled = not any(control.kind == "shuffled groups" for control in controls)
+    uncontrolled = {control.kind for control in controls} == {"random directions"}
     return "better", (*((Note("no_shuffled_control"),) if uncontrolled else ()), *small)
 
 
@@ -103,8 +105,7 @@ def _missing(
         yield Note("gap_not_smaller", {"finding": question, "p": target.gap.p_adjusted})
     for control in controls:
         if control.p > CONTROL_RATE:
-            code = "random_as_small" if control.kind == "random directions" else "shuffled_as_small"
-            yield Note(code, {"p": control.p, "draws": len(control.gaps)})
+            yield Note(AS_SMALL[control.kind], {"p": control.p, "draws": len(control.gaps)})
     if capability is None:
         yield Note("capability_unknown")
     elif capability.code == "not shown":

@@ -34,7 +34,7 @@ from audit.types import Settings
 
 WHAT, CHANGE = "what to change", "the change and its verdict"
 WORST = "worst"
-Method = Literal["mean-difference-within-class", "leace", "projection", "calibrated-projection", "mean-difference"]
+Method = Literal["mean-difference-within-class", "leace", "projection", "calibrated-projection", "mean-difference", "finetune"]
 
 
 def _as_in_audit(name: str, task: str | None = None) -> Any:
@@ -69,9 +69,16 @@ class MitigateRequest(GatedRequest):
         "(default: the first what-if of the probe)", metavar="NAME", basic=True,
     )  # fmt: skip
     method: Method | None = option(
-        None, CHANGE, "the map that is exported (default: mean-difference-within-class if the question has true "
-        "answers, else leace)", basic=True,
+        None, CHANGE, "the map that is exported (default: mean-difference-within-class if the question has true answers, else leace); "
+        "finetune: the model is trained further on the fitted half", basic=True,
     )  # fmt: skip
+    captions: FilePath | None = option(
+        None, CHANGE, "with finetune: corrected captions, a table with a column that identifies the image and a column 'caption' (default: "
+        "the prompts of the true answers, groups drawn equally often)", metavar="FILE",
+    )  # fmt: skip
+    train: Several[Text] = option(
+        (), CHANGE, "with finetune: a setting of the trainer, such as optim.lr=1e-5 or optim.steps=200; repeatable", metavar="SETTING"
+    )
     towers: Literal["both", "text"] = option(
         "both", CHANGE, "text: change the text tower alone, for models whose image tower has no output layer", basic=True
     )
@@ -115,6 +122,9 @@ class MitigateRequest(GatedRequest):
             if not getattr(self, name):
                 fix = "vlm-audit mitigate --model ckpt.pt --probe emoji --out DIR"
                 raise UsageError(f"--{name} is missing", fix=fix)
+        if self.method != "finetune" and (self.captions or self.train):
+            name = "captions" if self.captions else "train"
+            raise UsageError(f"--{name} requires --method finetune", where=f"--{name}", fix="--method finetune")
         if self.out is not None and os.path.lexists(self.out):
             fix = "name a folder that does not exist, or remove it"
             raise UsageError(f"{str(self.out)!r} exists already", where="--out", why="a model is never overwritten", fix=fix)

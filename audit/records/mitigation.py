@@ -24,6 +24,22 @@ Form = Literal["Hugging Face folder", "open_clip folder", "vlm-audit folder"]
 
 
 @record
+class FurtherTraining:
+    """A training on the fitted half, from the model's own weights."""
+
+    captions: Literal["true answers", "table"]
+    """The prompts of the true answers, or captions from a table."""
+    images: int
+    """Images of the fitted half that have a caption."""
+    sha256: str
+    """sha256 (hex) of their captions and groups."""
+    settings: tuple[str, ...]
+    """Settings of the trainer, as ``section.key=value``; the others have its defaults."""
+    controls: int
+    """Trainings on uncorrected captions, if they decide the outcome."""
+
+
+@record
 class MitigationPlan:
     """Everything that was decided before the shown half was looked at."""
 
@@ -55,6 +71,8 @@ class MitigationPlan:
     settings: Settings
     created: str
     """UTC, ISO 8601."""
+    training: FurtherTraining | None = None
+    """None if the method is a map."""
 
 
 @record
@@ -86,13 +104,14 @@ class Fold:
     """The change of the weights."""
 
     form: Form
-    rank: int
-    """Number of directions removed."""
+    rank: int | None
+    """Number of directions removed; None if the model was trained further."""
     changed: tuple[str, ...]
     """Names of the changed tensors."""
     dtype: str
     difference: float
-    """Largest difference between embeddings of length 1 of the written model and the mapped ones of the original."""
+    """Largest difference between embeddings of length 1 of the written model, and the mapped ones of the original or those of the model
+    that was trained."""
     tolerance: float
     source: str
     """sha256 (hex) of the weights before."""
@@ -102,10 +121,10 @@ class Fold:
 
 @record
 class TriedMap:
-    """A method on the shown half, computed by mapping the embeddings of the original."""
+    """A method on the shown half, computed by mapping the embeddings of the original; or the model that was trained further."""
 
     method: str
-    rank: int
+    rank: int | None
     gap: GapChange
     """Of the question; its p is adjusted (Holm) over the methods and their watched questions."""
     others: Mapping[str, GapChange]
@@ -124,13 +143,13 @@ class RefusedMap:
 
 @record
 class MapControl:
-    """Random maps of the same kind."""
+    """Random maps of the same kind; or trainings on captions that say what the model already answers."""
 
-    kind: Literal["random directions", "shuffled groups"]
+    kind: Literal["random directions", "shuffled groups", "uncorrected captions"]
     gaps: tuple[float, ...]
     """The gap after each."""
     p: float
-    """Share of maps, the fitted one included, that leave a gap as small."""
+    """Share of these, the exported change included, that leave a gap as small."""
 
 
 @record

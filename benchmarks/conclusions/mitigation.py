@@ -6,6 +6,9 @@ questions. There, groups that differ most by chance go with kinds by chance, too
 Where a direction makes up for another fault, removing it makes the gap larger: maps that are fitted on groups, and those of prompts, have
 to be called worse (in 4 of 5 runs at least). Where prompts lean another way than images, a projection of prompts does not help: "better" is
 wrong (at most 10 %).
+
+A small model that was trained with a wrong name for one kind in one group is trained further: with the right captions it is better (in 4 of
+5 runs); with these captions in a random order, "better" is wrong (at most 9 %).
 """
 
 import argparse
@@ -21,6 +24,7 @@ import numpy as np
 from audit.api.mitigation import mitigate
 from audit.mitigation.methods import METHODS
 from audit.records.mitigation import Mitigation
+from tests.support import misnamed
 from tests.support.planted_clip import KINDS, Planted
 
 MARGIN = 0.02
@@ -45,6 +49,23 @@ def outcomes(case: str, methods: tuple[str, ...], seeds: range, n: int, others: 
                 outcome = RIGHTLY if others and done.outcome == "worse" and is_worse(case, seed, out) else done.outcome
                 counted[method, outcome] += 1
                 print(f"  {case}, seed {seed}, {method}: {outcome}  {_numbers(done.facts)}", flush=True)
+    return counted
+
+
+def trainings(seeds: range, *, shuffled: bool) -> Counter[tuple[str, str]]:
+    """Train the misnamed model further with right or shuffled captions, on another data set for every seed, and count the outcomes."""
+    counted: Counter[tuple[str, str]] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["AUDIT_CACHE_DIR"] = str(Path(folder) / "cache")
+        spec = str(misnamed.model(Path(folder)))
+        for seed in seeds:
+            things = misnamed.things(seed)
+            captions = misnamed.captions(things, Path(folder) / f"{seed}.jsonl", shuffled=seed if shuffled else None)
+            options = {"draws": 999, "train": ["optim.lr=1e-3", "optim.steps=20"], "captions": captions, "min_group_size": 20}
+            done = mitigate(spec, misnamed.probe(things), Path(folder) / str(seed), method="finetune", **options)
+            counted["finetune", done.outcome] += 1
+            kind = "shuffled" if shuffled else "right"
+            print(f"  {kind} captions, seed {seed}: {done.outcome}  {_numbers(done.facts)}", flush=True)
     return counted
 
 
@@ -104,6 +125,8 @@ def main() -> None:
         shown("worst of twenty", outcomes("nothing", methods, range(20), 1200, 18), {"better": 0.05, "worse": 0.05}),
         shown("shared direction", outcomes("shared", methods, range(5), 2400), {"worse": 0.0}, ("better", 0.8)),
         shown("other direction", outcomes("other direction", ("projection",), range(20), 1200), {"better": 0.1}),
+        shown("right captions", trainings(range(5), shuffled=False), {"worse": 0.0}, ("better", 0.8)),
+        shown("shuffled captions", trainings(range(100), shuffled=True), {"better": 0.09}),
     ]
     print(f"{time.monotonic() - start:.0f} s")
     if not all(fine):

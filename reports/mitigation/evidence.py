@@ -51,18 +51,28 @@ class ControlsView:
     caption: str
 
 
-def controls_view(facts: Mitigation) -> ControlsView | None:
-    """Return the controls; None without any."""
+_MAPS = (
+    "Gap in points that each map leaves on the same images. Line: the exported map; dashed: before. p: the share of maps, the exported "
+    "one included, that leave a gap as small; above .05, it is not shown that the method did it. Random directions are as many as "
+    "the exported map removes; a fit on shuffled groups is the same fit with the groups of the fitted half shuffled."
+)
+_TRAININGS = (
+    "Gap in points that each training leaves on the same images. Line: the exported model; dashed: before. p: the share of trainings, the "
+    "exported one included, that leave a gap as small; above .05, it is not shown that the captions did it. Uncorrected captions say what "
+    "the model already answers: the same images, settings and number of steps, with another seed."
+)
+
+
+def controls_view(facts: Mitigation, *, training: bool) -> ControlsView | None:
+    """Return the controls of a training, or of a map; None without any."""
     tried = next((tried for tried in facts.tried if tried.method == facts.plan.method), None)
-    if tried is None or not facts.controls:
+    if tried is None or not facts.controls or training == (facts.plan.training is None):
         return None
     kinds = [(f"{count(len(control.gaps))} {text.CONTROLS[control.kind]}", p_phrase(control.p), control.gaps) for control in facts.controls]
     return ControlsView(
         strip_chart(kinds, tried.gap.before.value, tried.gap.after.value),
         text.controls(facts),
-        "Gap in points that each map leaves on the same images. Line: the exported map; dashed: before. p: the share of maps, the exported "
-        "one included, that leave a gap as small; above .05, it is not shown that the method did it. Random directions are as many as "
-        "the exported map removes; a fit on shuffled groups is the same fit with the groups of the fitted half shuffled.",
+        _TRAININGS if training else _MAPS,
     )
 
 

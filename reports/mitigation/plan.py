@@ -48,7 +48,7 @@ class LimitsView:
 def limits_view(facts: Mitigation) -> LimitsView:
     """Return the limits."""
     probe = facts.compared.probes[0]
-    return LimitsView(probe.name, text.NOT_MITIGATED, (*probe.limits, NOT_A_CERTIFICATE))
+    return LimitsView(probe.name, text.not_mitigated(facts), (*probe.limits, NOT_A_CERTIFICATE))
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,19 @@ METHODS: Mapping[str, tuple[str, str]] = {
         "Calibrated projection",
         "the directions in which prompts for the groups differ, and most of those in which prompts that should mean the same differ",
     ),
+    "finetune": ("Further training", "nothing: its weights are trained further"),
 }  # fmt: skip
 """The name of each method, and what it removes."""
-CONTROLS: Mapping[str, str] = {"random directions": "tries with random directions", "shuffled groups": "tries with shuffled groups"}
+CONTROLS: Mapping[str, str] = {
+    "random directions": "tries with random directions", "shuffled groups": "tries with shuffled groups",
+    "uncorrected captions": "trainings on uncorrected captions",
+}  # fmt: skip
 CAPABILITY: Mapping[CapabilityCode, str] = {
     "equivalent": "shown to be equal within {}", "higher": "shown to be higher", "not lower": "shown not to be more than {} lower",
     "lower": "shown to be more than {} lower", "not shown": "it may be more than {} lower",
 }  # fmt: skip
 """What the 90 % interval of the change of the accuracy shows."""
+CAPTIONS = {"true answers": "the prompts of the true answers as captions", "table": "captions from a table"}
 MOST_REASONS = 4
 NOT_MITIGATED = (
     "Hidden states are unchanged. Captioning and diffusion models, and heads trained on hidden states, are not affected.",
@@ -41,9 +46,16 @@ NOT_MITIGATED = (
     "The temperature is unchanged, so thresholds on scores have to be chosen again.",
     "Other data, other questions and other groups were not tested.",
 )
+NOT_TRAINED = (
+    "Training on few images can make a model worse on others. Only the questions of this probe were tested.",
+    "Captioning and diffusion models, and heads trained on hidden states, read states that changed: test them again.",
+    "The temperature was trained, too, so thresholds on scores have to be chosen again.",
+    NOT_MITIGATED[-1],
+)
 _BUT: Mapping[str, str] = {
     "random_as_small": "random directions do as well",
     "shuffled_as_small": "the same with shuffled groups does as well",
+    "uncorrected_as_small": "the same training on uncorrected captions does as well",
     "capability_unknown": "what this cost in accuracy is not known",
     "capability_not_shown": "it is not shown that the accuracy did not fall",
 }
@@ -72,7 +84,10 @@ def deck(facts: Mitigation) -> str:
 
 
 def removed_sentence(facts: Mitigation) -> str:
-    """Say what was removed, and from which towers."""
+    """Say what was removed, and from which towers; or on what the model was trained further."""
+    if (training := facts.plan.training) is not None:
+        half = f"{in_words(training.images, 'image')} of the fitted half"
+        return f"The weights were trained further on {half}, with {CAPTIONS[training.captions]}."
     towers = " and ".join(facts.plan.towers) + (" towers" if len(facts.plan.towers) > 1 else " tower")
     what = METHODS[facts.plan.method][1] if facts.plan.method in METHODS else facts.plan.method
     return f"Removed from the embeddings ({towers}): {what}."
@@ -280,6 +295,7 @@ def earlier(facts: Mitigation) -> str | None:
     return f"There {runs} on the same data on this machine: this outcome is one of several tries."
 
 
+_MOST_TENSORS = 4
 _CHOSEN = {"planned": "planned by the probe", "named": "named for this run", "worst": "the largest planned gap of the fitted half"}
 
 
@@ -287,10 +303,10 @@ def plan_rows(facts: Mitigation) -> tuple[tuple[str, str], ...]:
     """Return what was fixed before any number of the shown half was computed, as terms and values."""
     plan, fold = facts.plan, facts.fold
     others = ", ".join(map(lower_name, plan.others))
+    changed = ", ".join(fold.changed) if len(fold.changed) <= _MOST_TENSORS else count(len(fold.changed))
     return (
         ("Question", f"{plan.question} ({_CHOSEN[plan.chosen]})"),
-        ("Method", f"{method_name(plan.method)}, which removes {METHODS[plan.method][1]}" if plan.method in METHODS else plan.method),
-        ("Directions removed", count(fold.rank)),
+        *_method_rows(facts),
         ("Towers changed", " and ".join(plan.towers)),
         ("Other methods tried, not exported", others or "none"),
         ("Never split between the halves", plan.unit.replace("_", " ")),
@@ -300,8 +316,25 @@ def plan_rows(facts: Mitigation) -> tuple[tuple[str, str], ...]:
         ("Questions whose gap may not grow", ", ".join(plan.watched)),
         ("Accuracy that may not fall", "none with true answers other than the group" if plan.capability is None else plan.capability),
         ("Largest fall that would not matter", exact_points(plan.margin)),
-        ("Changed tensors", f"{', '.join(fold.changed)} ({fold.dtype})"),
-        ("Written model against mapped embeddings", f"at most {fold.difference:.1g} apart; allowed: {fold.tolerance:g}"),
+        ("Changed tensors", f"{changed} ({fold.dtype})"),
+        (
+            f"Written model against {'the trained one' if plan.training else 'mapped embeddings'}",
+            f"at most {fold.difference:.1g} apart; allowed: {fold.tolerance:g}",
+        ),
+    )
+
+
+def _method_rows(facts: Mitigation) -> tuple[tuple[str, str], ...]:
+    """Return what was done to the model."""
+    method, training = facts.plan.method, facts.plan.training
+    if training is None:
+        named = f"{method_name(method)}, which removes {METHODS[method][1]}" if method in METHODS else method
+        return ("Method", named), ("Directions removed", count(facts.fold.rank or 0))
+    return (
+        ("Method", f"{method_name(method)}, with {CAPTIONS[training.captions]}"),
+        ("Images with captions", count(training.images)),
+        ("Settings of the trainer", ", ".join(training.settings)),
+        ("Trainings on uncorrected captions, where they decide", count(training.controls)),
     )
 
 
@@ -329,12 +362,27 @@ def loading(form: Form, kind: str) -> str:
 
 def note_for_model_card(facts: Mitigation) -> str:
     """A paragraph for the README of the changed model."""
-    towers = f"{' and '.join(facts.plan.towers)} tower{'s' if len(facts.plan.towers) > 1 else ''}"
-    removed = f"{lower_name(facts.plan.method)}, directions removed: {facts.fold.rank}"
     said = [f"{OUTCOMES[facts.outcome]}.", outcome_sentence(facts).sentence, gap_sentence(facts), capability(facts), earlier(facts) or ""]
     return (
         "## Changed by vlm-audit mitigate\n\n"
-        f"The output layers of the {towers} were changed ({removed}). {' '.join(filter(None, said))}\n\n"
-        "Hidden states are unchanged, and training can bring back what was removed. Other data, other questions and other groups were not "
-        "tested. Details: report.html, mitigation.json.\n"
+        f"{_changed(facts)} {' '.join(filter(None, said))}\n\n"
+        f"{' '.join(not_mitigated(facts)) if facts.plan.training else _UNCHANGED} Details: report.html, mitigation.json.\n"
     )
+
+
+_UNCHANGED = (
+    "Hidden states are unchanged, and training can bring back what was removed. Other data, other questions and other groups were not "
+    "tested."
+)
+
+
+def _changed(facts: Mitigation) -> str:
+    if facts.plan.training is not None:
+        return removed_sentence(facts)
+    towers = f"{' and '.join(facts.plan.towers)} tower{'s' if len(facts.plan.towers) > 1 else ''}"
+    return f"The output layers of the {towers} were changed ({lower_name(facts.plan.method)}, directions removed: {facts.fold.rank})."
+
+
+def not_mitigated(facts: Mitigation) -> tuple[str, ...]:
+    """Return what the change does not reach, or what was not tested."""
+    return NOT_MITIGATED if facts.plan.training is None else NOT_TRAINED

@@ -72,8 +72,8 @@ def mitigation_steps(facts: Mitigation) -> tuple[str, ...]:
     elif facts.outcome == "no change shown" and _blocking(facts) == {"capability_not_shown"}:
         steps = ("Judge it on more images: it is not shown that the accuracy did not fall.", "Until then, keep the original model.")
     else:
-        made = facts.outcome == "worse"
-        cause = f"Look for the cause in the training data{'' if made else ': a map cannot remove every gap that was learned'}."
+        map_failed = facts.outcome != "worse" and facts.plan.training is None
+        cause = f"Look for the cause in the training data{': a map cannot remove every gap that was learned' if map_failed else ''}."
         steps = ("Keep the original model.", cause, again)
     return (*gate_steps(failed), *steps)[:MOST_STEPS]
 

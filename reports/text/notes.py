@@ -36,6 +36,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "capability_unknown": "Without true answers other than the group, it cannot be shown that the accuracy did not fall.",
         "capability_not_shown": "It is not shown that the accuracy of {measurement} fell by less than {margin:.1%}: more images would be "
         "needed.",
+        "uncorrected_as_small": "Of {draws:,} trainings on uncorrected captions, too many leave as small a gap (p = {p:.2f}; 0.05 would "
+        "do): it is not shown that the corrections are the reason.",
         "no_shuffled_control": "The map was made from prompts and not from groups, so only random directions could be used as a control.",
         # ---- data
         "repeated_rows": "Left out as duplicates of an earlier row: {count:,}.",

@@ -10,6 +10,7 @@ from audit.records.mitigation import (
     Capability,
     EarlierRun,
     Fold,
+    FurtherTraining,
     Half,
     MapControl,
     Mitigation,
@@ -51,6 +52,20 @@ def mitigation(outcome="better", *, controls=(0.01, 0.01), margin=0.02, **fields
     )  # fmt: skip
     assert found == outcome or controls != (0.01, 0.01), (found, reasons)
     return replace(facts, **fields)
+
+
+def further_training(outcome="better", *, p=0.05, captions="table"):
+    """Return the facts of a further training that ends with this outcome; `p` is that of 19 uncorrected trainings, None without them."""
+    facts = mitigation(outcome)
+    controls = () if p is None else (MapControl("uncorrected captions", tuple(0.3 + 0.01 * i for i in range(19)), p),)
+    planned = [change for change in facts.comparison.changes if change.primary]
+    found, reasons = decide_outcome(QUESTION, planned, facts.capability, controls, facts.plan.margin, 0.05)
+    training = FurtherTraining(captions, 300, "7" * 64, ("data.batch=75", "optim.lr=1e-05", "optim.epochs=10", "loss.kind=softmax"), 19)
+    return replace(
+        facts, plan=replace(facts.plan, method="finetune", training=training), outcome=found, reasons=reasons, controls=controls,
+        fold=replace(facts.fold, rank=None, changed=tuple(f"weight {number}" for number in range(31))),
+        tried=(replace(facts.tried[0], method="finetune", rank=None), *facts.tried[1:]),
+    )  # fmt: skip
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Joins additional attributes from a separate table by image identifier."""
+"""Joins additional attributes, or captions, from a separate table by image identifier."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from audit.data.assemble import fingerprint_with_texts, first_rows
-from audit.data.schema import IMAGE_COLUMNS, Schema, image_column, quoted, read
+from audit.data.schema import IMAGE_COLUMNS, Cells, Schema, image_column, quoted, read
 from audit.data.table import read_cells
 from audit.errors import DataError
 from audit.types import UNKNOWN, Dataset, Note
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 """Names of columns that may identify an image."""
+CAPTION = "caption"
 
 
 def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -> Dataset:
@@ -34,9 +35,7 @@ def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -
     places, by_name = _places(dataset, [ids[row] for row in rows])
     matched = [row for row in places if row is not None]
     if not matched:
-        why = f"it has {quoted(ids[0])}, the data have {quoted(str(dataset.attributes.index[0]))}"
-        fix = f"give the identifiers of the data in the column {column!r}"
-        raise DataError(f"{cells.place} names no image of {dataset.name}", why=why, fix=fix)
+        raise _names_no_image(dataset, cells, column)
     joined = {name: [UNKNOWN if row is None else values[rows[row]] for row in places] for name, values in attributes.columns.items()}
     together = dataset.attributes.assign(**joined).astype("str")
     missing = {name: UNKNOWN in values for name, values in joined.items()}
@@ -55,6 +54,33 @@ def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -
         fingerprint=fingerprint_with_texts(together, dataset.texts),
         notes=(*dataset.notes, *attributes.notes, note),
     )
+
+
+def captions_by_image(dataset: Dataset, path: Path, encoding: str | None = None) -> list[tuple[str, ...]]:
+    """The captions of each image in a table with a column `CAPTION`; several rows for an image are several captions.
+
+    Images are matched as in `with_attributes`. Raises DataError if the table lacks a column, or names no image.
+    """
+    cells = read_cells(path, encoding)
+    column = image_column(Schema(image_columns=ID_COLUMNS), list(cells.columns), cells.place)
+    if CAPTION not in cells.columns:
+        why = f"its columns are {', '.join(map(quoted, list(cells.columns)[:10]))}"
+        raise DataError(f"{cells.place} has no column {CAPTION!r}", why=why, fix="name the column of the captions so")
+    captions: dict[str, list[str]] = {}
+    for name, caption in zip(cells.columns[column], cells.columns[CAPTION], strict=True):
+        if caption.strip():
+            captions.setdefault(name, []).append(caption.strip())
+    names = list(captions)
+    places, _ = _places(dataset, names)
+    if all(place is None for place in places):
+        raise _names_no_image(dataset, cells, column)
+    return [() if place is None else tuple(captions[names[place]]) for place in places]
+
+
+def _names_no_image(dataset: Dataset, cells: Cells, column: str) -> DataError:
+    why = f"it has {quoted(cells.columns[column][0])}, the data have {quoted(str(dataset.attributes.index[0]))}"
+    fix = f"give the identifiers of the data in the column {column!r}"
+    return DataError(f"{cells.place} names no image of {dataset.name}", why=why, fix=fix)
 
 
 def _places(dataset: Dataset, ids: Sequence[str]) -> tuple[list[int | None], bool]:

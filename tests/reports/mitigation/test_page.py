@@ -18,7 +18,7 @@ from reports.render import main, render_mitigation
 from reports.text import mitigation as text
 from reports.text.next_steps import mitigation_steps
 from tests.support import comparison_samples
-from tests.support.mitigation_samples import EARLIER, QUESTION, WRONG, mitigation
+from tests.support.mitigation_samples import EARLIER, QUESTION, WRONG, further_training, mitigation
 from tests.support.page_text import Walk, text_of
 
 NEVER = re.compile(r"debias|\bfair(er|ness)?\b|\bfix(ed|es)?\b|unbiased|\brepaired\b", re.IGNORECASE)
@@ -142,6 +142,35 @@ def test_prompts_have_no_groups_to_shuffle_and_the_first_screen_says_so():
     said = first_screen(mitigation("better", controls=(0.01, None)))
 
     assert "only random directions could be used as a control" in said
+
+
+def test_a_further_training_says_on_what_it_was_trained_and_what_its_control_is():
+    facts = further_training()
+    said = text_of(render_mitigation(facts))
+
+    assert facts.outcome == "better"
+    assert "Change. The weights were trained further on 300 images of the fitted half, with captions from a table." in said
+    assert "Of 19 trainings on uncorrected captions, 0 leave a gap as small or smaller (p = .050)." in said
+    assert "Trainings as a control" in said
+    assert "Random directions and shuffled groups do not apply to a training. 19 models are trained in the same way on captions" in said
+    assert "data.batch=75, optim.lr=1e-05, optim.epochs=10, loss.kind=softmax" in said
+    assert "31 (float32)" in said
+    for of_a_map in ("Removed from", "Directions removed", "Hidden states are unchanged", "Random maps", "mapped embeddings", "None"):
+        assert of_a_map not in said
+    assert "the prompts of the true answers as captions" in first_screen(further_training(captions="true answers"))
+    card = text.note_for_model_card(facts)
+    assert card.startswith("## Changed by vlm-audit mitigate\n\nThe weights were trained further on 300 images of the fitted half, with ")
+    assert "None" not in card
+    assert FILE.from_json(FILE.to_json(facts)) == facts
+
+
+def test_a_training_that_uncorrected_captions_equal_or_that_needed_no_control():
+    said = first_screen(further_training(p=0.3))
+    assert "is smaller (50 points before, 3 after), but the same training on uncorrected captions does as well." in said
+    assert "Of 19 trainings on uncorrected captions, too many leave as small a gap (p = 0.30; 0.05 would do)" in said
+    worse = further_training("worse", p=None)
+    assert "Trainings as a control" not in text_of(render_mitigation(worse))
+    assert "a map cannot" not in " ".join(mitigation_steps(further_training("no change shown", p=None)))
 
 
 def test_what_to_do_next_depends_on_the_outcome():
