@@ -25,13 +25,12 @@ from audit.embedding.embed import embed_images
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.mitigation.fold import largest_difference
 from audit.mitigation.question import EmbeddedData, SplitQuestion
-from audit.mitigation.shown import as_small_p, gap_of
+from audit.mitigation.shown import as_small_p, gap_of_answers
 from audit.models import load
+from audit.models.editable import editable
 from audit.models.rewriting import EditableModel
 from audit.records.mitigation import FurtherTraining, MapControl
 from audit.types import Encoder, LabelSet, Predictions
-from contrastive.checkpoint.file import load as load_checkpoint
-from contrastive.model.clip import portable_state
 from strictio.folders import Folder
 from strictio.weights.weight_names import TO_HUGGING_FACE, to_hugging_face
 
@@ -204,7 +203,7 @@ class FineTuned:
 
     def tensors(self, model: EditableModel) -> dict[str, Tensor]:
         """The weights that changed, in the dtypes of the model's own files; raises DataError if one has no place there."""
-        own, trained = model.tensors, portable_state(load_checkpoint(self.checkpoint).model)
+        own, trained = model.tensors, editable(str(self.checkpoint)).tensors
         if TO_HUGGING_FACE["visual.proj"] in own:
             trained = to_hugging_face(trained)
         named = {name if name in own else f"text.{name}": tensor for name, tensor in trained.items()}
@@ -223,9 +222,9 @@ class FineTuned:
         """The same training on uncorrected captions, with other seeds."""
         LOG.info("training %d times on uncorrected captions, as a control", CONTROLS)
         half, target = uncorrected(self.half, self.split, self.data), self.split.shown.target
-        observed = gap_of(self._answers(self.checkpoint), target)
+        observed = gap_of_answers(self._answers(self.checkpoint), target)
         seeds = [target.settings.seed + 1 + number for number in range(CONTROLS)]
-        gaps = tuple(gap_of(self._answers(self.trainer.trained(f"control {seed}", half, seed)), target) for seed in seeds)
+        gaps = tuple(gap_of_answers(self._answers(self.trainer.trained(f"control {seed}", half, seed)), target) for seed in seeds)
         return (MapControl("uncorrected captions", gaps, as_small_p(gaps, observed)),)
 
     def _answers(self, checkpoint: Path) -> Predictions:

@@ -125,7 +125,7 @@ def _adjusted(tried: Sequence[TriedMap]) -> tuple[TriedMap, ...]:
 
 def random_controls(method: str, fit: LinearFit, inputs: FitInputs, shown: ShownHalf) -> tuple[MapControl, ...]:
     """Random maps of the same rank, and the same fit on shuffled groups; a map of prompts has no groups to shuffle."""
-    observed = gap_of(shown.answers(fit.map), shown.target)
+    observed = gap_of_answers(shown.answers(fit.map), shown.target)
     made = [_control("random directions", lambda rng: shown.answers(random_map(fit, rng)), observed, method, shown.target)]
     if METHODS[method].by_groups:
         shuffle = GroupShuffle.of(inputs)
@@ -159,7 +159,7 @@ def as_small_p(gaps: Sequence[float], observed: float) -> float:
     return float((1 + np.count_nonzero(np.array(gaps) <= observed + _SLACK)) / (1 + len(gaps)))
 
 
-def gap_of(after: Predictions, judge: Judge) -> float:
+def gap_of_answers(after: Predictions, judge: Judge) -> float:
     """The gap of some answers."""
     joint = count_groups(after, after, judge).joint
     return float(np.ptp(joint.after / joint.n))

@@ -1,10 +1,12 @@
 """Further training as a method: what the trainer gets, what is written in every form, what is judged, and what is refused."""
 
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from transformers import CLIPModel
 
 from audit.api.mitigation import mitigate
@@ -20,7 +22,6 @@ from reports.exports.terminal.mitigations import mitigation_lines
 from reports.render import render_mitigation
 from tests.support import misnamed
 from tests.support.model_families import random_folder
-from tests.support.model_folders import noise_and_colours
 
 TRAIN = ["optim.lr=1e-3", "optim.steps=20"]
 FEW = ["optim.lr=1e-3", "optim.steps=2"]
@@ -133,7 +134,8 @@ def test_every_form_is_trained_alike_and_keeps_its_files(forms, things, right, t
         assert done.facts.fold.difference < 1e-5
         assert len(done.facts.fold.changed) > 20
         encoder = load(str(out))
-        features.append((unit(encoder.encode_images(noise_and_colours((40, 50)))), unit(encoder.encode_texts(["a cup", "a jar"]))))
+        pictures = [Image.open(io.BytesIO(things.images[row])) for row in range(8)]  # of the model's size: other resizing does not count
+        features.append((unit(encoder.encode_images(pictures)), unit(encoder.encode_texts(["a cup", "a jar"]))))
         if source.is_dir():
             added = {path.name for path in out.iterdir()} - {path.name for path in source.iterdir()}
             assert added == {"mitigation.json", "report.html"}
@@ -186,6 +188,16 @@ def test_captions_of_no_image_of_too_few_or_without_a_column_are_refused(spec, t
     with pytest.raises(UsageError, match="--train requires --method finetune"):
         MitigateRequest(model="m", probe="emoji", out=tmp_path / "out", method="leace", train=TRAIN)
     assert not (tmp_path / "out").exists()
+
+
+def test_without_captions_the_true_answers_are_learned_and_groups_drawn_equally_often(spec, things, tmp_path):
+    facts = run(spec, things, tmp_path / "out", None, train=FEW).facts
+    training = facts.plan.training
+    assert (training.captions, training.images) == ("true answers", facts.fitted.images)
+    assert {'data.groups=["group"]', "optim.sampling=balanced"} <= set(training.settings)
+    other = run(spec, things, tmp_path / "natural", None, train=[*FEW, "optim.sampling=natural"]).facts
+    assert other.plan.training.sha256 == training.sha256
+    assert other.fold.written != facts.fold.written
 
 
 def test_a_question_without_true_answers_needs_captions(spec, things, tmp_path):
