@@ -260,7 +260,7 @@ def test_a_failure_leaves_no_folder(planted, model, tmp_path, monkeypatch):
     with pytest.raises(MachineError, match="cannot be written"):
         mitigate(str(model), planted.probe(), tmp_path / "out", **FAST)
     monkeypatch.setattr(module.fold, "largest_difference", lambda *_: 0.1)
-    with pytest.raises(Exception, match="does not do what the map does"):
+    with pytest.raises(Exception, match="does not give the embeddings that it should"):
         mitigate(str(model), planted.probe(), tmp_path / "out", **FAST)
     assert list(tmp_path.iterdir()) == []
     assert sha256(model) == before
