@@ -201,7 +201,7 @@ def test_a_written_model_that_differs_is_refused():
     require_equal(9e-6, torch.float32)
     require_equal(4e-3, torch.bfloat16)
     for difference, dtype in ((2e-5, torch.float32), (2e-3, torch.float16), (float("nan"), torch.float32)):
-        with pytest.raises(Exception, match="does not do what the map does"):
+        with pytest.raises(Exception, match="does not give the embeddings that it should"):
             require_equal(difference, dtype)
 
 
