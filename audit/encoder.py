@@ -1,4 +1,4 @@
-"""The interface between models and audits: the protocols `Encoder`, `Answerer`, `Writer`, and model records; also in `audit.types`."""
+"""The interface between models and audits: `Encoder`, `Classifier`, `Answerer`, `Writer`, and model records; also in `audit.types`."""
 
 from __future__ import annotations
 
@@ -65,6 +65,8 @@ class ModelRecord:
     """sha256 (hex) of the settings that determine the training run, if the checkpoint states it: equal for checkpoints of one run."""
     asked: tuple[Note | str, ...] = ()
     """How a generative model was prompted, verbatim; empty for a dual encoder, which has `dimensions` and cosines instead."""
+    labels: Group = ()
+    """The labels of an image classifier; empty for other models. `score_rule` turns its logits into probabilities."""
 
 
 class ImageEncoder(Protocol):
@@ -84,6 +86,16 @@ class Encoder(ImageEncoder, Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """One float32 row per text; the encoder does its own tokenization."""
+        ...
+
+
+@runtime_checkable
+class Classifier(ImageEncoder, Protocol):
+    """An image classifier, which reads no text: its rows are the logits of its labels (`ModelRecord.labels`), in their order."""
+
+    @property
+    def labels(self) -> Group:
+        """The labels, without duplicates."""
         ...
 
 
@@ -134,6 +146,17 @@ class Answerer(Protocol):
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """The mean log-likelihood (nats per token) of each option's tokens: options of all questions in adjacent columns, float32."""
         ...
+
+
+AnyModel = Encoder | Classifier | Answerer
+ModelType = Literal["dual encoder", "classifier", "generative"]
+
+
+def model_type(model: AnyModel) -> ModelType:
+    """The type of a model, by its methods."""
+    if isinstance(model, Answerer):
+        return "generative"
+    return "dual encoder" if isinstance(model, Encoder) else "classifier"
 
 
 @dataclass(frozen=True)

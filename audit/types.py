@@ -13,17 +13,21 @@ import numpy as np
 
 from audit.encoder import (
     Answerer,
+    AnyModel,
+    Classifier,
     Encoder,
     EndpointAnswers,
     EndpointUsage,
     ImageEncoder,
     Manner,
     ModelRecord,
+    ModelType,
     Note,
     Question,
     Served,
     Version,
     Writer,
+    model_type,
 )
 from audit.plans import (
     AnalysisPlan,
@@ -43,12 +47,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILED", "NOT_ANSWERED", "NO_ANSWER", "REFUSAL", "SAME_ANSWER", "STOPPED", "UNCLEAR", "UNKNOWN", "UNPARSED",
-    "AnalysisPlan", "Answerer", "Better",
-    "CellReference", "Claim", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "EndpointAnswers",
+    "AnalysisPlan", "Answerer", "AnyModel", "Better",
+    "CellReference", "Claim", "Classifier", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "EndpointAnswers",
     "EndpointUsage", "Exclusion", "Group", "ImageEncoder", "LabelSet",
-    "LoadOptions", "Manner", "Measurement", "ModelRecord", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData", "PublishedRow",
-    "PublishedTable", "Question", "RowOptions", "ScoreBins", "Served", "Settings", "Specification", "SpecificationPlan", "Version",
-    "Writer",
+    "LoadOptions", "Manner", "Measurement", "ModelRecord", "ModelType", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData",
+    "PublishedRow", "PublishedTable", "Question", "RowOptions", "ScoreBins", "Served", "Settings", "Specification",
+    "SpecificationPlan", "Version",
+    "Writer", "model_type",
 ]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
@@ -342,6 +347,8 @@ class Probe:
     """The attribute with the weight of each image in every rate; None: every image counts once."""
     fitted: Callable[[Dataset], Probe] | None = None
     """Returns the probe for given data: its classes are the labels of any data, or a part of the data may be missing."""
+    not_for_classifiers: str = ""
+    """Why its questions make no sense for an image classifier, and which probe to use instead; empty if they do."""
 
 
 @dataclass(frozen=True)

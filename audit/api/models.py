@@ -22,7 +22,7 @@ from audit.models.model_args import by_model, parse_model_args
 from audit.models.spec import prefetch
 from audit.options.audits import AuditRequest
 from audit.options.endpoint import is_served
-from audit.types import Answerer, Encoder, ModelRecord
+from audit.types import AnyModel, ModelRecord
 
 LOG = logging.getLogger("audit")
 
@@ -114,7 +114,7 @@ def quiet_log() -> Iterator[None]:
 
 
 @contextmanager
-def loaded(plan: ModelPlan, *, note: bool = True) -> Iterator[tuple[Encoder | Answerer, CacheRoot]]:
+def loaded(plan: ModelPlan, *, note: bool = True) -> Iterator[tuple[AnyModel, CacheRoot]]:
     """Load a model, and choose the cache for its embeddings: an object without a fingerprint gets one only for this audit.
 
     The weights of unchanged files are read when they are needed; without `note`, files are not recorded (`audit.embedding.known`).
@@ -141,10 +141,10 @@ def loaded(plan: ModelPlan, *, note: bool = True) -> Iterator[tuple[Encoder | An
         yield _as_asked(plugin.wrap(model), plan), root if hasattr(model, "fingerprint") else MemoryRoot()
 
 
-def _read(spec: str, plan: ModelPlan, root: CacheRoot, *, note: bool) -> Encoder | Answerer:
+def _read(spec: str, plan: ModelPlan, root: CacheRoot, *, note: bool) -> AnyModel:
     setting: dict[str, Any] = {"device": plan.device, "dtype": plan.dtype, "model_args": plan.args}
 
-    def read() -> Encoder | Answerer:
+    def read() -> AnyModel:
         return _as_asked(load(spec, **setting), plan)
 
     if plan.decode == "fast":  # only the loaded model knows how far an image may be reduced
@@ -152,12 +152,12 @@ def _read(spec: str, plan: ModelPlan, root: CacheRoot, *, note: bool) -> Encoder
     return known_encoder(spec, setting, root, read, verify=plan.verify, note=note)
 
 
-def _as_asked(encoder: Encoder | Answerer, plan: ModelPlan) -> Encoder | Answerer:
+def _as_asked(encoder: AnyModel, plan: ModelPlan) -> AnyModel:
     """Apply the options for decoding and writing to a model."""
     return _limited(_decoding(encoder, plan.decode), plan.max_new_tokens)
 
 
-def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
+def _decoding(encoder: AnyModel, decode: str) -> AnyModel:
     """An encoder with the requested decoding; raises UsageError if it does not state its image size."""
     if isinstance(encoder, PreparedEncoder):
         encoder.draft = encoder.side if decode == "fast" else 0
@@ -167,7 +167,7 @@ def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
     return encoder
 
 
-def _limited(encoder: Encoder | Answerer, tokens: int | None) -> Encoder | Answerer:
+def _limited(encoder: AnyModel, tokens: int | None) -> AnyModel:
     """A model with a limit on the tokens it writes; raises UsageError if it does not support one."""
     if tokens is None:
         return encoder

@@ -18,14 +18,17 @@ from audit.engine.external import AnswersPlan, plan_answers
 from audit.engine.forecast import SuiteCost, suite_cost
 from audit.engine.plan import ProbePlan, check_model, plan_probe
 from audit.engine.plan_lock import HeldLock, read_lock
+from audit.errors import UsageError
 from audit.gates.gate_set import GateSet
 from audit.measure.asked.questionnaire import questionnaire
+from audit.measure.classified.label_map import read_label_map
+from audit.measure.classified.questions import classified_probe
 from audit.naming import told_apart
 from audit.options.audits import AuditRequest
 from audit.output.directory import check_regular, check_writable
 from audit.predictions.read import PredictionFile
 from audit.replicates.alike import ModelQuestions, check_planned
-from audit.types import Answerer, Encoder, Group, Probe
+from audit.types import Answerer, AnyModel, Classifier, Encoder, Group, Probe
 
 LOG = logging.getLogger("audit")
 
@@ -79,7 +82,7 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
     return AuditPlan(request, plans, models_of(request), (), gates, baselines, suite, lock)
 
 
-def check_models(plan: AuditPlan, *checks: Callable[[Encoder | Answerer, CacheRoot], object]) -> None:
+def check_models(plan: AuditPlan, *checks: Callable[[AnyModel, CacheRoot], object]) -> None:
     """Load each of several models once, and discard it: errors of a later one are raised before the first is audited."""
     if len(plan.models) < 2:
         return
@@ -96,10 +99,26 @@ def check_models(plan: AuditPlan, *checks: Callable[[Encoder | Answerer, CacheRo
     check_replicates(plan, named)
 
 
-def check_fit(model: Encoder | Answerer, plan: AuditPlan, root: CacheRoot) -> None:
+def check_fit(model: AnyModel, plan: AuditPlan, root: CacheRoot) -> None:
     """Raise errors about a loaded model before it sees an image."""
     for probe in plan.probes:
         check_model(model, probe, root)
+    if isinstance(model, Classifier) and not isinstance(model, Encoder):
+        _check_gates_of_labels(model, plan)
+
+
+def _classified(model: Classifier, plan: AuditPlan) -> list[Probe]:
+    """The probes with the questions that the labels of a classifier can answer."""
+    return [classified_probe(probe.probe, model.labels, probe.label_map).probe for probe in plan.probes]
+
+
+def _check_gates_of_labels(model: Classifier, plan: AuditPlan) -> None:
+    """Raise UsageError for a gate on a question that no label of a classifier answers."""
+    asked = {question.id for probe in _classified(model, plan) for question in planned_questions(probe.measurements)}
+    for resolved in plan.gates.resolved:
+        if resolved.finding is not None and resolved.finding not in asked:
+            why = f"no label of {model.record.name} answers {resolved.finding!r}"
+            raise UsageError(f"the gate {resolved.gate.expression!r} cannot be decided", why=why, fix="--label-map FILE, or leave it out")
 
 
 @dataclass(frozen=True)
@@ -112,11 +131,14 @@ class NamedModel:
     probes: tuple[Probe, ...]
 
     @classmethod
-    def of(cls, model: ModelPlan, encoder: Encoder | Answerer, plan: AuditPlan) -> NamedModel:
-        """A loaded model; a generative one has more questions than the probe."""
-        probes = [probe.probe for probe in plan.probes]
+    def of(cls, model: ModelPlan, encoder: AnyModel, plan: AuditPlan) -> NamedModel:
+        """A loaded model; a generative one has more questions than the probe, a classifier may have fewer."""
         if isinstance(encoder, Answerer):
-            probes = [questionnaire(probe, plan.request.seed).probe for probe in probes]
+            probes = [questionnaire(probe.probe, plan.request.seed).probe for probe in plan.probes]
+        elif not isinstance(encoder, Encoder):
+            probes = _classified(encoder, plan)
+        else:
+            probes = [probe.probe for probe in plan.probes]
         return cls(model.model, encoder.record.name, tuple(probes))
 
 
@@ -150,7 +172,7 @@ def _check_outputs(request: AuditRequest) -> None:
 def _planned(probe: Probe, request: AuditRequest, gates: GateSet) -> ProbePlan:
     dataset = dataset_of(probe, request)
     gates.check(dataset.levels)
-    return plan_probe(probe, dataset, request.settings, request.what_if)
+    return plan_probe(probe, dataset, request.settings, request.what_if, read_label_map(request.label_map))
 
 
 def _files(request: AuditRequest, probes: Sequence[Probe]) -> tuple[FilePlan, ...]:

@@ -26,13 +26,14 @@ from audit.engine.texts import given_texts
 from audit.errors import UsageError
 from audit.measure.asked.likelihood import PLAIN
 from audit.measure.asked.questionnaire import questionnaire
+from audit.measure.classified.questions import classified_probe
 from audit.models.endpoint.settings import model_name
 from audit.naming import finding_id
 from audit.predictions.bins import binned_levels
 from audit.records.plan_lock import LOCK_SCHEMA, LockDeviation, LockedClaim, LockedData, LockedModel, LockedProbe, PlanLock, RunLock
 from audit.results import AuditResult
 from audit.statistics.metrics import METRICS
-from audit.types import Answerer, Claim, Dataset, Encoder, Exclusion, Manner, Measurement, ModelRecord, Probe, Served, Settings
+from audit.types import Answerer, AnyModel, Claim, Dataset, Exclusion, Group, Manner, Measurement, ModelRecord, Probe, Served, Settings
 from audit.version import __version__
 
 _PACKAGES = ("audit", "contrastive", "probes", "reports", "strictio", "verify")
@@ -60,13 +61,16 @@ class _Form:
     weights: str | None
 
 
+Asking = Manner | Group | None
+"""How a generative model is asked, the labels of an image classifier, or None for a dual encoder."""
+
+
 @dataclass(frozen=True)
 class PlannedModel:
-    """A model of a plan, and how a generative one is asked."""
+    """A model of a plan, and what its questions depend on."""
 
     model: LockedModel
-    manner: Manner | None
-    """None for a dual encoder."""
+    asking: Asking
 
 
 @cache
@@ -88,7 +92,7 @@ def plan_lock(plan: AuditPlan, statement: Statement, *, any_model: bool = False)
     if plan.files:
         models = tuple(PlannedModel(LockedModel(*_identity(a.answered.model)), None) for file in plan.files for a in file.answers)
     locked: dict[str, LockedProbe] = {}
-    for name, probe in _all_probes(plan, dict.fromkeys(model.manner for model in models) or (None,)):
+    for name, probe in _all_probes(plan, dict.fromkeys(model.asking for model in models) or (None,)):
         if locked.setdefault(name, probe) != probe:
             why = "one lock plans one set of questions about one data set"
             raise UsageError(f"the models are asked different questions of {name!r}, or about different data", why=why, fix="plan each")
@@ -124,12 +128,12 @@ def run_lock(plan: AuditPlan, audits: Sequence[AuditResult]) -> RunLock | None:
     return RunLock(held.sha256, lock.created, lock.who, lock.why, lock.stopping_rule, gates, deviations)
 
 
-def under_lock(plan: AuditPlan, model: ModelPlan, encoder: Encoder | Answerer) -> AuditPlan:
+def under_lock(plan: AuditPlan, model: ModelPlan, encoder: AnyModel) -> AuditPlan:
     """The plan for a loaded model: each probe says how it differs from the lock of the run, if there is one."""
     if (held := plan.lock) is None:
         return plan
-    manner = encoder.manner if isinstance(encoder, Served) else PLAIN if isinstance(encoder, Answerer) else None
-    forms, identity, run = dict(_all_probes(plan, (manner,))), _planned_model(model, encoder).model, _of_run(plan, held.lock)
+    asking = encoder.manner if isinstance(encoder, Served) else _asking(encoder)
+    forms, identity, run = dict(_all_probes(plan, (asking,))), _planned_model(model, encoder).model, _of_run(plan, held.lock)
     locks = [audit_lock(held.lock, run, probe.probe.name, forms[probe.probe.name], identity) for probe in plan.probes]
     return replace(plan, probes=tuple(replace(probe, lock=lock) for probe, lock in zip(plan.probes, locks, strict=True)))
 
@@ -163,11 +167,15 @@ def _planned_models(plan: AuditPlan) -> Iterator[PlannedModel]:
         gc.collect()  # one model at a time in memory
 
 
-def _planned_model(model: ModelPlan, encoder: Encoder | Answerer | None) -> PlannedModel:
+def _planned_model(model: ModelPlan, encoder: AnyModel | None) -> PlannedModel:
     if model.endpoint is not None:
         return PlannedModel(LockedModel(model_name(model.model), "", _at(model.endpoint.host)), expected_manner(model.endpoint))
     assert encoder is not None  # noqa: S101
-    return PlannedModel(LockedModel(*_identity(encoder.record)), PLAIN if isinstance(encoder, Answerer) else None)
+    return PlannedModel(LockedModel(*_identity(encoder.record)), _asking(encoder))
+
+
+def _asking(encoder: AnyModel) -> Asking:
+    return PLAIN if isinstance(encoder, Answerer) else encoder.record.labels or None
 
 
 def _identity(record: ModelRecord) -> tuple[str, str, str]:
@@ -185,25 +193,35 @@ def _at(host: str) -> str:
 # ---- probes --------------------------------------------------------------------------------------------------------------------------
 
 
-def _all_probes(plan: AuditPlan, manners: Iterable[Manner | None]) -> Iterator[tuple[str, LockedProbe]]:
+def _all_probes(plan: AuditPlan, askings: Iterable[Asking]) -> Iterator[tuple[str, LockedProbe]]:
     """Each probe by name, once for every way in which it is asked."""
     if plan.files:
         forms = [_form_of_answers(answers) for file in plan.files for answers in file.answers]
         yield from ((form.probe.name, _locked(form, plan, None)) for form in forms)
         return
-    for manner in manners:
-        forms = [_form(probe, manner) for probe in plan.probes]
+    for asking in askings:
+        forms = [_form(probe, asking) for probe in plan.probes]
         size = sum(map(_planned_number, forms)) if plan.suite else None
         yield from ((form.probe.name, _locked(form, plan, size)) for form in forms)
 
 
-def _form(plan: ProbePlan, manner: Manner | None) -> _Form:
+def _form(plan: ProbePlan, asking: Asking) -> _Form:
     probe = plan.probe
-    if manner is not None:
-        written, _ = kinds.split(probe.analyses, generative=True)
-        probe = replace(questionnaire(probe, plan.settings.seed, manner).probe, analyses=written)
-    texts = frozenset(given_texts(probe, () if manner else plan.what_ifs).texts)
+    if isinstance(asking, Manner):
+        written, _ = kinds.split(probe.analyses, "generative")
+        probe = replace(questionnaire(probe, plan.settings.seed, asking).probe, analyses=written)
+    elif asking is not None:
+        probe = classified_probe(probe, asking, plan.label_map).probe
+        return _Form(probe, plan.dataset, len(plan.dataset.images), _meanings(probe), probe.cluster, probe.weights)
+    texts = frozenset(given_texts(probe, () if asking else plan.what_ifs).texts)
     return _Form(probe, plan.dataset, len(plan.dataset.images), texts, probe.cluster, probe.weights)
+
+
+def _meanings(probe: Probe) -> frozenset[str]:
+    """What every label of a classifier means in every measurement: it receives no other texts."""
+    return frozenset(
+        f"{m.name}: {label} means {m.label_set.answers.get(label, label)}" for m in probe.measurements for label in m.label_set.labels
+    )
 
 
 def _form_of_answers(plan: AnswersPlan) -> _Form:

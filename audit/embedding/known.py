@@ -25,7 +25,7 @@ from audit.embedding.identity import FileIdentity, Notes, identities, identity
 from audit.errors import DataError
 from audit.models.runtime import SCHEMA, log_notes
 from audit.models.spec import local_path
-from audit.types import Answerer, Dataset, Embeddings, Encoder, ImageEncoder, ModelRecord
+from audit.types import Answerer, AnyModel, Dataset, Embeddings, Encoder, ImageEncoder, ModelRecord
 from audit.version import __version__
 from strictio.images.lazy import LazyImages
 
@@ -95,11 +95,11 @@ def known_encoder(
     spec: str,
     setting: Mapping[str, Any],
     root: CacheRoot,
-    load: Callable[[], Encoder | Answerer],
+    load: Callable[[], AnyModel],
     *,
     verify: bool = False,
     note: bool = True,
-) -> Encoder | Answerer:
+) -> AnyModel:
     """The model of a spec: from the record, if its files are unchanged since it was last loaded with this setting, else loaded.
 
     Only dual encoders in local files are recorded, never anything that runs the user's code. `verify`: load it regardless of records;
@@ -119,7 +119,7 @@ def known_encoder(
         return DeferredEncoder(record, cast("Callable[[], Encoder]", load))
     settled = all(file_identity.settled for file_identity in before)
     encoder = load()
-    if note and settled and not isinstance(encoder, Answerer) and model_files(spec) == files and identities(files) == before:
+    if note and settled and isinstance(encoder, Encoder) and model_files(spec) == files and identities(files) == before:
         notes.write("model", about, {"files": state, "record": asdict(encoder.record)})
     return encoder
 

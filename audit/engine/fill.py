@@ -18,7 +18,7 @@ from audit.engine.texts import given_texts, texts_to_embed
 from audit.engine.written import texts_for
 from audit.measure.asked.interview import interview
 from audit.stages import Stages, silent
-from audit.types import Answerer, Dataset, Encoder, Probe, Settings
+from audit.types import Answerer, AnyModel, Dataset, Encoder, ImageEncoder, Probe, Settings
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Filled:
     receipt: Receipt
 
 
-def embed_probe(encoder: Encoder | Answerer, plan: ProbePlan, how: Filling) -> Filled:
+def embed_probe(encoder: AnyModel, plan: ProbePlan, how: Filling) -> Filled:
     """Embed what an audit with this plan would embed for a part of the data, and leave a receipt.
 
     Images that an analysis changes depending on the answers are embedded in the audit. In a part any share may be unreadable: whether it
@@ -55,7 +55,8 @@ def embed_probe(encoder: Encoder | Answerer, plan: ProbePlan, how: Filling) -> F
     if isinstance(encoder, Answerer):
         kept, texts = _asked(encoder, probe, piece, plan.settings, how), 0
     else:
-        kept, texts = _images(encoder, piece, plan.settings, how), _texts(encoder, plan, piece, how)
+        kept = _images(encoder, piece, plan.settings, how)
+        texts = _texts(encoder, plan, piece, how) if isinstance(encoder, Encoder) else 0
     receipt = Receipt(
         encoder.record.name, dataset.name, dataset.fingerprint, how.part.number, how.part.of, len(piece.images), kept.embedded,
         kept.computed, excluded(kept.exclusions),
@@ -65,7 +66,7 @@ def embed_probe(encoder: Encoder | Answerer, plan: ProbePlan, how: Filling) -> F
     return Filled(probe.name, texts, kept.whole, receipt)
 
 
-def _images(encoder: Encoder, piece: Dataset, settings: Settings, how: Filling) -> KeptCounts:
+def _images(encoder: ImageEncoder, piece: Dataset, settings: Settings, how: Filling) -> KeptCounts:
     if not len(piece.images):  # more parts than images, or a probe without images
         return KeptCounts(0, 0, (), True)
     images = partial(how.stages, "images")
@@ -90,7 +91,7 @@ def _asked(model: Answerer, probe: Probe, piece: Dataset, settings: Settings, ho
     asking: dict[str, Any] = {"cache_root": how.cache_root, "batch_size": how.batch_size, "progress": partial(how.stages, "images")}
     if how.part != WHOLE:
         settings = replace(settings, max_skip=1.0)
-    plans, _ = kinds.split(probe.analyses, generative=True)
+    plans, _ = kinds.split(probe.analyses, "generative")
     written = texts_for(model, probe, plans, piece, settings, **asking)
     scores = [interview(model, probe, piece, settings, **asking).scores] if probe.measurements else []
     seen = [*([written.images] if written else []), *scores]

@@ -22,7 +22,7 @@ from audit.embedding.folders import SharedRoot
 from audit.engine.plan import ProbePlan
 from audit.engine.texts import given_texts
 from audit.measure.asked.questionnaire import questionnaire
-from audit.types import Answerer, Dataset, Encoder, Group, Manner, Note, Probe
+from audit.types import Answerer, AnyModel, Dataset, Group, ImageEncoder, Manner, Note, Probe
 from strictio.images.decode import UnreadableImage
 from strictio.images.decoders import Decoders
 
@@ -239,7 +239,7 @@ def counted_levels(
     return {level: counted.get(level, 0) for level in (*levels, *others)}
 
 
-def forecast_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequence[Dataset]) -> ModelForecast:
+def forecast_model(encoder: AnyModel, root: CacheRoot, datasets: Sequence[Dataset]) -> ModelForecast:
     """What a model has to do for these data, and its speed."""
     record = encoder.record
     if isinstance(encoder, Answerer):
@@ -272,7 +272,7 @@ def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()], policy: str)
     return round(present * total / max(len(places), 1)), absent
 
 
-def _pace(encoder: Encoder, contents: Sequence[bytes]) -> float | None:
+def _pace(encoder: ImageEncoder, contents: Sequence[bytes]) -> float | None:
     """Seconds per image; the first ones, which also warm up the model, are not timed."""
     if not contents:
         return None

@@ -17,13 +17,15 @@ from audit.engine.shares import check_shares
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.errors import DataError, UsageError
 from audit.measure.asked.interview import questions_of
+from audit.measure.classified.label_map import LabelMap
+from audit.measure.classified.questions import classified_probe
 from audit.measure.label_sets import COMMON_KIND
 from audit.measure.row_options import check_rows
 from audit.measure.zero_shot import check_answers, check_truth, scored_images
 from audit.plans import WhatIfPlan
 from audit.records.plan_lock import AuditLock
 from audit.statistics.paired.findings import check_pairs
-from audit.types import UNCLEAR, UNKNOWN, Answerer, Dataset, Encoder, Probe, Question, Settings, Writer
+from audit.types import UNCLEAR, UNKNOWN, Answerer, AnyModel, Classifier, Dataset, Encoder, Probe, Question, Settings, Writer
 from audit.whatif.explore import chosen_methods
 
 
@@ -40,6 +42,8 @@ class ProbePlan:
     """Methods of the what-ifs."""
     lock: AuditLock | None = None
     """How it differs from the plan lock of the run; None without a lock."""
+    label_map: LabelMap = ()
+    """What the labels of an image classifier mean."""
 
     @property
     def what_ifs(self) -> tuple[WhatIfPlan, ...]:
@@ -47,8 +51,8 @@ class ProbePlan:
         return self.probe.what_ifs if self.methods else ()
 
 
-def plan_probe(probe: Probe, dataset: Dataset, settings: Settings, what_ifs: Sequence[str] = ()) -> ProbePlan:
-    """Check a probe with its data; `what_ifs` names methods.
+def plan_probe(probe: Probe, dataset: Dataset, settings: Settings, what_ifs: Sequence[str] = (), label_map: LabelMap = ()) -> ProbePlan:
+    """Check a probe with its data; `what_ifs` names methods. The labels of an image classifier are checked in `check_model`.
 
     Raises DataError if rows of the data have invalid questions or true answers; UsageError if the probe does not fit the data, or a what-if
     is unknown.
@@ -58,17 +62,21 @@ def plan_probe(probe: Probe, dataset: Dataset, settings: Settings, what_ifs: Seq
     check_rows(probe.measurements, dataset)
     check_shares(probe, dataset, what_ifs=bool(methods))
     _check_answers(probe, dataset)
-    return ProbePlan(probe, dataset, settings, methods)
+    return ProbePlan(probe, dataset, settings, methods, label_map=label_map)
 
 
-def check_model(model: Encoder | Answerer, plan: ProbePlan, cache_root: CacheRoot = None) -> None:
+def check_model(model: AnyModel, plan: ProbePlan, cache_root: CacheRoot = None) -> None:
     """Check a model with a plan, before it sees an image.
 
     Raises UsageError if the probe does not fit this kind of model, DataError if a text exceeds its context.
     """
     if isinstance(model, Answerer):
         _check_generative(model, plan)
+    elif not isinstance(model, Encoder):
+        _check_classifier(model, plan)
     else:
+        if plan.label_map:
+            raise UsageError("--label-map cannot be used with a dual encoder", why="it has no labels of its own", fix="leave it out")
         _check_dual(plan.probe)
         texts = texts_to_embed(given_texts(plan.probe, plan.what_ifs).texts, plan.probe.measurements, plan.dataset.texts)
         require_context(model, texts.ordered, cache_root, texts.private)
@@ -111,7 +119,9 @@ def _check_generative(model: Answerer, plan: ProbePlan) -> None:
     probe = plan.probe
     if plan.methods:
         raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
-    written, _ = kinds.split(probe.analyses, generative=True)
+    if plan.label_map:
+        raise UsageError("--label-map cannot be used with a generative model", why="it has no labels of its own", fix="leave it out")
+    written, _ = kinds.split(probe.analyses, "generative")
     if written and not isinstance(model, Writer):
         what = f"{model.record.name} writes no text, and the probe {probe.name!r} reads texts"
         raise UsageError(what, fix="give the model a method write(images, prompts), or choose another model or probe")
@@ -123,8 +133,18 @@ def _check_generative(model: Answerer, plan: ProbePlan) -> None:
         model.check_questions(questions_of(probe, plan.dataset, plan.settings.seed) if probe.measurements else (), prompts)
 
 
+def _check_classifier(model: Classifier, plan: ProbePlan) -> None:
+    """Raise UsageError for what-ifs, for labels that do not fit the probe, and for a model without images."""
+    if plan.methods:
+        raise UsageError("an image classifier has no what-ifs", why="they change embeddings", fix="leave --what-if out")
+    if plan.probe.load is None:
+        why = "it compares texts with each other, and a classifier reads none"
+        raise UsageError(f"the probe {plan.probe.name!r} asks nothing of an image classifier", why=why, fix="choose another probe")
+    classified_probe(plan.probe, model.labels, plan.label_map)
+
+
 def _check_dual(probe: Probe) -> None:
-    able, others = kinds.split(probe.analyses, generative=False)
+    able, others = kinds.split(probe.analyses, "dual encoder")
     if others and not able and not probe.measurements:
         what = f"the probe {probe.name!r} asks nothing of a dual encoder"
         raise UsageError(what, why="it reads what a generative model writes", fix="choose a generative model: a folder, or hf:ORG/NAME")

@@ -25,10 +25,13 @@ from audit.engine.plan_lock import restricted
 from audit.engine.served import with_endpoint
 from audit.engine.shares import findings_by_share, without_shares
 from audit.engine.texts import given_texts, texts_to_embed
-from audit.engine.written import table_of_texts, texts_for, with_left_out, writing_note
+from audit.engine.written import classifier_left_out, table_of_texts, texts_for, with_left_out, writing_note
 from audit.evidence.prompt_sensitivity import Answered, SpecificationCurve, specification_curve
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
+from audit.measure.classified.answers import LabelScores
+from audit.measure.classified.answers import predict as classified
+from audit.measure.classified.questions import classified_probe
 from audit.measure.label_sets import COMMON_KIND, answer_all
 from audit.measure.row_options import questions_of_rows, row_texts_record
 from audit.predictions.nesting import clustered
@@ -47,6 +50,8 @@ from audit.statistics.paired.findings import answered_once, paired_findings, wit
 from audit.statistics.responsiveness import responsiveness, with_composition, with_truth_tested
 from audit.types import (
     Answerer,
+    AnyModel,
+    Classifier,
     Dataset,
     Embeddings,
     Encoder,
@@ -138,7 +143,7 @@ class AnsweredProbe:
 
 
 def audit(
-    encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, *, what_ifs: Sequence[str] = (), **how: Any
+    encoder: AnyModel, probe: Probe, dataset: Dataset, settings: Settings, *, what_ifs: Sequence[str] = (), **how: Any
 ) -> AuditedProbe:
     """All findings of `probe` about `encoder` on `dataset`; arguments and errors are those of `plan_probe` and `ask_probe`."""
     plan = plan_probe(probe, dataset, settings, what_ifs)
@@ -158,7 +163,7 @@ def decide_suite(name: str, probes: Sequence[UndecidedProbe]) -> Iterator[Audite
 
 
 def ask_probe(
-    encoder: Encoder | Answerer,
+    encoder: AnyModel,
     plan: ProbePlan,
     *,
     cache_root: CacheRoot = None,
@@ -176,6 +181,8 @@ def ask_probe(
     if isinstance(encoder, Answerer):
         undecided = _asked(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size)
         return undecided.then(lambda done: replace(done, result=with_endpoint(done.result, encoder)))
+    if not isinstance(encoder, Encoder):
+        return _classified(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size, verify=verify)
     if probe.load is None:  # the probe only has texts
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
     else:
@@ -241,11 +248,39 @@ def _what_ifs(plan: ProbePlan, inputs: WhatIfInputs, stages: Stages) -> tuple[Wh
     return tuple(tried)
 
 
+def _classified(model: Classifier, plan: ProbePlan, stages: Stages, **how: Any) -> UndecidedProbe:
+    """Classify every image, and answer the questions that the labels can answer."""
+    dataset, settings = plan.dataset, plan.settings
+    fitted = classified_probe(plan.probe, model.labels, plan.label_map)
+    probe = fitted.probe
+    embeddings = embed_known_images(model, dataset, max_skip=settings.max_skip, progress=partial(stages, "images"), **how)
+    attributes = dataset.attributes.iloc[embeddings.rows]
+    with one_thread():
+        predictions = {
+            measurement.name: classified(measurement, fitted.answers[measurement.name], model.record, embeddings.vectors, attributes)
+            for measurement in probe.measurements
+        }
+    scores = LabelScores.of(model.record, embeddings.vectors, plan.label_map)
+    record = replace(model.record, notes=(*model.record.notes, *fitted.notes, *classifier_left_out(probe, scores.names)))
+    seen = (embeddings.exclusions, embeddings.conversions)
+    undecided = _tested(AnsweredProbe(record, dataset, attributes, predictions, (), *seen, lock=plan.lock), probe, settings, stages)
+    embed = partial(embed_known_images, model, cache_root=how["cache_root"], batch_size=how["batch_size"], max_skip=settings.max_skip)
+
+    def finish(audited: AuditedProbe) -> AuditedProbe:
+        inputs = AnalysisInputs(
+            probe, dataset, attributes, model, embeddings, {}, audited.predictions, settings, embed, label_scores=scores
+        )  # fmt: skip
+        analysed: dict[str, Any] = kinds.analyse(inputs)
+        return replace(audited, result=replace(audited.result, **analysed))
+
+    return undecided.then(finish)
+
+
 def _asked(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: CacheRoot, batch_size: int) -> UndecidedProbe:
     """Ask a generative model the questions of a probe, and let it write the texts that the probe's analyses need."""
     probe, dataset, settings = plan.probe, plan.dataset, plan.settings
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "progress": partial(stages, "images")}
-    plans, _ = kinds.split(probe.analyses, generative=True)
+    plans, _ = kinds.split(probe.analyses, "generative")
     written = texts_for(model, probe, plans, dataset, settings, **how)
     if probe.measurements:
         held = interview(model, probe, dataset, settings, **how)
@@ -267,7 +302,7 @@ def _asked(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: Cach
     table = table_of_texts(plans, written, held.attributes)
 
     def finish(audited: AuditedProbe) -> AuditedProbe:
-        analysed: dict[str, Any] = kinds.analyse(inputs, generative=True)
+        analysed: dict[str, Any] = kinds.analyse(inputs)
         return replace(audited, result=replace(audited.result, **analysed), texts=table)
 
     return undecided.then(finish)

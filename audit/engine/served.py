@@ -141,6 +141,6 @@ def _questions(plan: ProbePlan, manner: Manner) -> Iterator[tuple[Question, int]
         if measurement.options is not None and measurement.name not in prepared.compared and dataset.texts is not None:
             for asking in askings(measurement, dataset.texts, seed, manner):
                 yield from Counter(question for question in asking if question).items()
-    plans, _ = kinds.split(probe.analyses, generative=True)
+    plans, _ = kinds.split(probe.analyses, "generative")
     prompts = given_texts(replace(probe, measurements=(), specifications=(), analyses=plans)).texts if plans else ()
     yield from ((Question(prompt, ()), len(dataset.images)) for prompt in prompts)

@@ -11,12 +11,12 @@ from audit.engine.probe_audit import AuditedProbe, ask_probe
 from audit.records.base import Verdict
 from audit.records.finding import planned_verdicts
 from audit.results import ControlFinding, Finding, UntrainedControl
-from audit.types import Answerer, Encoder, Note, Probe
+from audit.types import AnyModel, Note, Probe
 
 
 def with_untrained_control(
     audited: AuditedProbe,
-    encoder: Encoder | Answerer,
+    encoder: AnyModel,
     plan: ProbePlan,
     **how: Any,
 ) -> AuditedProbe:
@@ -35,10 +35,10 @@ def with_untrained_control(
     return replace(audited, result=replace(audited.result, untrained_control=record))
 
 
-def untrained(encoder: Encoder | Answerer, seed: int) -> Encoder | None:
+def untrained(encoder: AnyModel, seed: int) -> AnyModel | None:
     """The same architecture with untrained weights; None if it cannot be built without the trained ones."""
     draw = getattr(encoder, "untrained", None)
-    control: Encoder | None = draw(seed) if draw else None
+    control: AnyModel | None = draw(seed) if draw else None
     return control
 
 

@@ -1,8 +1,8 @@
-"""Texts that a generative model writes for the analyses of a probe."""
+"""Texts that a generative model writes for the analyses of a probe, and what other models leave out without texts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,15 @@ def table_of_texts(plans: Sequence[AnalysisPlan], written: Written, attributes: 
 
 def with_left_out(record: ModelRecord, probe: Probe) -> ModelRecord:
     """Add a note to a dual encoder's record about the questions that need a model that writes."""
-    _, others = kinds.split(probe.analyses, generative=False)
+    _, others = kinds.split(probe.analyses, "dual encoder")
     if not others:
         return record
     return replace(record, notes=(*record.notes, Note("no_texts_written", {"questions": tuple(other.question for other in others)})))
+
+
+def classifier_left_out(probe: Probe, names: Collection[str]) -> tuple[Note, ...]:
+    """Notes about analyses that an image classifier cannot answer; `names` are those that its labels stand for."""
+    able, others = kinds.split(probe.analyses, "classifier")
+    queries = [query for plan in able for query in getattr(plan, "queries", ()) if query not in names]
+    notes = [Note("classifier_reads_no_texts", {"questions": tuple(other.question for other in others)})] if others else []
+    return (*notes, *([Note("classifier_queries_left_out", {"count": len(queries), "some": tuple(queries[:5])})] if queries else ()))

@@ -1,9 +1,12 @@
-"""Custom encoders: a class with two methods, in a Python file (``FILE.py:CLASS``) or in an installed package (``plugin:NAME``).
+"""Custom encoders and image classifiers: a class in a Python file (``FILE.py:CLASS``) or in an installed package (``plugin:NAME``).
 
-::
+An encoder has two methods, a classifier an attribute and a method::
 
-    encode_images(images: list[PIL.Image])  ->  one row of numbers per RGB image
-    encode_texts(texts: list[str])          ->  one row, of equally many numbers, per text
+    encode_images(images: list[PIL.Image])    ->  one row of numbers per RGB image
+    encode_texts(texts: list[str])            ->  one row, of equally many numbers, per text
+
+    labels                                        its labels; independent = True if each has a probability of its own
+    classify_images(images: list[PIL.Image])  ->  one row of probabilities per RGB image, in the order of the labels
 
 The file is run: it is code that you chose. Everything it returns is checked, first on an image and two texts, and then every time.
 """
@@ -22,9 +25,10 @@ import numpy as np
 import PIL
 
 from audit.errors import DataError, UsageError, nearest
+from audit.models.classifier.labels import logits_from, named_labels
 from audit.models.runtime import canonical, log_notes
 from audit.models.user_code import call_user_code, classes_with, run_file
-from audit.types import ModelRecord, Note, Question
+from audit.types import Group, ModelRecord, Note, Question
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 GROUP = "vlm_audit.encoders"
 """Group of entry points: ``[project.entry-points."vlm_audit.encoders"]`` with ``NAME = "package.module:Class"``."""
 METHODS = ("encode_images", "encode_texts")
+CLASSIFIES = "classify_images"
+"""The method of a classifier."""
 FORM = "a class with encode_images(images) and encode_texts(texts); docs/guides/models.md, 'A model of your own'"
 LOGIT_SCALE = 100.0
 """CLIP's, if a plug-in states none."""
@@ -69,7 +75,24 @@ class PluginEncoder:
         return _call_method(self._plugin, method, items, self._shown, wide=self.record.dimensions, retried=True)
 
 
-def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder:
+class PluginClassifier:
+    """A plug-in that classifies images, with checks of its output."""
+
+    def __init__(self, plugin: Any, record: ModelRecord, shown: str, columns: int):
+        self.record = record
+        self._plugin, self._shown, self._columns = plugin, shown, columns
+
+    @property
+    def labels(self) -> Group:
+        return self.record.labels
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n k"]:
+        """The logits of all labels."""
+        rows = _probabilities(self._plugin, list(images), self._shown, self._columns)
+        return logits_from(rows, "independent" if self.record.score_rule == "sigmoid" else "probabilities")
+
+
+def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder | PluginClassifier:
     """Load ``FILE.py:CLASS``; `offered` values (device and dtype) go to a constructor that accepts them, `model_args` by name, as strings.
 
     Raises UsageError if the class, a method or a constructor's parameter is missing; DataError if the file cannot be run or its rows are
@@ -81,8 +104,8 @@ def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered:
         raise DataError(f"plug-in file not found: {path}", fix="--model FILE.py:CLASS with an existing Python file")
     content = file.read_bytes()
     if not name:
-        known = classes_with(content, METHODS)
-        why = f"classes with the two methods in it: {', '.join(known)}" if known else "it defines no class with the two methods"
+        known = [*classes_with(content, METHODS), *classes_with(content, (CLASSIFIES,))]
+        why = f"classes with the methods in it: {', '.join(known)}" if known else "it defines no class with the methods"
         fix = f"--model {path}:{known[0]}" if known else f"write {FORM}"
         raise UsageError(f"which class of {path}?", why=why, fix=fix)
     module = call_user_code(lambda: run_file(file, content), path, "running the file")
@@ -91,10 +114,10 @@ def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered:
         known = [known for known, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__]
         raise UsageError(f"{path} has no class {name!r}", why=nearest(name, known) if known else "it defines no class", fix=f"write {FORM}")
     source = PluginSource(text, f"Python plug-in {file.name}:{name}", hashlib.sha256(content).hexdigest(), cls)
-    return _encoder(source, name, offered, model_args or {})
+    return _model(source, name, offered, model_args or {})
 
 
-def load_installed(name: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder:
+def load_installed(name: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder | PluginClassifier:
     """Load ``plugin:NAME``, an entry point of an installed package; raises errors as `load_file` does."""
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
@@ -108,10 +131,10 @@ def load_installed(name: str, model_args: Mapping[str, str] | None = None, **off
     file = inspect.getsourcefile(cls)
     content = Path(file).read_bytes() if file else b""
     sha256 = hashlib.sha256(canonical([release, point.value, hashlib.sha256(content).hexdigest()])).hexdigest()
-    return _encoder(PluginSource(shown, f"plug-in {name} of {release}", sha256, cls), name, offered, model_args or {})
+    return _model(PluginSource(shown, f"plug-in {name} of {release}", sha256, cls), name, offered, model_args or {})
 
 
-def wrap(model: Any) -> PluginEncoder | ObjectAnswerer:
+def wrap(model: Any) -> PluginEncoder | PluginClassifier | ObjectAnswerer:
     """Wrap a model object of the caller, and create a record for it; raises errors as `load_file` does."""
     cls = type(model)
     shown = f"the object of class {cls.__name__}"
@@ -121,6 +144,8 @@ def wrap(model: Any) -> PluginEncoder | ObjectAnswerer:
         content = cls.__qualname__
     source = PluginSource(shown, f"Python object {cls.__name__}", hashlib.sha256(content.encode()).hexdigest(), cls)
     name = str(getattr(model, "name", None) or cls.__name__)
+    if callable(getattr(model, CLASSIFIES, None)):
+        return _classifier(source, model, name, {})
     if all(callable(getattr(model, method, None)) for method in METHODS):
         return PluginEncoder(model, _record(source, model, name, {}), shown)
     stated = str(getattr(model, "fingerprint", ""))
@@ -146,12 +171,15 @@ class ObjectAnswerer:
         return _check_rows(rows, (len(images), sum(len(question.options) for question in questions)), f"{self._shown}, log_likelihoods")
 
 
-def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], model_args: Mapping[str, str]) -> PluginEncoder:
+def _model(source: PluginSource, name: str, offered: Mapping[str, str], model_args: Mapping[str, str]) -> PluginEncoder | PluginClassifier:
     shown, cls = source.shown, source.cls
-    if missing := [method for method in METHODS if not callable(getattr(cls, method, None))]:
+    classifies = callable(getattr(cls, CLASSIFIES, None))
+    if missing := [method for method in METHODS if not classifies and not callable(getattr(cls, method, None))]:
         raise UsageError(f"{shown} has no method {' and no method '.join(missing)}", fix=f"write {FORM}")
     arguments = _arguments(source, offered, model_args)
     plugin = call_user_code(lambda: cls(**arguments), shown, "making one")
+    if classifies:
+        return _classifier(source, plugin, str(getattr(plugin, "name", None) or name), arguments)
     record = _record(source, plugin, str(getattr(plugin, "name", None) or name), arguments)
     log_notes(record)
     return PluginEncoder(plugin, record, shown)
@@ -183,11 +211,8 @@ def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide
 
 
 def _record(source: PluginSource, plugin: Any, name: str, arguments: Mapping[str, str]) -> ModelRecord:
-    from PIL import Image
-
     # Two images and two texts are embedded, so that errors occur now.
-    pictures = [Image.linear_gradient("L").convert("RGB"), Image.new("RGB", (64, 48), (200, 120, 40))]
-    images = _call_method(plugin, "encode_images", pictures, source.shown)
+    images = _call_method(plugin, "encode_images", _pictures(), source.shown)
     texts = _call_method(plugin, "encode_texts", list(TRIED), source.shown, wide=images.shape[1])
     scale, bias = (_number(plugin, attribute, source.shown) for attribute in ("logit_scale", "logit_bias"))
     rows = np.concatenate([images, texts])
@@ -205,6 +230,45 @@ def _record(source: PluginSource, plugin: Any, name: str, arguments: Mapping[str
         logit_scale=LOGIT_SCALE if scale is None else scale, logit_bias=bias, notes=tuple(notes),
         architecture="the plug-in's own", preprocessing="the plug-in's own", tokenizer="the plug-in's own",
     )  # fmt: skip
+
+
+def _classifier(source: PluginSource, plugin: Any, name: str, arguments: Mapping[str, str]) -> PluginClassifier:
+    """A plug-in with labels, tried with two images, so that errors occur now."""
+    stated = call_user_code(lambda: list(plugin.labels), source.shown, "reading labels")
+    independent = bool(getattr(plugin, "independent", False)) or len(stated) == 1
+    labels, notes = named_labels(stated, source.shown)
+    rows = _probabilities(plugin, _pictures(), source.shown, len(stated))
+    if not independent and not np.allclose(rows.sum(axis=1), 1, atol=1e-3):
+        why = f"the probabilities of an image sum to {rows.sum(axis=1)[0]:.4g}"
+        fix = "return a softmax, or set independent = True if each label has a probability of its own"
+        raise DataError("the plug-in's probabilities do not sum to 1", where=f"{source.shown}, {CLASSIFIES}", why=why, fix=fix)
+    overrides = (Note("override", {"name": key, "value": value}) for key, value in arguments.items() if key not in ("device", "dtype"))
+    record = ModelRecord(
+        name=name, kind=f"{source.kind} (image classifier)", sha256=source.sha256, parameters=_parameters(plugin), dimensions=len(labels),
+        fingerprint=_fingerprint([source.sha256, source.kind, arguments, labels, str(getattr(plugin, "fingerprint", None))], rows),
+        dtype=arguments.get("dtype", "own dtype"), score_rule="sigmoid" if independent else "softmax", logit_scale=1.0, logit_bias=None,
+        architecture="the plug-in's own", preprocessing="the plug-in's own", tokenizer="none", labels=labels,
+        notes=(Note("plugin_classifier_unchecked"), *overrides, *notes),
+    )  # fmt: skip
+    log_notes(record)
+    return PluginClassifier(plugin, record, source.shown, len(stated))
+
+
+def _probabilities(plugin: Any, images: list[Any], shown: str, columns: int) -> np.ndarray:
+    """The checked probabilities of images."""
+    rows = call_user_code(lambda: plugin.classify_images(images), shown, CLASSIFIES, True)
+    rows = _check_rows(rows, (len(images), columns), f"{shown}, {CLASSIFIES}", directed=False)
+    if rows.min() < 0 or rows.max() > 1 + 1e-6:
+        why = f"they run from {rows.min():.4g} to {rows.max():.4g}"
+        raise DataError("the plug-in gave no probabilities", where=f"{shown}, {CLASSIFIES}", why=why, fix="return values from 0 to 1")
+    return rows.clip(0, 1)
+
+
+def _pictures() -> list[Any]:
+    """Two images with which every plug-in is tested when it is loaded."""
+    from PIL import Image
+
+    return [Image.linear_gradient("L").convert("RGB"), Image.new("RGB", (64, 48), (200, 120, 40))]
 
 
 def _fingerprint(decisive: list[Any], rows: np.ndarray) -> str:
@@ -231,8 +295,8 @@ def _parameters(plugin: Any) -> int:
     return sum(int(weight.numel()) for part in parts for weight in part.parameters() if hasattr(weight, "numel"))
 
 
-def _check_rows(rows: Any, shape: tuple[int, int | None], where: str) -> np.ndarray:
-    """Rows as float32; raises DataError unless there is one per item, with finite numbers that are not all zero."""
+def _check_rows(rows: Any, shape: tuple[int, int | None], where: str, *, directed: bool = True) -> np.ndarray:
+    """Rows as float32; raises DataError unless there is one per item, with finite numbers that (if `directed`) are not all zero."""
     count, wide = shape
     try:
         if rows is None:
@@ -250,7 +314,7 @@ def _check_rows(rows: Any, shape: tuple[int, int | None], where: str) -> np.ndar
     if (bad := np.flatnonzero(~np.isfinite(array).all(axis=1))).size:
         why = f"{bad.size} of {count} rows, the first is number {bad[0]}"
         raise DataError("the plug-in gave numbers that are NaN or infinite", where=where, why=why, fix="look for a division by zero in it")
-    if (zero := np.flatnonzero(~array.any(axis=1))).size:
+    if directed and (zero := np.flatnonzero(~array.any(axis=1))).size:
         why = f"row {zero[0]} has no direction, so it cannot be normalised, and a cosine with it means nothing"
         raise DataError("the plug-in gave a row of zeros", where=where, why=why, fix="give every image and every text a row with a length")
     return array

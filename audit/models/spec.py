@@ -15,14 +15,14 @@ from audit.models.model_args import folder_options
 from audit.models.runtime import devices, torch_setting
 
 if TYPE_CHECKING:
-    from audit.types import Answerer, Encoder
+    from audit.types import AnyModel, Encoder
 
 FORMS = (
     "a file of weights (ckpt.pt, .safetensors, ...), DIR (a folder in Hugging Face or open_clip layout), hf:ORG/NAME[@REV] or ORG/NAME "
-    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG, FILE.py:CLASS or plugin:NAME (an encoder of your own), "
-    "api:NAME (a model behind an endpoint)"
+    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG, onnx:FILE (an image classifier), FILE.py:CLASS or plugin:NAME (a model of your "
+    "own), api:NAME (a model behind an endpoint)"
 )
-SCHEMES = ("api", "hf", "open_clip", "plugin")
+SCHEMES = ("api", "hf", "onnx", "open_clip", "plugin")
 SHOWN = 8
 """Number of names listed if a file does not exist and no name is similar."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
@@ -48,14 +48,14 @@ def refer(spec: str) -> ModelReference:
     if scheme == "api":
         fix = "vlm-audit run --model api:NAME --base-url URL"
         raise UsageError(f"{spec!r} is not loaded, but asked", why="it is behind an endpoint", fix=fix)
-    if scheme in ("open_clip", "hf"):
-        return ModelReference(scheme, rest) if scheme == "open_clip" else _of_hub(spec, rest)
+    if scheme in ("onnx", "open_clip", "hf"):
+        return _of_hub(spec, rest) if scheme == "hf" else ModelReference(scheme, rest)
     if _FILE.fullmatch(spec) is not None and not path.is_dir():
         return ModelReference("class", spec)
     if scheme == "plugin":
         return ModelReference("plugin", rest)
     if (local := local_path(spec)) is not None:
-        return ModelReference("folder" if local.is_dir() else "file", spec)
+        return ModelReference("folder" if local.is_dir() else "onnx" if local.suffix == ".onnx" else "file", spec)
     if scheme:
         raise _unknown_spec(spec, f"unknown scheme {scheme}:; {nearest(scheme, SCHEMES)}")
     # A spec that looks like a file or a path, or starts with an existing folder, is not treated as a name on the hub.
@@ -100,8 +100,8 @@ class Loading(NamedTuple):
         return {"device": self.device, "dtype": self.dtype}
 
 
-def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder | Answerer:
-    """Load the encoder, or the generative model, that a model spec names; its forms are `FORMS`.
+def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> AnyModel:
+    """Load the encoder, the image classifier or the generative model that a model spec names; its forms are `FORMS`.
 
     ``ORG/NAME`` alone is a folder if it exists, else a name on the hub; custom classes are run. `device` is a torch device, or several GPUs
     (``cuda:0,cuda:1``), which share the batches of a dual encoder or the layers of a generative model; `dtype` is float32, bfloat16 or
@@ -120,7 +120,7 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     return model
 
 
-def _load_from_hub(where: str, how: Loading) -> Encoder | Answerer:
+def _load_from_hub(where: str, how: Loading) -> AnyModel:
     from audit.models import hub
 
     options = folder_options(how.model_args, "a model of the hub")
@@ -130,7 +130,7 @@ def _load_from_hub(where: str, how: Loading) -> Encoder | Answerer:
     return _read_folder(folder, how, name=name, revision=folder.name, inside=folder.parents[1], **options)
 
 
-def _load_folder(where: str, how: Loading) -> Encoder | Answerer:
+def _load_folder(where: str, how: Loading) -> AnyModel:
     path = Path(where)
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
         return _load_open_clip(where, how)
@@ -156,30 +156,39 @@ def _load_open_clip(where: str, how: Loading) -> Encoder:
     return encoder.load(where, name=name, model_args=how.model_args, **how.setting)
 
 
-def _load_class(where: str, how: Loading) -> Encoder:
+def _load_onnx(where: str, how: Loading) -> AnyModel:
+    from audit.models.classifier import onnx_file
+
+    return onnx_file.load(Path(where), name=_name(Path(where)), model_args=how.model_args, **how.setting)
+
+
+def _load_class(where: str, how: Loading) -> AnyModel:
     from audit.models import plugin
 
     return plugin.load_file(where, how.model_args, **how.setting)
 
 
-def _load_installed(where: str, how: Loading) -> Encoder:
+def _load_installed(where: str, how: Loading) -> AnyModel:
     from audit.models import plugin
 
     return plugin.load_installed(where, how.model_args, **how.setting)
 
 
-_LOADERS: Mapping[str, Callable[[str, Loading], Encoder | Answerer]] = {
+_LOADERS: Mapping[str, Callable[[str, Loading], AnyModel]] = {
     "file": _load_file, "folder": _load_folder, "hub": _load_from_hub, "open_clip": _load_open_clip, "class": _load_class,
-    "plugin": _load_installed,
+    "plugin": _load_installed, "onnx": _load_onnx,
 }  # fmt: skip
 
 
-def _read_folder(folder: Path, how: Loading, **options: Any) -> Encoder | Answerer:
-    """Read a folder in Hugging Face layout: a dual encoder, or a generative model."""
+def _read_folder(folder: Path, how: Loading, **options: Any) -> AnyModel:
+    """Read a folder in Hugging Face layout: a dual encoder, an image classifier, or a generative model."""
+    from audit.models.classifier import folder as classifier_folder
     from audit.models.generative import folder as generative_folder
     from audit.models.huggingface import encoder as huggingface_encoder
 
     plain = (folder / "config.json").is_file()  # a named pipe would block
+    if plain and classifier_folder.is_classifier(folder):
+        return classifier_folder.load(folder, **options, **how.setting)
     if plain and generative_folder.is_generative(folder):
         return generative_folder.load(folder, others=how.others, **options, **how.setting)
     return huggingface_encoder.load(folder, **options, **how.setting)

@@ -24,6 +24,7 @@ from audit.options.kinds import (
     FilePath,
     Fraction,
     Groups,
+    LabelMapFile,
     Model,
     ModelArgs,
     ModelName,
@@ -52,8 +53,8 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Decode = Literal["exact", "fast"]
 Tracker = Literal["wandb", "mlflow"]
 WITH_A_MODEL = (
-    "model", "model_args", "data", "image_root", "image_column", "column", "attributes_from", "limit", "include_examples", "what_if",
-    "untrained_control", "baseline_models", "max_new_tokens", "suite",
+    "model", "model_args", "label_map", "data", "image_root", "image_column", "column", "attributes_from", "limit", "include_examples",
+    "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite",
 )  # fmt: skip
 OF_ANSWERS = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
 
@@ -66,11 +67,12 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     EXAMPLE: ClassVar[str] = "vlm-audit run --model ckpt.pt --probe fairface"
 
     model: Several[Model] = option(
-        (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, file.py:CLASS or api:NAME; repeatable",
+        (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, onnx:FILE, file.py:CLASS or api:NAME; "
+        "repeatable",
         metavar="SPEC", basic=True,
     )  # fmt: skip
-    """Model specs; objects with the methods of an `Encoder` or an `Answerer`; or dual encoders of transformers with their processors,
-    each as ``(model, processor)``."""
+    """Model specs; objects with the methods of an `Encoder`, an `Answerer` or an image classifier; or dual encoders of transformers with
+    their processors, each as ``(model, processor)``."""
     models: FilePath | None = option(
         None, WHAT, "a text file with one model per line (# begins a comment), after those of --model", metavar="FILE"
     )
@@ -80,6 +82,11 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         "before the first", metavar="NAME=VALUE",
     )  # fmt: skip
     """Text or a mapping, for all models; or a sequence with one for each."""
+    label_map: LabelMapFile = option(
+        None, WHAT, "for an image classifier: a CSV or TOML table of its labels and the answers of the probe that they mean "
+        "(columns label, answer); equal names need none", metavar="FILE",
+    )  # fmt: skip
+    """Or a mapping of labels to answers."""
     name: Several[ModelName] = option(
         (), WHAT, "what to call a model on the page, on the terminal and in the files; repeatable: one for each --model or "
         "--predictions, in their order", metavar="NAME",

@@ -19,6 +19,7 @@ from audit.options.kinds import (
     ErrorRate,
     FilePath,
     Fraction,
+    LabelMapFile,
     ModelArgs,
     ModelName,
     ProbeName,
@@ -67,6 +68,7 @@ class CompareRequest(GatedRequest):
     column: Columns = _as_in_audit("column", MODELS)
     encoding: Encoding | None = _as_in_audit("encoding", MODELS)
     model_args: ModelArgs = _as_in_audit("model_args", MODELS, "what a file of weights does not say")
+    label_map: LabelMapFile = _as_in_audit("label_map", MODELS)
     limit: Count | None = _as_in_audit("limit", MODELS, "a stratified sample of N images; such a comparison is inconclusive")
     device: Text | None = _as_in_audit("device", MODELS)
     dtype: Dtype | None = _as_in_audit("dtype", MODELS)

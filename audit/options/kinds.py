@@ -23,8 +23,8 @@ MIN_ALPHA = 1e-4
 MAX_PATH, MAX_NAME = 4095, 255  # the limits of Linux
 MAX_MODEL_NAME = 60
 """Characters of a model's name: a longer one does not fit the charts."""
-MODEL_METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
-"""The methods of an encoder, and of a model that answers questions."""
+MODEL_METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",), ("classify_images",))
+"""The methods of an encoder, of a model that answers questions, and of an image classifier."""
 T = TypeVar("T")
 
 
@@ -224,7 +224,8 @@ def _model(value: Any) -> Any:
         raise ValueError(f"a model with its processor: model=(model, processor), or the folder of both for this {type(value).__name__}")
     if not is_model(value):
         raise ValueError(
-            "a model spec, (model, processor), or an object (not its class) with encode_images(images) and encode_texts(texts)"
+            "a model spec, (model, processor), or an object (not its class) with encode_images(images) and encode_texts(texts), or with "
+            "labels and classify_images(images)"
         )
     return value
 
@@ -265,6 +266,14 @@ def _model_args(value: Any) -> Any:
         if not all(word is None or isinstance(word, str) for word in words):
             raise ValueError("'name=value', a mapping of text to text, or one of them for each model")
     return value
+
+
+def _label_map(value: Any) -> Any:
+    if value is None or (isinstance(value, Mapping) and all(isinstance(text, str) for text in (*value, *value.values()))):
+        return value
+    if isinstance(value, Mapping):
+        raise ValueError("a mapping of labels to answers, both text")
+    return _path(value)
 
 
 def _bins(value: Any) -> tuple[str, ...]:
@@ -324,6 +333,7 @@ Data = Annotated[
 """None: the probe's default."""
 Prediction = Annotated[Any, PlainValidator(_prediction)]
 ModelArgs = Annotated[Any, PlainValidator(_model_args)]
+LabelMapFile = Annotated[Any, PlainValidator(_label_map)]
 Bins = Annotated[tuple[str, ...], PlainValidator(_bins)]
 Columns = Annotated[tuple[str, ...], PlainValidator(_columns)]
 Pairs = Annotated[tuple[str, ...], PlainValidator(_pairs)]

@@ -76,4 +76,5 @@ PROBE = Probe(
     ),
     data=LABELLED,
     fitted=asked_of_data,
+    not_for_classifiers="--probe classes asks about the classes of your data, without prompts",
 )

@@ -16,7 +16,7 @@ from reports.text.headline import choices_sentence
 from reports.text.numbers import clean, count, exact_points, in_words
 from reports.text.order import planned
 
-TASK, ASKED_TASK, UNKNOWN_TASK = "zero-shot-image-classification", "image-text-to-text", "other"
+TASK, ASKED_TASK, CLASSIFIER_TASK, UNKNOWN_TASK = "zero-shot-image-classification", "image-text-to-text", "image-classification", "other"
 
 
 def model_cards(results: Results) -> dict[str, str]:
@@ -65,7 +65,7 @@ def _by_data(metrics: Sequence[tuple[AuditResult, dict[str, Any]]]) -> list[dict
 def _task(audit: AuditResult) -> str:
     if phrases.answers_only(audit.model):
         return UNKNOWN_TASK
-    return ASKED_TASK if audit.model.asked else TASK
+    return CLASSIFIER_TASK if audit.model.labels else ASKED_TASK if audit.model.asked else TASK
 
 
 def _metric_name(finding: Finding, audit: AuditResult) -> str:

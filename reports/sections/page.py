@@ -28,7 +28,7 @@ from reports.section import (
     shown_sections,
 )
 from reports.sections.overview import Overview, overview
-from reports.sections.provenance import data, endpoint, limits, prompts, requirements, slicer
+from reports.sections.provenance import data, endpoint, labels, limits, prompts, requirements, slicer
 from reports.sections.results import (
     answer,
     details,
@@ -78,6 +78,7 @@ APPENDIX_OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("What if …", "sections/results/what_if", what_if.view),
     Section("Data", "sections/provenance/data", data.view),
     Section("Exact prompts", "sections/provenance/prompts", prompts.view),
+    Section("Labels of the classifier", "sections/provenance/labels", labels.view),
     Section("Model", "sections/provenance/model"),
 )
 """Collapsed, once per audit."""

@@ -38,6 +38,7 @@ _MOST_WORSE = 3
 _LIMITED = ("Run it without --limit for a verdict.",)
 _EXPLORATORY = ("Plan the questions that matter to you, and test them on new images before you act on a difference.",)
 _CHECK_ROWS = "Check that each answer is in the row of its own image, and that answers and labels are spelled alike."
+_CHECK_LABELS = "Check that every label means the answer that it counts as (`--label-map`), and that images are prepared as in training."
 _PAIRED = "paired by image"
 _FEW_LABELS = 0.05
 """Share of a group's labels up to which checking them is the first thing to do."""
@@ -231,7 +232,9 @@ def _unseeing(comparison: Comparison, comparisons: Comparisons) -> tuple[str, ..
         return ()
     do_not = f"Do not compare gaps with those of {phrases.listed([side.name for side in blind])}."
     files = all(phrases.answers_only(side.model) for side in blind)
-    return (do_not, _CHECK_ROWS if files else "Check its input, then try other prompts or options.")
+    if files:
+        return (do_not, _CHECK_ROWS)
+    return (do_not, _CHECK_LABELS if all(side.model.labels for side in blind) else "Check its input, then try other prompts or options.")
 
 
 def _about_change(change: Change, comparison: Comparison, settings: Settings) -> str:
@@ -425,6 +428,8 @@ def _unresponsive(headline: Headline, audit: AuditResult, results: Results) -> t
         return (do_not, _CHECK_ROWS)
     if is_invalid(audit):
         return (do_not, "Choose a probe of things that this model was trained to recognise: `vlm-audit run --list-probes`.")
+    if audit.model.labels:
+        return (do_not, _CHECK_LABELS)
     sent = "Read some replies in the answer log to check that the model receives the images" if audit.endpoint else "Check its input"
     return (do_not, f"{sent}, then try other prompts or options.")
 

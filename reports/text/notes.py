@@ -119,6 +119,28 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "guessed_siglip_images": "Guessed: images are prepared as for SigLIP: {settings} (set with --model-args).",
         "plugin_unchecked": "The encoder is a plug-in: how it reads images and texts could not be verified.",
         "plugin_tried": "When the plug-in was loaded, it was tested with two images and these texts: {texts}.",
+        "plugin_classifier_unchecked": "The classifier is a plug-in: how it reads images could not be verified.",
+        # ---- image classifiers
+        "labels_told_apart": "Labels with equal names, which are told apart by their positions: {count:,} ({labels}).",
+        "labels_unnamed": "Guessed: the configuration does not name its {count} labels; LABEL_0 is the first.",
+        "single_label": "The classifier has one label with a probability of its own; ‘{other}’ has the rest, so ‘{label}’ is given "
+        "from 50 % on.",
+        "onnx_scores": "The output of the ONNX graph was read as: {scores} (softmax and sigmoid: logits; probabilities: they sum to 1; "
+        "independent: each label has its own).",
+        "classifier_no_label": "'{measurement}' was left out: no label of the classifier means one of its answers ({answers}). {close}",
+        "classifier_one_answer": "'{measurement}' was left out: all labels that it can use mean one answer, ‘{answer}’.",
+        "classifier_reads_no_text": "'{measurement}' was left out: every image has options of its own, which are texts, and an image "
+        "classifier reads none.",
+        "classifier_asked_already": "'{measurement}' was left out: it asks an earlier question again, with other prompts, and an image "
+        "classifier reads none.",
+        "classifier_labels_left_out": "'{measurement}': {count:,} of {of:,} labels mean none of its answers ({labels}). They were left "
+        "out: the answer is the most probable of the other labels, and probabilities are among these.",
+        "classifier_answers_without_label": "'{measurement}': no label means {answers}, according to the label map. The classifier cannot "
+        "give these answers; images for which they are right count as wrong.",
+        "classifier_outcomes_left_out": "'{measurement}': these outcomes were left out, because no label means one of their answers, or "
+        "every label does: {outcomes}.",
+        "classifier_reads_no_texts": "Left out, because they need texts or embeddings, and an image classifier has neither: {questions}.",
+        "classifier_queries_left_out": "Queries of rankings that no label stands for were left out: {count:,}, such as {some}.",
         "guessed_cosine_scores": "Guessed: its scores are cosines. Its rows are not of length 1 ({shortest:.3g} to {longest:.3g} for the "
         "samples), and they are normalised; this would be wrong for a model that scores differently.",
         "guessed_logit_scale": "Guessed: a logit scale of {scale:g}, CLIP's (set the attribute logit_scale of the class).",

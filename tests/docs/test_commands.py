@@ -137,6 +137,8 @@ def recipe(target: str) -> str:
 @pytest.mark.parametrize("written", documented.commands(), ids=str)
 def test_a_command_of_the_docs_does_what_it_says(written, inside):
     words = shlex.split(written.text)
+    if "onnx:" in written.text:
+        pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
     if words[0] == "make":
         assert recipe(words[1])
     elif written.text in INSTALLS:

@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from tests.probes.made import pairs
+from tests.support import classifiers
 from tests.support.command import command
 from tests.support.house import ROOT
 from tests.support.tiny import write_checkpoint, write_faces
@@ -76,7 +77,7 @@ def make_place(folder: Path) -> Path:
     ages = itertools.cycle(("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"))
     table.write_text(re.sub("20-29", lambda _: next(ages), table.read_text()))
     shutil.copytree(ROOT / "docs" / "examples", folder / "docs" / "examples")
-    for name in ("cups.py", "colours.py", "my.toml", "prices.toml"):
+    for name in ("cups.py", "colours.py", "brightness.py", "my.toml", "prices.toml"):
         (folder / name).write_text(code(name))
     pairs.make(folder / "path" / "to" / "pairs")
     write_pictures(folder)
@@ -84,6 +85,7 @@ def make_place(folder: Path) -> Path:
         _write_answers(folder / name)
     _write_tags_and_texts(folder)
     shutil.copytree(ROOT / "tests" / "audit" / "predictions" / "logs" / "made", folder / "logs")
+    _write_classifier(folder)
     _write_streams(folder)
     _finish_audits(folder)
     _stop_training(folder)
@@ -130,6 +132,16 @@ def _write_tags_and_texts(folder: Path) -> None:
     texts = [f"{person},A {('tall', 'quiet')[i % 5 < 2]} person.,Works as a cook." for i, person in enumerate(people)]
     (folder / "captions.csv").write_text("\n".join(["id,gender,race,caption,profile", *texts]) + "\n")
     (folder / "texts.csv").write_text("\n".join(["id,gender,race,text:caption,text:profile", *texts]) + "\n")
+
+
+def _write_classifier(folder: Path) -> None:
+    """A classifier of transformers, the same as an ONNX file, its labels, what they mean, and pictures with a class."""
+    path = classifiers.folder(folder / "path" / "to" / "a" / "classifier", labels=("mug", "ship"))
+    classifiers.exported(path, folder / "model.onnx")  # torch writes it without the extra [onnx]
+    (folder / "labels.txt").write_text("mug\nship\n")
+    (folder / "means.csv").write_text("label,answer\nmug,cup\nship,boat\n")
+    rows = [f"{i}.png,{('cup', 'boat')[i % 4 < 2]},{('north', 'south')[i % 2]}" for i in range(60)]
+    (folder / "photos.csv").write_text("\n".join(["image,class,region", *rows]))
 
 
 def _write_streams(folder: Path) -> None:

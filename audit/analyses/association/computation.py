@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 
-PLAN, FIELD, GENERATIVE = AssociationPlan, "associations", False
+PLAN, FIELD, MODELS = AssociationPlan, "associations", ("dual encoder",)
 
 
 def check(plans: Sequence[AssociationPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:

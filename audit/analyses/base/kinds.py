@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from audit import analyses
+from audit.measure.classified.answers import LabelScores
 from audit.plans import AnalysisPlan
 from audit.records.inputs import TextSet
-from audit.types import Answerer, Dataset, Embeddings, Encoder, Predictions, Probe, Settings
+from audit.types import AnyModel, Dataset, Embeddings, ModelType, Predictions, Probe, Settings, model_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,18 +29,20 @@ class AnalysisInputs:
     """The whole data set; `images.rows` says which of its images were read."""
     attributes: pd.DataFrame
     """One row per image that was read."""
-    model: Encoder | Answerer
+    model: AnyModel
     images: Embeddings
-    """For an encoder the embeddings; for a generative model the scores of all questions, which no analysis reads."""
+    """For an encoder the embeddings; for other models the scores of all questions or labels, which no analysis reads."""
     texts: Mapping[str, Float[np.ndarray, "d"]]
-    """All texts that the analyses need, embedded by a dual encoder; empty for a generative model."""
+    """All texts that the analyses need, embedded by a dual encoder; empty for other models."""
     predictions: Mapping[str, Predictions]
     """measurement -> predictions."""
     settings: Settings
     embed: Callable[[Dataset], Embeddings]
     """Embeds further images (of a changed data set) through the same cache and in the same batches."""
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """prompt -> the text that a generative model wrote about each image that was read; empty for a dual encoder."""
+    """prompt -> the text that a generative model wrote about each image that was read; empty for other models."""
+    label_scores: LabelScores | None = None
+    """The probabilities of an image classifier's own labels; None for other models."""
 
 
 class Analysis(Protocol):
@@ -49,8 +52,8 @@ class Analysis(Protocol):
     """The class of its plans."""
     FIELD: ClassVar[str]
     """The field of `AuditResult` that holds its records."""
-    GENERATIVE: ClassVar[bool]
-    """Whether it is for generative models, and not for dual encoders."""
+    MODELS: ClassVar[tuple[ModelType, ...]]
+    """The types of models that it is for."""
 
     @staticmethod
     def check(plans: Sequence[Any], probe: Probe, dataset: Dataset, settings: Settings) -> None:
@@ -131,9 +134,10 @@ def prompts(plans: Sequence[AnalysisPlan]) -> Iterator[tuple[TextSet, Sequence[s
             yield from kind.prompts(plan)
 
 
-def analyse(inputs: AnalysisInputs, *, generative: bool = False) -> dict[str, tuple[Any, ...]]:
+def analyse(inputs: AnalysisInputs) -> dict[str, tuple[Any, ...]]:
     """Field of the result -> its records, for every kind that this type of model supports."""
-    return {kind.FIELD: kind.analyse(plans, inputs) for kind, plans in _planned(inputs.probe.analyses) if kind.GENERATIVE is generative}
+    able = model_type(inputs.model)
+    return {kind.FIELD: kind.analyse(plans, inputs) for kind, plans in _planned(inputs.probe.analyses) if able in kind.MODELS}
 
 
 def analyse_external(inputs: ExternalInputs) -> dict[str, tuple[Any, ...]]:
@@ -141,9 +145,9 @@ def analyse_external(inputs: ExternalInputs) -> dict[str, tuple[Any, ...]]:
     return {kind.FIELD: kind.analyse_external(inputs) for kind in analysis_kinds() if isinstance(kind, ExternalAnalysis)}
 
 
-def split(plans: Sequence[AnalysisPlan], *, generative: bool) -> tuple[tuple[AnalysisPlan, ...], tuple[AnalysisPlan, ...]]:
+def split(plans: Sequence[AnalysisPlan], model: ModelType) -> tuple[tuple[AnalysisPlan, ...], tuple[AnalysisPlan, ...]]:
     """The plans that this type of model supports, and the others."""
-    able = [plan for kind, own in _planned(plans) if kind.GENERATIVE is generative for plan in own]
+    able = [plan for kind, own in _planned(plans) if model in kind.MODELS for plan in own]
     return tuple(plan for plan in plans if plan in able), tuple(plan for plan in plans if plan not in able)
 
 

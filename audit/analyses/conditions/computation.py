@@ -22,7 +22,7 @@ from audit.records.inputs import TextSet
 from audit.statistics.null import generator
 from audit.types import Dataset, Measurement, Note, Predictions, Probe, Settings
 
-PLAN, FIELD, GENERATIVE = ConditionsPlan, "conditions", False
+PLAN, FIELD, MODELS = ConditionsPlan, "conditions", ("dual encoder",)
 MOST_IMAGES = 400
 """Images that are changed: whole clusters, drawn by the seed. Each is re-embedded under some forty conditions."""
 UNCHANGED = Condition("unchanged")

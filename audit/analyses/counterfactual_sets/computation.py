@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 
-PLAN, FIELD, GENERATIVE = CounterfactualSetsPlan, "counterfactual_sets", False
+PLAN, FIELD, MODELS = CounterfactualSetsPlan, "counterfactual_sets", ("dual encoder",)
 MOST_CHANGED = 2000
 """Maximum number of a plan's images that get harmless changes: whole clusters, drawn by the seed."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Float64, Int
 
 
-PLAN, FIELD, GENERATIVE = FewShotPlan, "few_shot", False
+PLAN, FIELD, MODELS = FewShotPlan, "few_shot", ("dual encoder",)
 
 
 def check(plans: Sequence[FewShotPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:

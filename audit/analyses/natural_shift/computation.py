@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 
-PLAN, FIELD, GENERATIVE = NaturalShiftPlan, "natural_shifts", False
+PLAN, FIELD, MODELS = NaturalShiftPlan, "natural_shifts", ("dual encoder", "classifier")
 
 
 def check(plans: Sequence[NaturalShiftPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from audit.analyses.base.records import ChanceBand
 from audit.analyses.ranking.plan import RankingPlan
 from audit.analyses.ranking.record import RankedMetric, RankedQuery, Ranking
 from audit.errors import UsageError
+from audit.measure.classified.answers import LabelScores
 from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
 from audit.measure.ranking import divergence, entropies, query_biases, shares, skews, top_k
 from audit.measure.zero_shot import cosine_scores, directions
@@ -43,7 +44,7 @@ _TAILS: Mapping[_Name, tuple[float, float]] = {
 """Percentiles that bound the range expected by chance; a bias is two-sided."""
 
 
-PLAN, FIELD, GENERATIVE = RankingPlan, "rankings", False
+PLAN, FIELD, MODELS = RankingPlan, "rankings", ("dual encoder", "classifier")
 
 
 def check(plans: Sequence[RankingPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
@@ -82,9 +83,8 @@ def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranki
     probe, dataset, attributes, settings = inputs.probe, inputs.dataset, inputs.attributes, inputs.settings
     rankings: list[Ranking] = []
     order = seeded_order(attributes.index, settings.seed)
-    for plan in plans:
-        queries = directions(plan.queries.values(), inputs.texts)
-        scores_nq = cosine_scores(inputs.images.vectors, queries)[order]
+    for plan in plans if inputs.label_scores is None else _of_labels(plans, inputs.label_scores):
+        scores_nq = _scores(plan, inputs)[order]
         for attribute in plan.by:
             gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings, with_small=True)
             for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):
@@ -93,6 +93,20 @@ def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranki
                 rankings.append(put.record(reason) if reason else put.ranked(scores_nq[gallery.rows].T, settings))
     decided = with_signals([ranking.queries for ranking in rankings], settings.alpha, limited=dataset.limited)
     return tuple(replace(ranking, queries=queries) for ranking, queries in zip(rankings, decided, strict=True))
+
+
+def _of_labels(plans: Sequence[RankingPlan], own: LabelScores) -> Iterator[RankingPlan]:
+    """Yield the rankings with the queries that labels of a classifier stand for."""
+    for plan in plans:
+        if queries := {query: texts for query, texts in plan.queries.items() if query in own.names}:
+            yield replace(plan, queries=queries)
+
+
+def _scores(plan: RankingPlan, inputs: AnalysisInputs) -> Float[np.ndarray, "n q"]:
+    """The scores that rank images for each query: cosines, or the probabilities of a classifier's labels."""
+    if inputs.label_scores is not None:
+        return np.stack([inputs.label_scores.of_name(query) for query in plan.queries], axis=1)
+    return cosine_scores(inputs.images.vectors, directions(plan.queries.values(), inputs.texts))
 
 
 def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings) -> Note | None:

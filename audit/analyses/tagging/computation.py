@@ -15,6 +15,7 @@ from audit.analyses.base.kinds import AnalysisInputs, ExternalInputs
 from audit.analyses.tagging.plan import TaggingPlan
 from audit.analyses.tagging.record import SweptThreshold, TaggedLabel, Tagging
 from audit.errors import UsageError
+from audit.measure.classified.answers import LabelScores
 from audit.measure.zero_shot import cosine_scores, directions, probabilities
 from audit.records.inputs import TextSet
 from audit.statistics.intervals import FEWEST_EXPECTED, newcombe
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 QUESTION = "Which labels are given to whom?"
 """The question for external predictions."""
-PLAN, FIELD, GENERATIVE = TaggingPlan, "taggings", False
+PLAN, FIELD, MODELS = TaggingPlan, "taggings", ("dual encoder", "classifier")
+MOST_TAGS = 1000
+"""Maximum number of a classifier's labels that are compared."""
 SWEPT = tuple(float(f"{threshold:.2g}") for threshold in np.geomspace(0.001, 0.1, 9))
 """Nine thresholds from .1 to 10 %, equally spaced on a log scale."""
 
@@ -54,16 +57,27 @@ def prompts(plan: TaggingPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
 def analyse(plans: Sequence[TaggingPlan], inputs: AnalysisInputs) -> tuple[Tagging, ...]:
     """Compute each label set for each threshold and attribute; p is adjusted over all of their labels together."""
     taggings: list[Tagging] = []
-    for plan in plans:
-        texts = directions(plan.labels.values(), inputs.texts)
-        shares = probabilities(cosine_scores(inputs.images.vectors, texts), inputs.model.record)
-        record = inputs.model.record
-        blank = Tagging(plan.question, "", None, record.score_rule, record.logit_scale, len(plan.labels), (), (), (), None)
+    record, own = inputs.model.record, inputs.label_scores
+    for plan in plans[:1] if own else plans:  # a classifier has one set of labels, its own
+        if own:
+            labels, shares = _most_frequent(own, min(plan.thresholds))
+        else:
+            labels, texts = tuple(plan.labels), directions(plan.labels.values(), inputs.texts)
+            shares = probabilities(cosine_scores(inputs.images.vectors, texts), record)
+        offered = len(own.labels) if own else len(labels)
+        blank = Tagging(plan.question, "", None, record.score_rule, None if own else record.logit_scale, offered, (), (), (), None)
         for attribute in plan.by or tuple(inputs.dataset.levels):
-            put = _Put(tuple(plan.labels), replace(blank, attribute=attribute), inputs.probe, inputs.settings)
+            put = _Put(labels, replace(blank, attribute=attribute), inputs.probe, inputs.settings)
             column, levels = inputs.attributes[attribute], inputs.dataset.levels[attribute]
             taggings += put.at_thresholds(shares, plan.thresholds, column, levels)
     return _decided(taggings, inputs.settings, limited=inputs.dataset.limited)
+
+
+def _most_frequent(own: LabelScores, threshold: float) -> tuple[Group, Float[np.ndarray, "n k"]]:
+    """The labels of a classifier with their probabilities: of very many, those of the most images, regardless of groups."""
+    images = (own.shares > threshold).sum(axis=0)
+    kept = np.sort(np.argsort(-images, kind="stable")[:MOST_TAGS])
+    return tuple(own.labels[column] for column in kept), own.shares[:, kept]
 
 
 def analyse_external(inputs: ExternalInputs) -> tuple[Tagging, ...]:

@@ -58,7 +58,7 @@ class Tagging:
     rule: Literal["softmax", "sigmoid", "given"]
     """Whether the labels share one probability distribution, each label has its own probability, or the labels were read from a file."""
     logit_scale: float | None
-    """Factor on the cosines; None for labels from a file."""
+    """Factor on the cosines; None for the labels of an image classifier, or from a file."""
     offered: int
     """Number of labels in the set."""
     groups: Group

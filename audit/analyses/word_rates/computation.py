@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Float64, Int
 
 
-PLAN, FIELD, GENERATIVE = WordRatePlan, "word_rates", True
+PLAN, FIELD, MODELS = WordRatePlan, "word_rates", ("generative",)
 
 
 def check(plans: Sequence[WordRatePlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:

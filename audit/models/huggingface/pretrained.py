@@ -23,12 +23,12 @@ QUANTISED = ("quantization_config", "compression_config")
 READS_BOTH = "give the folder of a model that reads both images and text"
 
 
-def require_files(folder: Path) -> None:
-    """Raise DataError for a folder without image processor or vocabulary."""
+def require_files(folder: Path, *, tokenizer: bool = True) -> None:
+    """Raise DataError for a folder without image processor or, if the model needs a `tokenizer`, vocabulary."""
     if not any((folder / name).is_file() for name in PROCESSORS):
         _refuse_language_model(folder)
         what, fix = f"the folder has no {PROCESSORS[0]}", "save the image processor there as well: processor.save_pretrained(DIR)"
-    elif not has_tokenizer(folder):
+    elif tokenizer and not has_tokenizer(folder):
         what = "the folder has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt, nor spiece.model"
         fix = "save the tokenizer there as well: tokenizer.save_pretrained(DIR)"
     else:

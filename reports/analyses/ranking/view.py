@@ -41,7 +41,7 @@ def view(context: AuditContext) -> AnalysisView[RankingChart] | None:
     if not rankings:
         return None
     return AnalysisView(
-        asked=words.ASKED,
+        asked=words.BY_LABEL if context.audit.model.labels else words.ASKED,
         result=words.ranking_result(context.audit, settings),
         reading=words.READING,
         charts=tuple(_view(ranking, settings) for ranking in rankings if ranking.queries),

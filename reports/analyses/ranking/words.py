@@ -19,6 +19,11 @@ ASKED = (
     "numbers say whose images the model puts first, not what is true of the people shown. A share that random orders also reach shows "
     "neither a difference nor its absence."
 )
+BY_LABEL = (
+    "Each query sorts all images by the probability of the label with that name or meaning; a search would show the first of them. No "
+    "order is the right one: the numbers say whose images the model puts first, not what is true of the people shown. A share that random "
+    "orders also reach shows neither a difference nor its absence."
+)
 METRICS = {
     "MaxSkew": "of the most over-represented group: ln(share / target), 0 at the target",
     "MinSkew": "of the most under-represented group",
@@ -37,8 +42,8 @@ def signalling(audit: AuditResult) -> tuple[tuple[Ranking, RankedQuery], ...]:
 
 
 def similarities_differ(audit: AuditResult) -> bool:
-    """Whether a ranking by similarity is beyond chance."""
-    return bool(signalling(audit))
+    """Whether a ranking by similarity is beyond chance; the scores of a classifier are not similarities."""
+    return bool(signalling(audit)) and not audit.model.labels
 
 
 def ranking_result(audit: AuditResult, settings: Settings) -> str:

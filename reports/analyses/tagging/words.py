@@ -17,6 +17,10 @@ ASKED = (
     "A long list of labels is offered, and an image gets every label whose probability exceeds a threshold, as in an image-tagging "
     "service. The numbers say which labels the images of each group get, and not what is true of the people shown."
 )
+OWN = (
+    "An image gets every label of the classifier whose probability exceeds a threshold. The numbers say which labels the images of each "
+    "group get, and not what is true of the people shown."
+)
 GIVEN = (
     "Each image has the labels that are in the file. The numbers say which labels the images of each group get, and not what is true of "
     "the people shown."
@@ -28,8 +32,10 @@ READING = (
 
 
 def asked_sentence(taggings: Sequence[Tagging]) -> str:
-    """Explain the question: about a label set, or about the labels of a file."""
-    return GIVEN if all(tagging.rule == "given" for tagging in taggings) else ASKED
+    """Explain the question: about a label set, the labels of a classifier, or those of a file."""
+    if all(tagging.rule == "given" for tagging in taggings):
+        return GIVEN
+    return OWN if taggings[0].logit_scale is None else ASKED
 
 
 def skewed(audit: AuditResult) -> tuple[tuple[Tagging, TaggedLabel], ...]:
@@ -39,8 +45,8 @@ def skewed(audit: AuditResult) -> tuple[tuple[Tagging, TaggedLabel], ...]:
 
 
 def similarities_differ(audit: AuditResult) -> bool:
-    """Whether groups get labels by similarity unequally often beyond chance; labels from a file are not similarities."""
-    return any(tagging.rule != "given" for tagging, _ in skewed(audit))
+    """Whether groups get labels by similarity unequally often beyond chance; labels of a file or a classifier are not similarities."""
+    return any(tagging.logit_scale is not None for tagging, _ in skewed(audit))
 
 
 def tagging_result(audit: AuditResult, settings: Settings) -> str:
@@ -112,6 +118,10 @@ def probability_sentence(tagging: Tagging) -> str:
     """Explain the probabilities, without which a threshold means nothing."""
     if tagging.rule == "given":
         return f"{in_words(tagging.offered, 'label')} in the file; thresholds, if any, are those of the service that gave them."
+    if tagging.logit_scale is None:
+        most = f" The {count(len(tagging.labels))} that most images get were compared." if len(tagging.labels) < tagging.offered else ""
+        how = "probabilities that add up to 1" if tagging.rule == "softmax" else "a probability of its own each"
+        return f"{in_words(tagging.offered, 'label')} of the classifier, with {how}.{most}"
     if tagging.rule == "sigmoid":
         return f"{in_words(tagging.offered, 'label')}, each with its own probability (sigmoid) that does not depend on the others."
     alike = percent(1 / tagging.offered, 2)

@@ -44,9 +44,14 @@ class Prompts:
     sets: Table
 
 
-def view(context: AuditContext) -> Prompts:
-    """Return the measurements of an audit, and every text that its model received; prompts are printed once per page."""
+def view(context: AuditContext) -> Prompts | None:
+    """Return the measurements of an audit, and every text that its model received; prompts are printed once per page.
+
+    None for an image classifier, which reads no text.
+    """
     audit = context.audit
+    if audit.model.labels:
+        return None
     measurements = tuple(_view(f"{context.key}-m{i}", record, context.results) for i, record in enumerate(audit.measurements, 1))
     first = next(f"a{i}" for i, other in enumerate(context.results.audits, 1) if _texts(other) == _texts(audit))
     return Prompts(

@@ -56,7 +56,7 @@ class Card:
     pairs: Table | None
     shrunk: str
     prompts: str
-    """Anchor of the prompts; empty if they are unknown."""
+    """Anchor of the prompts or, for a classifier, of its labels; empty if they are unknown."""
 
 
 def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
@@ -89,10 +89,10 @@ def _facts(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def _prompts(placed: PlacedFinding, context: AuditContext) -> str:
-    """Return the anchor of the prompts of a finding's measurement; empty if they are unknown."""
+    """Return the anchor of the prompts of a finding's measurement, or of a classifier's labels; empty if they are unknown."""
     names = [record.name for record in context.audit.measurements]
-    name = placed.finding.measurement
-    return f"{context.key}-m{names.index(name) + 1}-prompts" if name in names else ""
+    name, end = placed.finding.measurement, "labels" if context.audit.model.labels else "prompts"
+    return f"{context.key}-m{names.index(name) + 1}-{end}" if name in names else ""
 
 
 def _chart(finding: Finding, context: AuditContext) -> tuple[GroupsChart | None, Legend]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from audit.naming import instruction_name, repeats_name
 from audit.records.inputs import RowTexts
 from audit.results import MeasurementRecord, Results
@@ -20,10 +22,11 @@ _SUMMED = {
 def answering(results: Results) -> str:
     """Say how an image gets its answer, for every kind of model on the page."""
     models = [audit.model for audit in results.audits]
-    generative = [model for model in models if model.asked]
+    generative, classifiers = ([model for model in models if own(model)] for own in (attrgetter("asked"), attrgetter("labels")))
     read = [model for model in models if answers_only(model)]
     kinds = (
-        ("the label whose prompt is closest to it", len(models) - len(generative) - len(read)),
+        ("the label whose prompt is closest to it", len(models) - len(generative) - len(classifiers) - len(read)),
+        ("the answer that the most probable label of an image classifier means", len(classifiers)),
         ("the option that a generative model finds most likely per token", len(generative)),
         ("the one in the file of predictions", len(read)),
     )

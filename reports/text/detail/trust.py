@@ -42,7 +42,7 @@ def _images(audit: AuditResult, primary: Sequence[Finding]) -> str:
 def _prompts(audit: AuditResult, primary: Sequence[Finding]) -> str:
     curves = [curve for curve in audit.specifications if curve.share_same_sign is not None]
     if not curves:
-        untried = audit.measurements and not (phrases.answers_only(audit.model) or audit.specifications)
+        untried = audit.measurements and not (phrases.answers_only(audit.model) or audit.model.labels or audit.specifications)
         return "One prompt was used; other prompts were not tried." if untried else ""
     sensitive = [curve.question.rstrip(".") for curve in curves if sentences.is_prompt_sensitive(curve)]
     tried = in_words(max(len(curve.points) for curve in curves), "prompt template")

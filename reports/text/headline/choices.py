@@ -26,7 +26,7 @@ def not_compared_phrase(audit: AuditResult) -> str:
 
 def choices_sentence(audit: AuditResult, results: Results) -> str:
     """Name every choice that differs from its default, with what it left out, if any."""
-    chosen = [*_probe(audit), *_rules(audit, results.settings), *_columns(audit), *map(_excluded, _lists(audit))]
+    chosen = [*_probe(audit), *_label_map(audit), *_rules(audit, results.settings), *_columns(audit), *map(_excluded, _lists(audit))]
     deviates = results.lock is not None and (results.lock.deviations or audit.lock is None or audit.lock.deviations)
     whose = _BY_WHOM if results.lock is None else _IN_PART if deviates else _IN_LOCK
     return f"{whose}: {'; '.join(chosen)}." if chosen else ""
@@ -40,7 +40,15 @@ def _probe(audit: AuditResult) -> Iterator[str]:
     name = f"{clean(made.file or 'of a file')} (sha256 {short_hash(made.sha256 or '')})" if made.origin == "file" else "made in Python"
     prompts = [text for record in audit.measurements for label in record.labels for text in record.prompts.get(label, ())[:1]]
     such_as = f" (“{'”, “'.join(map(clean, prompts[:_MOST_PROMPTS]))}”{', …' if len(prompts) > _MOST_PROMPTS else ''})" if prompts else ""
-    yield f"the probe {name}, with its questions, tolerances and prompts{such_as}"
+    chosen = "questions and tolerances" if audit.model.labels else f"questions, tolerances and prompts{such_as}"
+    yield f"the probe {name}, with its {chosen}"
+
+
+def _label_map(audit: AuditResult) -> Iterator[str]:
+    """Say how many labels of a classifier count as an answer of another name."""
+    mapped = {label for record in audit.measurements for label in record.answers} if audit.model.labels else set()
+    if mapped:
+        yield f"what {in_words(len(mapped), 'label')} of the classifier mean{'s' * (len(mapped) == 1)} (--label-map)"
 
 
 def tolerance_origin(finding: Finding, settings: Settings) -> str:

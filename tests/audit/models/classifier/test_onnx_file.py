@@ -1,0 +1,195 @@
+"""ONNX files: the scores of a plain session, and neither preprocessing nor labels are guessed."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from audit.errors import DataError, UnsafeError, UsageError
+from audit.measure.zero_shot import probabilities_of_logits
+from audit.models import load
+from tests.support.classifiers import SIDE, exported, folder, softmax
+from tests.support.model_folders import noise_and_colours, refused
+from tests.support.notes import sentences
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+STATED = {"mean": "0.5,0.5,0.5", "std": "0.25,0.25,0.25", "interpolation": "bilinear", "resize_mode": "squash"}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with its ONNX file, and the same file alone with a list of labels."""
+    path = folder(tmp_path_factory.mktemp("onnx") / "vit", labels=("a", "b", "c"))
+    alone = tmp_path_factory.mktemp("alone") / "model.onnx"
+    exported(path)
+    exported(path, alone)
+    (alone.parent / "labels.txt").write_text("a\nb\nc\n")
+    return path, alone
+
+
+def probabilities(classifier, images):
+    return probabilities_of_logits(classifier.encode_images(images).astype(float), classifier.record)
+
+
+def stated(alone, **more):
+    return {"labels": str(alone.parent / "labels.txt"), "scores": "softmax", **STATED, **more}
+
+
+def test_beside_its_folder_it_gives_the_probabilities_of_the_folder(files):
+    path, _ = files
+    images = noise_and_colours((300, 64))
+    by_folder, by_file = load(str(path)), load(f"onnx:{path / 'model.onnx'}")
+    assert by_file.labels == by_folder.labels
+    np.testing.assert_allclose(probabilities(by_file, images), probabilities(by_folder, images), atol=1e-5)
+
+
+def test_with_stated_preprocessing_it_gives_the_scores_of_a_plain_session(files):
+    _, alone = files
+    images = noise_and_colours((300, 64))
+    classifier = load(str(alone), model_args=stated(alone))
+    assert classifier.labels == ("a", "b", "c")
+    prepared = np.stack([np.asarray(image.resize((SIDE, SIDE), 2), np.float32) for image in images]) / 255
+    prepared = ((prepared - 0.5) / 0.25).transpose(0, 3, 1, 2).astype(np.float32)
+    (logits,) = onnxruntime.InferenceSession(str(alone)).run(None, {"pixel_values": prepared})
+    np.testing.assert_allclose(probabilities(classifier, images), softmax(logits.astype(float)), atol=1e-5)
+    said = " ".join(sentences(classifier.record.notes))
+    assert "interpolation is bilinear" in said
+    assert str(alone.parent) not in said, "a report names no folder"
+
+
+@pytest.mark.parametrize("missing", ["labels", "scores", *STATED])
+def test_what_is_not_stated_is_not_guessed(files, missing):
+    _, alone = files
+    given = {name: value for name, value in stated(alone).items() if name != missing}
+    error = refused(alone, UsageError, f"not stated for this ONNX file: {missing}", model_args=given)
+    assert "preprocessor_config.json" in error.fix
+
+
+def test_a_graph_that_ends_in_a_softmax_states_its_scores_itself(files, tmp_path):
+    path, _ = files
+    model = onnx.load(path / "model.onnx")
+    model.graph.node.append(onnx.helper.make_node("Softmax", ["logits"], ["shares"], axis=-1))
+    model.graph.output[0].name = "shares"
+    onnx.save(model, tmp_path / "shares.onnx")
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    given = {**stated(tmp_path / "shares.onnx"), "labels": str(tmp_path / "labels.txt")}
+    images, (ends, plain) = noise_and_colours((300, 64)), (dict(given), stated(files[1]))
+    del ends["scores"]
+    own = probabilities(load(f"onnx:{tmp_path / 'shares.onnx'}", model_args=ends), images)
+    np.testing.assert_allclose(own, probabilities(load(f"onnx:{files[1]}", model_args=plain), images), atol=1e-5)
+    refused(files[1], DataError, "not probabilities that sum to 1", model_args={**plain, "scores": "probabilities"})
+
+
+def test_a_graph_for_one_image_at_a_time_is_run_one_at_a_time(files, tmp_path):
+    _, alone = files
+    model = onnx.load(alone)
+    for tensor in (model.graph.input[0], model.graph.output[0]):
+        tensor.type.tensor_type.shape.dim[0].ClearField("dim_param")
+        tensor.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, tmp_path / "one.onnx")
+    images = noise_and_colours((300, 64))
+    one, many = (load(f"onnx:{file}", model_args=stated(alone)) for file in (tmp_path / "one.onnx", alone))
+    np.testing.assert_allclose(one.encode_images(images), many.encode_images(images), atol=1e-5)
+
+
+def test_another_number_of_labels_is_refused(files, tmp_path):
+    (tmp_path / "four.txt").write_text("a\nb\nc\nd\n")
+    refused(files[1], DataError, "returns 3 scores per image, and 4 labels", model_args=stated(files[1], labels=str(tmp_path / "four.txt")))
+
+
+def test_a_size_that_the_graph_does_not_take_is_refused(files):
+    refused(files[1], DataError, "size does not fit", model_args=stated(files[1], size="64"))
+
+
+def test_an_unknown_setting_and_a_half_precision_are_refused(files):
+    refused(files[1], UsageError, "unknown setting", model_args={"activation": "gelu"})
+    refused(files[1], UsageError, "--dtype", dtype="bfloat16")
+
+
+def test_the_preprocessing_of_a_graph_of_any_size_is_stated_with_its_size(files, tmp_path):
+    model = onnx.load(files[1])
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"side{axis}"
+    onnx.save(model, tmp_path / "any.onnx")
+    refused(f"onnx:{tmp_path / 'any.onnx'}", UsageError, "ONNX file: size", model_args=stated(files[1]))
+    assert load(f"onnx:{tmp_path / 'any.onnx'}", model_args=stated(files[1], size=str(SIDE))).labels == ("a", "b", "c")
+
+
+# ---- refused before anything is run ----------------------------------------------------------------------------------------------------
+
+
+def changed(files, tmp_path, change):
+    model = onnx.load(files[1])
+    change(model)
+    onnx.save(model, tmp_path / "changed.onnx")
+    return f"onnx:{tmp_path / 'changed.onnx'}"
+
+
+def test_a_custom_operator_is_refused(files, tmp_path):
+    def change(model):
+        model.opset_import.append(onnx.helper.make_opsetid("com.mine", 1))
+        model.graph.node[0].domain = "com.mine"
+
+    refused(changed(files, tmp_path, change), UnsafeError, "custom operator: com.mine", model_args=stated(files[1]))
+
+
+def test_external_data_outside_the_folder_is_refused(files, tmp_path):
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "weights").write_bytes(bytes(10**6))
+
+    def change(model, location):
+        tensor = model.graph.initializer[0]
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.append(onnx.StringStringEntryProto(key="location", value=location))
+
+    for location in ("../weights", "/etc/hostname", "", "sub/weights", "..", "a\\b"):
+        spec = changed(files, tmp_path / "inside", lambda model, location=location: change(model, location))
+        refused(spec, UnsafeError, "external data outside the folder", model_args=stated(files[1]))
+    (tmp_path / "inside" / "weights").symlink_to(tmp_path / "weights")
+    spec = changed(files, tmp_path / "inside", lambda model: change(model, "weights"))
+    refused(spec, UnsafeError, "leaves the folder", model_args=stated(files[1]))
+
+
+def test_external_data_beside_the_file_are_read_and_part_of_its_hash(files, tmp_path):
+    onnx.save(onnx.load(files[1]), tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    images = noise_and_colours((300, 64))
+    inside, beside = (load(f"onnx:{file}", model_args=stated(files[1])) for file in (files[1], tmp_path / "m.onnx"))
+    np.testing.assert_array_equal(beside.encode_images(images), inside.encode_images(images))
+    content = bytearray((tmp_path / "m.data").read_bytes())
+    content[100] ^= 1
+    (tmp_path / "m.data").write_bytes(content)
+    assert load(f"onnx:{tmp_path / 'm.onnx'}", model_args=stated(files[1])).record.sha256 != beside.record.sha256
+    (tmp_path / "m.data").write_bytes(content[:100])
+    refused(f"onnx:{tmp_path / 'm.onnx'}", DataError, "not inside m.data", model_args=stated(files[1]))
+
+
+def test_a_loop_is_refused(files, tmp_path):
+    def change(model):
+        body = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "body", [], [])
+        model.graph.node.append(onnx.helper.make_node("Loop", ["n", ""], ["z"], body=body))
+
+    refused(changed(files, tmp_path, change), UnsafeError, "operator Loop", model_args=stated(files[1]))
+
+
+def test_a_custom_operator_inside_a_branch_is_refused(files, tmp_path):
+    def change(model):
+        body = onnx.helper.make_graph([onnx.helper.make_node("Mine", ["x"], ["y"], domain="com.mine")], "body", [], [])
+        model.graph.node.append(onnx.helper.make_node("If", ["c"], ["z"], then_branch=body, else_branch=body))
+
+    refused(changed(files, tmp_path, change), UnsafeError, "com.mine.Mine", model_args=stated(files[1]))
+
+
+@pytest.mark.parametrize("content", [b"", b"not onnx" * 100, b"\x08\x07" + b"\xff" * 100])
+def test_a_damaged_file_is_refused(tmp_path, content):
+    (tmp_path / "x.onnx").write_bytes(content)
+    refused(f"onnx:{tmp_path / 'x.onnx'}", DataError)
+
+
+def test_a_configuration_beside_it_that_asks_for_code_is_refused(files, tmp_path):
+    copy = shutil.copytree(files[0], tmp_path / "copy")
+    processor = json.loads((copy / "preprocessor_config.json").read_text())
+    (copy / "preprocessor_config.json").write_text(json.dumps({**processor, "auto_map": {"AutoImageProcessor": "x.P"}}))
+    refused(f"onnx:{copy / 'model.onnx'}", UnsafeError, "asks for code")
