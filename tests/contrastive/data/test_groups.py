@@ -251,6 +251,20 @@ def test_the_mean_over_epochs_is_the_expected_number():
     np.testing.assert_allclose(sampling.expected_n, 7 * weight_n / 8)
 
 
+def test_the_start_of_the_ruler_is_random():
+    # With a fixed start of 1/2, no order of these pairs would give the first one a draw: it is 0.2 of one, next to whole ones or to 1.8.
+    sampling = Sampling.weighted(np.array([0.2, 1.0, 1.0, 1.8]))
+    times = sum(0 in drawn(0, epoch, sampling)[0] for epoch in range(400))
+    assert 80 - 4 * 8 < times < 80 + 4 * 8
+
+
+def test_every_selection_of_a_large_group_occurs():
+    # 6 men and 3 women: 4.5 draws each. Of the 15 selections of 4 men and the 6 of 5, each occurs in 300 epochs (mean 10, and 25).
+    group_n = np.array([0] * 6 + [1] * 3)
+    chosen = Counter(tuple(p for p in drawn(2, epoch, Sampling.balanced(group_n))[0].tolist() if p < 6) for epoch in range(300))
+    assert Counter(map(len, chosen)) == {4: 15, 5: 6}
+
+
 def test_the_steps_of_an_epoch_are_all_that_was_drawn_and_depend_on_seed_and_step_alone():
     sampling = Sampling.balanced(np.array([0] * 27 + [1] * 3))
     steps = [batch_draws(4, step, 30, 10, None, sampling) for step in range(9)]
