@@ -36,14 +36,17 @@ def raked(
     blocks = [np.zeros(len(own), np.int64)]
     for name, values in columns.items():
         blocks.append(_numbered(name, [values[row] for row in own.tolist()], groups, weights, share_g))
-    cells, cell_n = np.unique(np.stack([groups, *blocks]), axis=1, return_inverse=True)  # pairs of a cell get the same factor
-    before_c = np.bincount(cell_n.reshape(-1), weights).astype(np.float64)
-    after_c = _proportional(before_c, cells[0], cells[1:], share_g)
+    cell_n = groups  # pairs with the same group and values are a cell, and get the same factor
+    for block in blocks:
+        cell_n = np.unique(cell_n * (int(block.max(initial=0)) + 2) + block + 1, return_inverse=True)[1]
+    first_c = np.unique(cell_n, return_index=True)[1]
+    before_c = np.bincount(cell_n, weights).astype(np.float64)
+    after_c = _proportional(before_c, groups[first_c], np.stack(blocks)[:, first_c], share_g)
     if after_c is None:
         why = f"the values of {' and '.join(map(printable, columns))} leave too few pairs of some groups"
         raise TrainingDataError("no weights give the groups these shares", why=why, fix="fewer columns in data.balance_within")
     result = weight_n.astype(np.float64)
-    result[own] *= np.divide(after_c, before_c, out=np.zeros_like(after_c), where=before_c > 0)[cell_n.reshape(-1)]
+    result[own] *= np.divide(after_c, before_c, out=np.zeros_like(after_c), where=before_c > 0)[cell_n]
     return result
 
 

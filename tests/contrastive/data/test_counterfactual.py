@@ -90,12 +90,12 @@ def test_half_of_the_draws_are_swapped_and_evaluation_is_not(table, tmp_path):
         ((("his", "her"), ("him", "her")), "more than once: her"),
     ],
 )
-def test_pairs_of_words_that_are_none(swap, words):
+def test_invalid_pairs_of_words(swap, words):
     with pytest.raises(UsageError, match=words):
         CounterfactualConfig(swap)
 
 
-def test_words_that_no_caption_has_and_captions_that_are_far_away(table):
+def test_unused_words_and_remote_shards_are_refused(table):
     with pytest.raises(UsageError, match=r"data\.counterfactual changes nothing"):
         open_source(DataConfig(table, counterfactual=counterfactual(("boy", "girl"))))
     with pytest.raises(UsageError, match=r"data\.counterfactual cannot change shards at URLs"):

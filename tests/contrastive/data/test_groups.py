@@ -140,7 +140,7 @@ def read_both(data):
     ],
     ids=str,
 )
-def test_columns_that_are_not_there_or_do_not_fit(tmp_path, settings, words):
+def test_unknown_columns_and_invalid_weights(tmp_path, settings, words):
     data = DataConfig(str(as_csv(tmp_path)), **settings)
     with pytest.raises(TrainingDataError) as caught:
         read_both(data)
@@ -150,7 +150,7 @@ def test_columns_that_are_not_there_or_do_not_fit(tmp_path, settings, words):
 
 
 @pytest.mark.parametrize("cell", ["-1", "nan", "inf", "", "x"])
-def test_a_weight_that_is_no_weight(tmp_path, cell):
+def test_invalid_weights(tmp_path, cell):
     path = as_csv(tmp_path)
     path.write_text(path.read_text().replace(",1e1\n", f",{cell}\n"))
     data = DataConfig(str(path), weight="weight")
@@ -200,7 +200,7 @@ def config_of(batch=2, sampling="balanced", **data):
         ("natural", {"groups": ("a",), "group_pattern": "(?P<b>a)"}, "data.groups must be one or more of the named groups"),
     ],
 )
-def test_settings_that_do_not_fit_each_other(sampling, data, words):
+def test_incompatible_settings(sampling, data, words):
     with pytest.raises(UsageError, match=words):
         config_of(sampling=sampling, **data)
 

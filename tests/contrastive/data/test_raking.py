@@ -69,7 +69,7 @@ def test_duplicating_all_pairs_and_renaming_values_changes_no_weight():
     np.testing.assert_allclose(twice, np.tile(weights, 2))
 
 
-def test_shares_that_no_weights_give():
+def test_infeasible_shares_are_refused():
     groups, jobs = np.array([0, 1, 0, 1]), ["nurse", "nurse", "mechanic", ""]
     with pytest.raises(TrainingDataError, match=r"a group of optim\.target_shares has no pairs with job = 'mechanic'"):
         raked(np.ones(4), groups, np.array([0.5, 0.5]), {"job": jobs})
@@ -107,7 +107,7 @@ def test_target_shares_are_the_shares_of_draws_and_said_in_the_data_card(tmp_pat
         ({}, "needs the setting data.weight or optim.target_shares"),
     ],
 )
-def test_settings_that_do_not_fit(settings, words):
+def test_incompatible_settings(settings, words):
     with pytest.raises(UsageError, match=words):
         config_of(**settings)
 
@@ -119,7 +119,7 @@ def test_settings_that_do_not_fit(settings, words):
         ({"woman": 1.0}, [0.0, 1.0], "names the group 'woman', which has no training pairs\nwhy: their weights are 0"),
     ],
 )
-def test_a_target_share_of_nobody(shares, weights, words):
+def test_target_shares_of_groups_without_pairs(shares, weights, words):
     groups = Groups.of(["gender"], [["woman", "man"]])
     with pytest.raises(UsageError, match=words):
         _ = Grouping(config_of(groups=("gender",), target_shares=shares), groups, weights and np.array(weights)).sampling

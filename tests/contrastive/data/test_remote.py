@@ -35,7 +35,7 @@ SHARDS, EACH = 4, 10
 
 @pytest.fixture
 def shards(tmp_path):
-    """Four shards of ten pictures."""
+    """Four shards of ten pictures; the first four pictures are of a kind of their own."""
     folder = tmp_path / "shards"
     folder.mkdir()
     for shard in range(SHARDS):
@@ -43,7 +43,8 @@ def shards(tmp_path):
             for pair in range(EACH):
                 picture, number = io.BytesIO(), shard * EACH + pair
                 Image.fromarray(np.random.default_rng(number).integers(0, 256, (12, 12, 3), np.uint8)).save(picture, "PNG")
-                for ending, content in (("png", picture.getvalue()), ("txt", f"number {number}".encode())):
+                facts = (("json", b'{"kind": "few"}'),) if number < 4 else ()
+                for ending, content in (("png", picture.getvalue()), ("txt", f"number {number}".encode()), *facts):
                     header = tarfile.TarInfo(f"{pair:04d}.{ending}")
                     header.size = len(content)
                     archive.addfile(header, io.BytesIO(content))
@@ -117,6 +118,17 @@ def test_a_server_that_fails_now_and_then_gives_the_same_batches_and_a_kill_cost
     assert main([run, "--quiet", url, buffer, f"run.out={broken}"]) == 0
     assert "from step 6" in capsys.readouterr().out
     assert_same_bytes(*(load(folder / "ckpt.pt").model.state_dict() for folder in (straight, broken)))
+
+
+def test_groups_of_shards_at_urls_are_read_and_drawn_as_from_disk(run, shards, address):
+    options = ["data.groups=['kind']", "optim.sampling=balanced", "data.shuffle_buffer=12"]
+    here = loop.prepare(read_config(run, [f"data.train={shards}/{{000..003}}.tar", *options]))
+    there = loop.prepare(read_config(run, [f"data.train={address}/{{000..003}}.tar", "data.spool_gib=1e-5", *options]))
+    assert here.grouping.identity == there.grouping.identity
+    assert_same_batches(*([batch_of(inputs, step, "cpu") for step in range(6)] for inputs in (here, there)))
+    rows = np.concatenate([there.rows(step) for step in range(5)])  # an epoch: 20 of its 40 draws are of the 4
+    assert (rows < 4).sum() == 20
+    assert "the 2 groups of kind ((none) 36, few 4)" in there.data_card
 
 
 def test_a_sidecar_saves_fetching_a_shard_for_its_index(shards, monkeypatch):

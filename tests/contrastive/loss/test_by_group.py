@@ -61,8 +61,8 @@ def test_the_weighted_gradient_is_that_of_autograd(kind):
             loss_n = -(torch.log_softmax(logits, 1).diagonal() + torch.log_softmax(logits, 0).diagonal()) / 2
         else:
             sign = 2 * torch.eye(8, dtype=torch.float64) - 1
-            each = torch.nn.functional.softplus(-sign * (logits + bias))
-            loss_n = (each.sum(0) + each.sum(1)) / 2
+            terms = torch.nn.functional.softplus(-sign * (logits + bias))
+            loss_n = (terms.sum(0) + terms.sum(1)) / 2
         return (weight_n * loss_n).mean()
 
     def slopes(function):

@@ -93,8 +93,8 @@ def pair_losses(kind, image, text, scale, bias):
     if kind == "softmax":
         return -(torch.log_softmax(logits, 1).diagonal() + torch.log_softmax(logits, 0).diagonal()) / 2
     right = torch.eye(len(image))
-    each = torch.nn.functional.binary_cross_entropy_with_logits(logits + bias, right, reduction="none")
-    return (each.sum(0) + each.sum(1)) / 2
+    terms = torch.nn.functional.binary_cross_entropy_with_logits(logits + bias, right, reduction="none")
+    return (terms.sum(0) + terms.sum(1)) / 2
 
 
 def oracle_loss(optim, losses, few, state):
@@ -233,7 +233,7 @@ def test_the_learned_weights_are_in_the_account_and_a_state_without_them_is_refu
         (["optim.objective=dro"], "did you mean group_dro"),
     ],
 )
-def test_weights_that_do_not_fit(run, options, words):
+def test_incompatible_weights(run, options, words):
     with pytest.raises(UsageError, match=words):
         prepared(run, *options)
 
