@@ -152,7 +152,7 @@ def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):
     assert (code, out) == (2, "")
     first, second = err.splitlines()
     assert first == f"error: data has no setting 'bach' (emoji, with data.bach=8 run.out={tmp_path / 'out'})"
-    assert second.startswith("fix: did you mean batch? Known: augment, batch, caption_column, ")
+    assert second.startswith("fix: did you mean batch? Known: augment, balance_within, batch, ")
     assert second.endswith(", workers, zero_shot")
     assert not (tmp_path / "out").exists()
 
