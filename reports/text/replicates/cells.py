@@ -45,7 +45,7 @@ def turned_text(question: ReplicatedGap) -> str:
 def models_needed(needed: ReplicatesNeeded) -> str:
     """Return how many models would make the interval narrow enough: ``about 9 models``."""
     if needed.replicates is None:
-        return "no number of models"
+        return f"not by more models alone (the images leave ±{points(needed.images, 1)})"
     return f"{'more than' if needed.replicates >= MOST_REPLICATES else 'about'} {count(needed.replicates)} models"
 
 
@@ -54,5 +54,4 @@ def needed_text(question: ReplicatedGap) -> str:
     needed = question.mean.needed if question.mean else None
     if needed is None:
         return ""
-    why = f" (the images alone leave ±{points(needed.images, 1)})" if needed.replicates is None else ""
-    return f"±{exact_points(needed.half_width)}: {models_needed(needed)}{why}"
+    return f"±{exact_points(needed.half_width)}: {models_needed(needed)}"

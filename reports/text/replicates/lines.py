@@ -66,7 +66,7 @@ def _needed(mean: MeanGap) -> str:
     start = " Two models hardly show how much models differ: the interval rests on one degree of freedom."
     goal, leave = exact_points(mean.needed.half_width), points(mean.needed.images, 1)
     if mean.needed.replicates is None:
-        return f"{start} The images alone leave ±{leave}, so no number of models would bring it to ±{goal}."
+        return f"{start} The images alone leave ±{leave}, so more models alone would not bring it to ±{goal}."
     return f"{start} If others vary as these two do, {cells.models_needed(mean.needed)} would bring it to ±{goal}."
 
 

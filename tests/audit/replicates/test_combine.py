@@ -66,6 +66,16 @@ def test_gaps_and_verdicts_are_those_of_the_audits_themselves():
         assert each.standard_deviation == pytest.approx(np.std(each.gaps, ddof=1))
 
 
+def test_two_replicates_say_how_many_would_be_needed_and_three_do_not():
+    two = together(SEEDS[:2])[2]["predictions/accuracy/race"]
+    spread = np.std(two.mean.differences, ddof=1)
+    needed = two.mean.needed
+    assert needed.half_width == 0.05
+    assert (needed.replicates is None) is (needed.images >= 0.05)
+    assert needed.images < two.mean.high - two.mean.value or spread == 0
+    assert [each.mean.needed for each in base()[1].findings] == [None] * len(base()[1].findings)
+
+
 def test_the_mean_gap_by_hand():
     found = base()[2]["predictions/accuracy/race"].mean
     right = np.array([(each.y_pred == each.y_true).to_numpy() for each in SEEDS])

@@ -68,8 +68,8 @@ def test_summary_terminal_and_page_say_the_same(results):
     ),
     (ReplicatesNeeded(0.05, 10_000, 0.049), "more than 10,000 models would bring it to ±5 points.", "±5 points: more than 10,000 models"),
     (
-        ReplicatesNeeded(0.05, None, 0.0812), "The images alone leave ±8.1 points, so no number of models would bring it to ±5 points.",
-        "±5 points: no number of models (the images alone leave ±8.1 points)",
+        ReplicatesNeeded(0.05, None, 0.0812), "The images alone leave ±8.1 points, so more models alone would not bring it to ±5 points.",
+        "±5 points: not by more models alone (the images leave ±8.1 points)",
     ),
 ])  # fmt: skip
 def test_two_models_are_said_to_be_too_few(needed, said, cell):
