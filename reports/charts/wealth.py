@@ -33,7 +33,8 @@ def wealth_curve(gap: GapWatch, plan: WatchPlan) -> Curve:
         onset="" if gap.alarm is None else px(across(gap.alarm.row)),
     )  # fmt: skip
     text = f"alarm at {decimal(10**threshold, 0)}"
-    label = Mark(px(_LEFT + 8 + 7 * len(text)), px(up(threshold) - 5), text)  # on the left, where every curve begins at 1
+    early = gap.alarm is not None and gap.alarm.row < last / 2  # every curve begins below the threshold, on the left
+    label = Mark(px(WIDTH - _RIGHT if early else _LEFT + 8 + 7 * len(text)), px(up(threshold) - 5), text)
     line = polyline([(across(point.row), up(point.log10_wealth)) for point in gap.curve])
     return Curve(plane, line=line, tolerance=px(up(threshold)), tolerance_label=label)
 

@@ -179,7 +179,7 @@ def test_no_profile_says_that_anything_conforms(everything):
 def test_the_page_shows_every_planned_question_and_group_and_asks_for_nothing(everything):
     page = profile_page(everything, SHA256, Statements())
     assert SHA256 in page
-    assert "<script" not in page
+    assert page.count("<script") == 1  # opens the appendix to print it
     assert "http" not in re.sub(r'xmlns="[^"]*"|http-equiv', "", re.sub(r"<dd>.*?</dd>|<li>.*?</li>", "", page, flags=re.DOTALL))
     for audit in everything.audits:
         for finding in (finding for finding in audit.findings if finding.primary):
