@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import random
 import sys
 
 import numpy as np
@@ -69,6 +70,27 @@ def test_each_changed_number_is_named(kind, tmp_path):
         changed(forged, leaf)
         named = {difference.path for difference in verified(forged, path).differences}
         assert any(leaf[: len(one)] == one for one in named), leaf
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["two groups", "many groups", "a useless model", "nested clusters", "spanning clusters", "weights"])
+def test_fifty_values_drawn_at_random_and_ten_cells_are_named(kind, tmp_path):
+    """360 of five hundred single changes; the others are in `test_command`. No two are of one place."""
+    results, path = written(DESIGNS[kind], tmp_path)
+    ledger, source = verified(results, path), random.Random(kind)
+    for leaf in source.sample([leaf for leaf in leaves(results) if leaf in ledger.verified], 50):
+        forged = copy.deepcopy(results)
+        changed(forged, leaf)
+        named = {difference.path for difference in verified(forged, path).differences}
+        assert any(leaf[: len(one)] == one for one in named), leaf
+    table = pq.read_table(path)
+    columns = [name for name in ("y_pred", "y_true", "race", "person") if name in table.column_names]
+    for number, row in enumerate(source.sample(range(table.num_rows), 10)):
+        column = columns[number % len(columns)]
+        values = table[column].to_pylist()
+        values[row] = next((value for value in values if value != values[row]), "another")
+        pq.write_table(table.set_column(table.column_names.index(column), column, pa.array(values, pa.string())), path)
+        assert verified(results, path).differences, (column, row)
 
 
 def changed(results, leaf):

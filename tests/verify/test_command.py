@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import random
+import re
 import shutil
 
 import pytest
@@ -92,6 +94,30 @@ def test_each_flipped_byte_is_named(folder):
         assert check_files(FolderSource(folder)).problems, at
     (folder / "manifest.json").write_bytes(good)
     assert check_files(FolderSource(folder)).problems == []
+
+
+@pytest.mark.slow
+def test_140_places_drawn_at_random_are_named(folder):
+    """A byte of any file, a word of the page's text and a number of its charts: with `test_agreement`, five hundred single changes."""
+    source, page = random.Random(0), (folder / "report.html").read_text("utf-8")
+    listed = json.loads((folder / "manifest.json").read_text())["files"]
+    chart = [match.span() for match in re.finditer(r"(?<=[ ,\"])\d+\.\d+(?=[ ,\"])", "".join(re.findall(r"<svg.*", page, re.DOTALL)[:1]))]
+    words = [match.span() for match in re.finditer(r"(?<=[> ])[A-Za-z]{4,}(?=[ .,<])", page)]
+    start = page.index("<svg")
+    places = [(start + first, start + last) for first, last in source.sample(chart, 20)] + source.sample(words, 70)
+    for first, last in places:
+        changed = page[:first] + page[first:last].swapcase().translate(str.maketrans("0123456789", "1234567890")) + page[last:]
+        (folder / "report.html").write_text(changed, "utf-8")
+        assert check_files(folder).problems[0].startswith("report.html:"), page[first - 20 : last + 20]
+    (folder / "report.html").write_text(page, "utf-8")
+    for _ in range(50):
+        name = source.choice(sorted(listed))
+        good = (folder / name).read_bytes()
+        at = source.randrange(len(good))
+        (folder / name).write_bytes(good[:at] + bytes([good[at] ^ (1 << source.randrange(8))]) + good[at + 1 :])
+        assert check_files(folder).problems[0].startswith(f"{name}:"), (name, at)
+        (folder / name).write_bytes(good)
+    assert check_files(folder).problems == []
 
 
 def test_a_missing_file_and_a_link_are_named(folder, tmp_path):
