@@ -1,11 +1,17 @@
 """``--suite people``: five probes of one data set, decided with one correction over the questions of all of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import audit
 import probes
+from audit.api.plan import plan_audit
+from audit.api.plan_lock import Statement, plan_lock
 from audit.errors import UsageError
+from audit.options.plans import PlanRequest
+from audit.records.plan_lock import FILE
 from audit.run import main
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from tests.support.command import command
@@ -94,3 +100,24 @@ def test_python_may_name_the_probes_of_the_suite_themselves():
     assert AuditRequest(model="x.pt", suite="people", probe=PROBES).suite == "people"
     with pytest.raises(UsageError, match="--suite cannot be used with --probe"):
         AuditRequest(model="x.pt", suite="people", probe="emoji")
+
+
+def test_a_suite_is_locked_as_one_family(together, checkpoint, faces, tmp_path):
+    """With a lock and no deviation the numbers are the same; of claims that deviate in one probe, all probes bear the correction."""
+    given = {"suite": "people", "data": str(faces), **SMALL}
+    plan = plan_audit(PlanRequest(model=str(checkpoint), **given).model_copy(update={"out": None}))
+    lock = plan_lock(plan, Statement())
+    sizes = {(probe.family, probe.family_size) for probe in lock.probes.values()}
+    assert sizes == {("suite people", sum(len(probe.claims) for probe in lock.probes.values()))}
+    path = tmp_path / "plan.lock.json"
+    path.write_text(FILE.to_json(lock))
+    done = audit.audit(str(checkpoint), lock=path, **given)
+    assert [result.lock.deviations for result in done.results.audits] == [()] * 5
+    assert gaps(done.results.audits, primary=True) == gaps(together.results.audits, primary=True)
+    traits = lock.probes["traits"]
+    strict = {name: replace(claim, tolerance=0.001) for name, claim in traits.claims.items()}
+    path.write_text(FILE.to_json(replace(lock, probes={**lock.probes, "traits": replace(traits, claims=strict)})))
+    fewer = audit.audit(str(checkpoint), lock=path, **given).results.audits
+    kept = gaps(fewer, primary=True)
+    padded = holm(np.array([*(gap.p for gap in kept), *[1.0] * len(strict)]))[: len(kept)]
+    np.testing.assert_allclose([gap.p_adjusted for gap in kept], padded)

@@ -16,6 +16,7 @@ from reports.text import comparison as comparison_text
 from reports.text import phrases
 from reports.text.errors import comparison_as_errors
 from reports.text.headline import headline_of
+from reports.text.plan_lock import deviation_lines
 from reports.text.verdicts import comparison_sentence
 
 FORMAT = 1
@@ -44,6 +45,7 @@ def _audit(audit: AuditResult, results: Results) -> dict[str, Any]:
         "model": audit.model.name, "probe": audit.probe.name, "data": audit.data.name, "images": audit.data.used,
         "limited": audit.data.limited, "verdict": audit.verdict, "planned_verdicts": planned_verdicts(audit.findings),
         "headline": _plain(headline.text), "finding": None if finding is None else _finding(finding),
+        "deviations": list(map(_plain, deviation_lines(audit, results))) if results.lock else None,
     }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from reports.exports.card import card
 from reports.exports.markdown import summary_markdown
 from reports.exports.model_card import model_cards
 from reports.exports.terminal.audits import audit_lines
+from reports.exports.terminal.json_lines import audit_json
 from tests.audit.measure.asked.test_interview import FakeAnswerer
 from tests.support.page_text import text_of
 
@@ -195,6 +196,7 @@ def test_a_deviation_of_each_locked_field_is_on_every_first_screen(path, tmp_pat
     done = run(lock, junit=tmp_path / "junit.xml")
     texts = screens(done)
     assert all(said in text for text in texts), [text[:1500] for text in texts]
+    assert said in " ".join(json.loads(audit_json(done.results, "out", 1))["deviations"]).replace("\xa0", " ")
     assert any(said in case.get("name") for case in parse(tmp_path / "junit.xml").iter("testcase"))
     asked = done.results.audits[0]
     finding = next(finding for finding in asked.findings if finding.id == CLAIM)
@@ -333,3 +335,15 @@ def test_a_page_of_several_models_names_the_deviations_before_its_audits(tmp_pat
     first = page[: page.index("Every question")]
     assert ": 2 deviations. Only a signature or a commit" in first
     assert "Random seed: locked 0, actual 3. other · faces: model: locked fake · 000000000000 · " in first
+
+
+def test_replicates_under_a_lock_decide_no_gate_that_deviates(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "b.csv"):
+        table().assign(note=name).to_csv(name, index=False)
+    options = {"predictions": ["a.csv", "b.csv"], "as_replicates": True, "draws": 199, "attributes": "gender",
+               "fail_on": "gap_mean[predictions.accuracy by gender] > 0.9"}  # fmt: skip
+    lock = locked(tmp_path / "plan.lock.json", **options)
+    ended = [audit.audit(lock=lock, **{**options, **more}) for more in ({}, {"tolerance": 0.2})]
+    assert [done.gates[0].outcome for done in ended] == ["held", "inconclusive"]
+    assert [done.exit_code for done in ended] == [0, 1]

@@ -10,11 +10,15 @@ import pytest
 from PIL import Image
 
 import audit
+from audit.api.plan import plan_audit
+from audit.api.plan_lock import Statement, plan_lock
 from audit.engine.forecast import counted_questions
 from audit.engine.served import equal_shares, expected_manner
 from audit.errors import UsageError
 from audit.models.endpoint.reply import chosen, in_its_place
 from audit.models.endpoint.settings import EndpointSettings
+from audit.options.plans import PlanRequest
+from audit.records.plan_lock import FILE
 from audit.results import from_json, to_json
 from audit.run import main
 from audit.testing import gender_probe
@@ -252,3 +256,15 @@ def test_texts_are_written_and_replayed(tmp_path):
 def test_what_a_text_says_is_read_by_the_rule(text, wanted):
     place = chosen(Question("Who?", ("colleague", "thief")), text)
     assert (in_its_place(text) if place is None else place) == wanted
+
+
+def test_a_plan_sends_nothing_and_locks_the_questions_that_the_endpoint_is_asked(tmp_path):
+    probe = gender_probe(faces(24))
+    given = {"draws": 199, "min_group_size": 5, "answer_log": tmp_path / "answers.log"}
+    with Stub(right) as stub:
+        plan = plan_audit(PlanRequest(model="api:tiny", probe=probe, base_url=stub.url, **given).model_copy(update={"out": None}))
+        (tmp_path / "plan.lock.json").write_text(FILE.to_json(plan_lock(plan, Statement())))
+        assert not stub.answered
+        found = audit.audit("api:tiny", probe, base_url=stub.url, lock=tmp_path / "plan.lock.json", name="ours", **given)
+    assert (found.results.lock.deviations, found.results.audits[0].lock.deviations) == ((), ())
+    assert len(found.results.audits[0].lock.planned) == 4
