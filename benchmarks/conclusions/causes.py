@@ -1,8 +1,9 @@
 """Does `vlm-audit causes` predict what it has not seen, and is nothing called where nothing was planted?
 
-Runs the plan `docs/examples/causes.toml` several times, each with seeds of its own, and pools: at least 90 of 100 held-back models lie inside
-their 95 % prediction interval, and the outcome rises with the dose. Then trains more models at dose 0: the planned difference is called in
-at most 9 of 100. ``--steps 90 --batch 128`` trains the small model. Existing models are not trained again.
+Runs the plan `docs/examples/causes.toml` several times, each with seeds of its own, and pools: at least 90 of 100 held-back models lie
+inside their 95 % prediction interval. Then trains more models at dose 0: each planned difference (of the planted answer, as in the plan,
+and of the accuracy in the same roles) is called in at most 9 of 100. ``--steps 90 --batch 128`` trains the small model. Existing models
+are not trained again.
 """
 
 import argparse
@@ -48,34 +49,29 @@ def settings(arguments: argparse.Namespace) -> list[str]:
 
 def line(repeat: int, facts: Causes) -> str:
     change, inside = facts.curve.change, [held.inside for held in facts.held_back]
-    arms = "; ".join(f"{arm.arm} {100 * arm.difference:+.1f}" for arm in facts.arms)
-    return (
-        f"run {repeat}: change {100 * change.value:+.1f} [{100 * change.low:.1f}, {100 * change.high:.1f}] points, rising in "
-        f"{facts.curve.rising_seeds} of {facts.curve.seeds} seeds, inside {sum(map(bool, inside))} of {len(inside)}{f'; {arms}' if arms else ''}"
-    )
+    arms = "".join(f"; {arm.arm} {100 * arm.difference:+.1f}" for arm in facts.arms)
+    size = f"change {100 * change.value:+.1f} [{100 * change.low:.1f}, {100 * change.high:.1f}] points"
+    rising = f"rising in {facts.curve.rising_seeds} of {facts.curve.seeds} seeds"
+    return f"run {repeat}: {size}, {rising}, inside {sum(map(bool, inside))} of {len(inside)}{arms}"
 
 
-def null_called(arguments: argparse.Namespace, seed: int) -> bool:
-    """Train a model at dose 0 and say whether the planned difference is called; the probe is asked its first question only."""
+def null_called(arguments: argparse.Namespace, seed: int) -> tuple[bool, bool]:
+    """Train a model at dose 0 and say which planned difference is called; the probe asks its first question only."""
     out, answers = arguments.folder / f"null-{seed}", arguments.folder / f"null-{seed}" / "answers.parquet"
     plan = read_plan(PLAN, Clock().moment).plan
     if not answers.is_file():
-        words = [
-            "emoji",
-            *plan.overrides,
-            *settings(arguments),
-            f"run.seed={seed}",
-            "data.intervention.share=0",
-            f"run.out={out}",
-            "--quiet",
-        ]
+        own = [f"run.seed={seed}", "data.intervention.share=0", f"run.out={out}", "--quiet"]
         with contextlib.redirect_stdout(sys.stderr):
-            if code := train_command(words):
+            if code := train_command(["emoji", *plan.overrides, *settings(arguments), *own]):
                 raise SystemExit(f"training with seed {seed} ended with {code}")
         probe = replace(emoji.PROBE, measurements=emoji.PROBE.measurements[:1], specifications=(), what_ifs=(), paired=())
         done = run_audit(AuditRequest(model=str(out / "ckpt.pt"), probe=probe, no_cache=True, draws=199))
         done.predictions().to_parquet(answers)
-    return is_called(rate_outcome(pd.read_parquet(answers), plan.outcome, emoji.PROBE.cluster), 0.05)
+    planted, table = plan.outcome, pd.read_parquet(answers)
+    where = {"role": list(planted.answers)}
+    accuracy = replace(planted, rate="accuracy", of=planted.minus, minus=planted.of, where=where, answers={})
+    first, second = (is_called(rate_outcome(table, planned, emoji.PROBE.cluster), 0.05) for planned in (planted, accuracy))
+    return first, second
 
 
 def main() -> int:
@@ -96,18 +92,17 @@ def main() -> int:
         inside += [bool(held.inside) for held in facts.held_back]
         rising, seeds = rising + facts.curve.rising_seeds, seeds + facts.curve.seeds
         of_null = [model for model in facts.models if model.dose == min(facts.plan.doses) and model.arm is None]
-        print(
-            f"  dose 0: planned difference called in {sum(bool(model.contrast_called) for model in of_null)} of {len(of_null)}", flush=True
-        )
-    called = []
+        calls = sum(bool(model.contrast_called) for model in of_null)
+        print(f"  dose 0: planned difference called in {calls} of {len(of_null)}", flush=True)
+    called: list[tuple[bool, bool]] = []
     for seed in range(arguments.null):
         called.append(null_called(arguments, 10_000 + seed))
-        print(f"null seed {seed}: {'called' if called[-1] else 'not called'} ({sum(called)} of {len(called)})", flush=True)
-    print(
-        f"held back: {sum(inside)} of {len(inside)} inside; rising in {rising} of {seeds} seeds; null called {sum(called)} of {len(called)}"
-    )
+        planted, accuracy = (sum(column) for column in zip(*called, strict=True))
+        print(f"dose 0, {len(called)} models: planted answer called in {planted}, accuracy in {accuracy}", flush=True)
+    print(f"held back: {sum(inside)} of {len(inside)} inside; rising in {rising} of {seeds} seeds")
     print(f"took {time.monotonic() - started:.0f} s")
-    return 0 if sum(inside) >= 0.9 * len(inside) and sum(called) <= 0.09 * max(len(called), 12) else 1
+    most = 0.09 * max(len(called), 12)
+    return 0 if sum(inside) >= 0.9 * len(inside) and all(sum(column) <= most for column in zip(*called, strict=True)) else 1
 
 
 if __name__ == "__main__":
