@@ -13,7 +13,6 @@ from reports.provenance import Provenance, provenance, written_date
 from reports.section import Article, Page, Section, appendix_parts, contents, shown_sections
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import causes as text
-from reports.text.comparison import NOT_A_CERTIFICATE
 from reports.text.numbers import difference, in_words, level, number, span, upper_first
 
 _MOST_OVERRIDES = 12
@@ -247,7 +246,6 @@ def not_tested_view(facts: Causes) -> Sequence[str]:
     return (
         *text.NOT_TESTED,
         f"Seeds: {len(facts.plan.seeds)} were planned. A seed changes initial weights, order and changed captions together.",
-        NOT_A_CERTIFICATE,
     )
 
 

@@ -14,6 +14,7 @@ NOT_TESTED = (
     "roles may act differently.",
     "Doses outside of those tried. The form of the curve was chosen before the first model.",
     "Other images: all models are audited on the same ones. The prediction interval is for one more model audited on them.",
+    "A measurement on labelled data is not a certificate, and neither it nor the data may be used to classify people.",
     "Why the model learned it: the doses show that the captions cause the outcome, not through which weights.",
 )
 WORDS = {"shown": "The dose changes the outcome", "one seed": "One seed only", "not shown": "No effect of the dose is shown"}
@@ -184,7 +185,7 @@ def prevention(facts: Causes) -> str:
 
 def steps(facts: Causes) -> tuple[str, ...]:
     """Return what to do next."""
-    made: list[str] = []
+    made = [] if facts.curve.seeds > 1 else ["Add seeds: one seed does not show how much another run would differ."]
     if facts.effect == "not shown":
         made.append("Look for another cause: with these doses and seeds, the changed captions are not shown to move the outcome.")
     elif facts.prevented:
@@ -193,12 +194,11 @@ def steps(facts: Causes) -> tuple[str, ...]:
         made.append(f"{upper_first(how)}, then audit the new model.")
     else:
         made.append("Correct the captions that were changed here, then train and audit again.")
-    if facts.curve.seeds < 3:
-        seeds = f"{in_words(facts.curve.seeds, 'seed')} show{'s' if facts.curve.seeds == 1 else ''}"
-        made.append(f"Add seeds: {seeds} little of the spread between runs.")
+    if facts.curve.seeds == 2:
+        made.append("Add seeds: two seeds show little of the spread between runs.")
     if facts.held_back and any(model.inside is False for model in facts.held_back):
         made.append("Do not predict other doses from this curve: a held-back model lies outside of its interval.")
-    made.append("Count how often these words occur with this group in your own captions before you train.")
+    made.append("Count who is called what in your own captions before you train: `vlm-audit words`.")
     return tuple(made[:MOST_STEPS])
 
 

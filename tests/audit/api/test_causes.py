@@ -14,6 +14,7 @@ from audit.commands.causes import main
 from audit.errors import UsageError
 from audit.probe.example import drawn
 from audit.records.causes import FILE
+from reports.render import main as render
 from tests.support.causes_samples import plan
 from tests.support.forked import Forked
 from tests.support.training import TINY_CONV
@@ -105,6 +106,8 @@ def test_a_plan_is_trained_audited_and_resumed_after_a_kill(folder, monkeypatch,
     assert len(run.models()) == 8
     assert FILE.from_json(FILE.to_json(run.facts)) == run.facts
     assert run.to_html() == (folder / "cut" / "report.html").read_text()
+    assert render(["cut", "--out", "again.html"]) == 0
+    assert (folder / "again.html").read_bytes() == (folder / "cut" / "report.html").read_bytes()
     whole = find_causes("plan.toml", "whole")
     assert without_times(folder / "whole") == {**without_times(folder / "cut"), "plan": json.loads(FILE.to_json(whole.facts))["plan"]}
     lines = (folder / "cut" / "causes.csv").read_text().splitlines()

@@ -54,7 +54,7 @@ def test_one_seed_claims_no_spread():
     assert "with one seed, nothing shows how much another run would differ" in shown
     assert "With one seed there is no prediction interval, so the models at dose 0.75 check nothing." in shown
     assert "band" not in shown
-    assert "Add seeds: 1 seed shows little of the spread between runs." in shown
+    assert "Add seeds: one seed does not show how much another run would differ." in shown
     assert "The planned difference is called from a dose between 0 and 0.25 on (1 of 1 seed)." in shown
 
 
