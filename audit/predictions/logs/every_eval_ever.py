@@ -8,7 +8,7 @@ from typing import Any
 
 from audit.data.schema import quoted
 from audit.errors import DataError
-from audit.predictions.logs.base import RIGHT, WRONG, LogChoices, LogOptions, LogRow, refuse_repeated, text_of
+from audit.predictions.logs.base import LogChoices, LogOptions, LogRow, judged_of, refuse_repeated, text_of
 from audit.predictions.logs.lm_eval import LONGEST, first_record
 from audit.types import FAILED
 from strictio.tables.json_lines import records
@@ -56,7 +56,7 @@ def log_rows(file: Path, chosen: LogOptions) -> Iterator[LogRow]:
             raise DataError(f"{where}: input, metadata and evaluation are objects in the schema", fix=_AGAIN)
         reference = given.get("reference")
         targets = tuple(map(text_of, reference)) if isinstance(reference, list) else (text_of(reference),)
-        judged = {True: RIGHT, False: WRONG}.get(evaluation.get("is_correct"))
+        judged = judged_of(evaluation.get("is_correct"))
         outcome = FAILED if line.get("error") else None
         yield LogRow(sample, tuple(filter(None, targets)), _answer(line["answer_attribution"]), judged, outcome, metadata)
 

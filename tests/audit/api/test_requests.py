@@ -27,6 +27,7 @@ from audit.run import main, parser
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from tests.support import comparison_samples as samples
+from tests.support.house import ROOT
 
 PROGRAM = {"help", "help_all", "version", "debug", "list_probes", "check", "verbose", "quiet", "json"}
 """Flags about the program."""
@@ -139,6 +140,16 @@ AUDITS = {
     **{name: (MODEL, value) for name, value in ENDPOINT.items()},
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "allow_undecided": (GATED, True), "junit": (GATED, "gates.xml"),
     "log_format": (MODEL, "json"), "log_to": (MODEL, ["mlflow"]),  # what it does is tested in test_tracking.py
+}  # fmt: skip
+LOGS = ROOT / "tests" / "audit" / "predictions" / "logs" / "made"
+LOGGED = {"attributes": "race,gender", "min_group_size": 5}
+EPOCHS, POPE = {**LOGGED, "predictions": LOGS / "epochs.eval"}, {**LOGGED, "predictions": next(LOGS.glob("*_samples_pope.jsonl"))}
+AUDITS |= {
+    "scorer": ({**EPOCHS, "epoch": "1"}, "match"), "epoch": ({**EPOCHS, "scorer": "match"}, "all"),
+    "filter": ({**LOGGED, "predictions": next(LOGS.glob("samples_faces_words_*.jsonl"))}, "strict"),
+    "unfinished": ({**LOGGED, "min_group_size": 2, "predictions": LOGS / "broken.eval"}, True),
+    "join": ({**POPE, "scorer": "pope_accuracy", "on": "question_id"}, LOGS / "pope.csv"),
+    "on": ({**POPE, "scorer": "pope_accuracy", "join": LOGS / "pope.csv"}, "question_id"),
 }  # fmt: skip
 BOTH = {"sides": ["skewed", "plain"]}
 GATED_BOTH = {**BOTH, "fail_on": "change > 0.05"}
