@@ -18,7 +18,7 @@ from audit.errors import DataError, UsageError
 from audit.naming import finding_id, natural_order
 from audit.plans import WritingPlan
 from audit.predictions.bins import binned_levels
-from audit.predictions.default_claims import DefaultClaims, default_claims
+from audit.predictions.default_claims import DefaultClaims, default_claims, with_outcomes_of_tags
 from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
 from audit.predictions.rows import MeasurementAnswers, exclude
@@ -207,6 +207,7 @@ def _asked(probe: Probe | None, together: Sequence[MeasurementAnswers], claims: 
 
 
 def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, source: str) -> _Asked:
+    together = with_outcomes_of_tags(together, claims, source)
     probe, notes = default_claims(together, claims, source)
     if claims.outcomes:
         named = tuple(f"{outcome.name} = {', '.join(outcome.labels)}" for outcome in claims.outcomes)

@@ -317,7 +317,7 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
 
     def _check_columns(self) -> None:
         if self.tags:
-            one_answer = ("probe", "outcome", "pairs", "prediction_column", "truth_column", "weights")
+            one_answer = ("probe", "pairs", "prediction_column", "truth_column", "weights")
             self._refuse("--tags", one_answer, "an image has several labels, none of them the answer")
         if self.texts:
             about_answers = ("outcome", "pairs", "depth", "by", "prediction_column", "truth_column", "tags", "fail_on")

@@ -86,7 +86,7 @@ def parse_outcome(text: str) -> Outcome:
 
 def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, source: str) -> tuple[Probe, list[Note]]:
     """A probe with the default claims, and notes about what they omit."""
-    made = [_measurement(answers, asking, source) for answers in together]
+    made = [_measurement(answers, _own(asking, answers), source) for answers in together]
     paired = [
         claim
         for (measurement, _), answers in zip(made, together, strict=True)
@@ -97,7 +97,7 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
         question="Are the answers equally right, and equally frequent, in every group?",
         load=_nothing_to_load,
         measurements=tuple(measurement for measurement, _ in made),
-        source=_rule(asking),
+        source=_rule(asking, tagged=any(answers.tags is not None for answers in together)),
         licence="not stated",
         limits=(
             "The file does not say which model answered, which images it saw or how it was prompted.",
@@ -115,9 +115,50 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
     return probe, distinct(notes)
 
 
-def _rule(asking: DefaultClaims) -> str:
+def with_outcomes_of_tags(together: Sequence[MeasurementAnswers], asking: DefaultClaims, source: str) -> tuple[MeasurementAnswers, ...]:
+    """The answers and, where rows have several labels, one question per outcome: whether a row has any of its labels.
+
+    Raises UsageError for a label that no row has, or an outcome with the name of another question.
+    """
+    tagged = [answers for answers in together if answers.tags is not None]
+    return (*together, *(_any_of(answers, outcome, source) for answers in tagged for outcome in asking.outcomes))
+
+
+def _any_of(answers: MeasurementAnswers, outcome: Outcome, source: str) -> MeasurementAnswers:
+    tags = answers.tags
+    assert tags is not None  # noqa: S101  (checked by the caller)
+    if outcome.name == answers.measurement:
+        raise UsageError(f"--outcome {outcome.name!r} has the name of another question", fix="choose another name")
+    _check_occurs(outcome, tags.labels, source)
+    has_any = tags.kept[:, [tags.labels.index(label) for label in outcome.labels]].any(axis=1)
+    labels = (f"not {outcome.name}", outcome.name)
+    predictions = replace(answers.predictions, labels=labels, answers=labels, y_pred=np.array(labels, object)[has_any.astype(int)])
+    return replace(answers, measurement=outcome.name, predictions=predictions, tags=None, any_of=True)
+
+
+def _own(asking: DefaultClaims, answers: MeasurementAnswers) -> DefaultClaims:
+    """The options for one question: with several labels per row, an outcome is a question of its own."""
+    if answers.tags is not None:
+        return replace(asking, outcomes=())
+    if not answers.any_of:
+        return asking
+    better = next(outcome.better for outcome in asking.outcomes if outcome.name == answers.measurement)
+    return replace(asking, outcomes=(Outcome(answers.measurement, (answers.measurement,), better),))
+
+
+def _check_occurs(outcome: Outcome, known: Sequence[str], source: str) -> None:
+    if absent := [label for label in outcome.labels if label not in known]:
+        raise UsageError(
+            f"the label {absent[0]!r} of --outcome {outcome.name!r} never occurs in {source}",
+            why="a misspelt label would be a rate of 0",
+            fix=f"{nearest(absent[0], known)}; leave out what was never answered: it changes no rate",
+        )
+
+
+def _rule(asking: DefaultClaims, *, tagged: bool = False) -> str:
     rates = (
-        f"the selection rate of {', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
+        f"{'whether an image has any label, and ' * tagged}the selection rate of "
+        f"{', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
         if asking.outcomes
         else "the selection rate of each label (of two the last; exploratory if the truth is known; not by an attribute that equals it)"
     )
@@ -142,13 +183,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str
     predictions = answers.predictions
     outcomes = asking.outcomes or _label_outcomes(predictions)
     for outcome in outcomes:
-        absent = [label for label in outcome.labels if label not in predictions.answers]
-        if absent:
-            raise UsageError(
-                f"the label {absent[0]!r} of --outcome {outcome.name!r} never occurs in {source}",
-                why="a misspelt label would be a rate of 0",
-                fix=f"{nearest(absent[0], predictions.answers)}; leave out what was never answered: it changes no rate",
-            )
+        _check_occurs(outcome, predictions.answers, source)
     if not outcomes and predictions.y_true is None:
         if len(predictions.labels) < 2:
             raise DataError(

@@ -86,6 +86,8 @@ class MeasurementAnswers:
     """Whether rows are identified only by their position in the file."""
     tags: Tags | None = None
     """The labels of each row, if it has several."""
+    any_of: bool = False
+    """Whether the question is if a row has any of the labels of an outcome."""
     texts: Mapping[str, tuple[str, ...]] | None = None
     """Name -> one text per row, if the file has texts and no answers: `predictions` then only has the rows."""
 

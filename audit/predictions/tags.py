@@ -74,7 +74,7 @@ def one_row_an_image(table: pa.Table, name: str, source: str, used: Collection[s
     if len(set(images)) == len(images):
         return table
     for column in (confidence for confidence in CONFIDENCES if confidence in table.column_names and confidence != name):
-        _check_confidences(table[column].to_pylist(), column, source)
+        _check_confidences(table[column].to_pylist(), table[name].to_pylist(), column, source)
         table = table.drop_columns([column])
     first: dict[Any, int] = {}
     labels: dict[Any, dict[str, int]] = {}
@@ -97,8 +97,11 @@ def one_row_an_image(table: pa.Table, name: str, source: str, used: Collection[s
     return kept.append_column(name, pa.array([list(labels[image]) for image in first], pa.list_(pa.string())))
 
 
-def _check_confidences(values: list[Any], column: str, source: str) -> None:
-    for row, value in enumerate(values, 1):
+def _check_confidences(values: list[Any], labels: list[Any], column: str, source: str) -> None:
+    """Raise DataError for a confidence that is not a number; a row without a label, of an image that got none, needs no confidence."""
+    for row, (value, label) in enumerate(zip(values, labels, strict=True), 1):
+        if label in (None, "") and value in (None, ""):
+            continue
         try:
             known = 0 <= float(value) <= 100  # False for NaN
         except (TypeError, ValueError):

@@ -76,10 +76,37 @@ def test_cells_that_are_no_labels_are_refused_with_their_row_and_nothing_is_eval
 def test_a_column_without_labels_and_options_about_one_answer_are_refused():
     with pytest.raises(DataError, match="no row has a label"):
         audit.audit(predictions=table().assign(labels=""), tags="labels")
-    with pytest.raises(UsageError, match="--tags cannot be used with --outcome"):
-        audit.audit(predictions=table(), tags="labels", outcome="x=suit")
+    with pytest.raises(UsageError, match="the label 'suits' of --outcome 'x' never occurs"):
+        audit.audit(predictions=table(), tags="labels", outcome="x=suits")
+    with pytest.raises(UsageError, match="'tagged' has the name of another question"):
+        audit.audit(predictions=table(), tags="labels", outcome="tagged=suit")
     with pytest.raises(UsageError, match="no column 'tags'"):
         audit.audit(predictions=table(), tags="tags")
+
+
+def test_an_outcome_is_whether_an_image_has_any_of_its_labels():
+    found = audit.audit(predictions=table(), tags="labels", outcome=("worn:low=suit,hat", "faces=face"), draws=99)
+    rows = table()
+    worn = rows["labels"].str.contains("suit|hat")
+    cells = {cell.group: (cell.events, cell.n) for cell in found.finding("worn/selection_rate[worn]/gender").by_group}
+    expected = {
+        (group,): (int((worn & (rows["gender"] == group)).sum()), int((rows["gender"] == group).sum())) for group in ("Female", "Male")
+    }
+    assert cells == expected
+    assert found.finding("worn/selection_rate[worn]/gender").primary
+    assert [measurement.name for measurement in found.results.audits[0].measurements] == ["tagged", "worn", "faces"]
+    assert len(found.results.audits[0].taggings[0].labels) == 3, "the labels are still compared one by one"
+    assert "worn = suit, hat" in render(found.results)
+    gate = audit.audit(predictions=rows, tags="labels", outcome="worn=suit,hat", fail_on="gap[worn/selection_rate[worn]/gender] > 0.05")
+    assert gate.exit_code == 1
+
+
+def test_an_image_without_labels_needs_no_confidence():
+    rows = long_table()
+    empty = rows["labels"] == ""
+    assert empty.sum() == 12
+    without = rows.assign(confidence=rows["confidence"].where(~empty))
+    assert audit.audit(predictions=without, tags="labels", draws=99).results.audits[0].measurements[0].answer_counts["no label"] == 12
 
 
 def long_table():
