@@ -80,11 +80,21 @@ def test_equal_audits_give_equal_bytes_and_the_command_prints_their_sha256(finis
     assert "predictions.parquet is in it, because verification needs it: answers and attributes" in text
 
 
-def test_a_lock_in_the_folder_is_packed(finished, tmp_path):
-    folder = shutil.copytree(finished, tmp_path / "audit")
-    (folder / "plan.lock.json").write_text("{}\n")
-    main(["pack", str(folder), "--out", str(tmp_path / "b.zip")])
-    assert files_of(tmp_path / "b.zip")["plan.lock.json"] == b"{}\n"
+def test_the_lock_of_an_audit_is_packed_and_verified(tmp_path, capsys):
+    table(Design((150, 150), "unequal", "known", effect=0.3)).to_csv(tmp_path / "a.csv", index=False)
+    of = ("--predictions", tmp_path / "a.csv")
+    assert run(capsys, "plan", *of, "--out", tmp_path / "plan.lock.json")[0] == 0
+    assert run(capsys, "run", *of, "--lock", tmp_path / "plan.lock.json", "--out", tmp_path / "audit")[0] == 0
+    assert run(capsys, "pack", tmp_path / "audit", "--out", tmp_path / "b.zip")[0] == 0
+    files = files_of(tmp_path / "b.zip")
+    assert files["plan.lock.json"] == (tmp_path / "plan.lock.json").read_bytes()
+    code, text = run(capsys, "verify", tmp_path / "b.zip")
+    assert code == 0
+    assert "the results state 0 deviations" in text
+    changed = archived({**files, "plan.lock.json": files["plan.lock.json"].replace(b"0.05", b"0.3", 1)})
+    code, text = run(capsys, "verify", put(tmp_path, changed))
+    assert code == 1
+    assert "plan.lock.json" in next(line for line in text.splitlines() if "differs" in line)
 
 
 def test_what_does_not_belong_together_is_not_packed(finished, tmp_path, capsys):
