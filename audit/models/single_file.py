@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from audit.models.folder_weights import adapter_notes, foreign_class_notes
@@ -36,14 +37,13 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     dual encoder; UnsafeError if it contains code or could exhaust the machine.
     """
     from audit.models import native
-    from contrastive.formats.exports import tensors
 
     words, setting = dict(model_args or {}), {"name": name, "device": device, "dtype": dtype}
     overrides = read_overrides(words)
     if exported_weights(path.parent) == path:  # it is self-describing
         refuse_overrides(words, "an export of this project")
         with located(str(path.parent)):
-            checkpoint = tensors.read(path.parent)
+            checkpoint = _exports().read(path.parent)
         return native.encoder(checkpoint, **setting, release=None)
     contents = read(path)
     if (own := _checkpoint_in(contents, path)) is not None:
@@ -56,9 +56,15 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
 
 def exported_weights(folder: Path) -> Path | None:
     """The weights in a folder that this project exported as safetensors; None for any other folder."""
+    exports = _exports()
+    return folder / exports.WEIGHTS if exports.is_export(folder) else None
+
+
+def _exports() -> ModuleType:
+    """The trainer's module for exports as safetensors, imported when a file is read."""
     from contrastive.formats.exports import tensors
 
-    return folder / tensors.WEIGHTS if tensors.is_export(folder) else None
+    return tensors
 
 
 def own_checkpoint(path: Path) -> Checkpoint | None:
