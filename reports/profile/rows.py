@@ -82,7 +82,7 @@ def question_rows(finding: Finding, audit: AuditResult, settings: Settings, stat
     return [
         ProfileRow(
             finding, rate, contrasts.get(rate.group), statements.about(finding, rate.group), PLANNED if finding.primary else EXPLORATORY,
-            tolerance_origin(finding, settings), family(finding, audit), round(1 - settings.alpha, 6),
+            tolerance_origin(finding, audit, settings), family(finding, audit), round(1 - settings.alpha, 6),
         )
         for rate in finding.by_group
     ]  # fmt: skip

@@ -71,7 +71,7 @@ def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
         outside=not_compared(finding.by_group),
         chart=chart,
         legend=legend,
-        numbers=found.three_numbers(finding, settings),
+        numbers=found.three_numbers(finding, context.audit, settings),
         facts=_facts(finding),
         groups=_groups(placed) if finding.by_group else None,
         heat=heat_map(finding) if len(finding.by_group) <= MOST_CELLS else None,

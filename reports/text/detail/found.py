@@ -29,7 +29,7 @@ def found_title(finding: Finding, audit: AuditResult) -> str:
     return title
 
 
-def three_numbers(finding: Finding, settings: Settings) -> tuple[tuple[str, str], ...]:
+def three_numbers(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[tuple[str, str], ...]:
     """Return the terms and values below a chart: the gap, what is expected by chance, and the tolerance or the detectable difference."""
     gap = finding.gap
     if gap is None:
@@ -38,7 +38,7 @@ def three_numbers(finding: Finding, settings: Settings) -> tuple[tuple[str, str]
     third = (
         ("Could reliably detect only", f"above {phrases.detectable_text(finding)}")
         if finding.verdict == "inconclusive"
-        else (f"Tolerance ({tolerance_origin(finding, settings)})", exact_tolerances(finding.tolerance, finding.ratio_tolerance))
+        else (f"Tolerance ({tolerance_origin(finding, audit, settings)})", exact_tolerances(finding.tolerance, finding.ratio_tolerance))
     )
     return (
         (f"{'Widest gap' if finding.diffuse else 'Gap'} [{level} interval]", phrases.gap_text(finding)),

@@ -51,8 +51,10 @@ def _label_map(audit: AuditResult) -> Iterator[str]:
         yield f"what {in_words(len(mapped), 'label')} of the classifier mean{'s' * (len(mapped) == 1)} (--label-map)"
 
 
-def tolerance_origin(finding: Finding, settings: Settings) -> str:
-    """Say who set the tolerance of a finding: the probe, the default, or the person who ran the audit."""
+def tolerance_origin(finding: Finding, audit: AuditResult, settings: Settings) -> str:
+    """Say where the tolerance of a finding is from: the plan lock, the probe, the default, or the person who ran the audit."""
+    if audit.lock is not None and finding.id in audit.lock.planned:
+        return "of the plan lock"
     if finding.tolerance != settings.tolerance or finding.ratio_tolerance not in (None, settings.ratio_tolerance):
         return "set by the probe"
     chosen = finding.tolerance != _DEFAULT.tolerance or finding.ratio_tolerance not in (None, _DEFAULT.ratio_tolerance)

@@ -29,7 +29,7 @@ def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tupl
         return gap, _chance(seen, level), _gap(finding, f"planned: gap by {planned}{_named(finding)}", level)
     named = "" if headline.kind == "disparity" else _named(finding)
     gap = _gap(finding, f"gap by {phrases.attributes(finding.attributes)}{named}", level)
-    return gap, _chance(finding, level), _third(headline, finding, settings)
+    return gap, _chance(finding, level), _third(headline, finding, audit, settings)
 
 
 def _chance(finding: Finding, level: str) -> Tile:
@@ -65,7 +65,7 @@ def _named(finding: Finding) -> str:
     return f": {first} against {second}"
 
 
-def _third(headline: Headline, finding: Finding, settings: Settings) -> Tile:
+def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: Settings) -> Tile:
     """Return the detectable difference of an undecided question; else the tolerance, or the ratio that exceeds it."""
     if headline.kind in ("inconclusive", "limited"):
         return _detectable(finding)
@@ -75,7 +75,7 @@ def _third(headline: Headline, finding: Finding, settings: Settings) -> Tile:
             f"{times(least or 1.0)} times",
             f"or more: ratio of the two rates; tolerance: {finding.ratio_tolerance:g} times",
         )
-    return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, settings)}): smaller gaps would not matter"
+    return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, audit, settings)}): smaller gaps would not matter"
 
 
 def _detectable(finding: Finding) -> Tile:

@@ -253,6 +253,7 @@ def test_a_choice_that_could_hide_a_difference_is_on_the_first_screen(trial, tmp
     honest = screens(audit.audit(predictions=rows, draws=199, lock=agreed, **options))
     assert all("this audit does not deviate from it" in text for text in honest)
     assert all(f"Chosen in the plan lock: {chosen}" in honest[at] for at in (0, 2, 3, 4))
+    assert trial != "tolerance" or "olerance (of the plan lock)" in honest[0]
 
 
 PROBE_FILE = """

@@ -173,7 +173,7 @@ def test_no_profile_says_that_anything_conforms(everything):
         re.sub(r"<style>.*?</style>", "", profile_page(bare, SHA256, Statements()), flags=re.DOTALL),
     ):
         assert CLAIMS.search(text) is None
-        assert "planned" not in text
+        assert "pre-specified" not in text
 
 
 def test_the_page_shows_every_planned_question_and_group_and_asks_for_nothing(everything):
