@@ -55,8 +55,10 @@ def by_concepts(association: TextAssociation) -> str:
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return the line about text associations in summary and terminal; empty unless one is beyond chance."""
-    return f"{phrases.NOT_PLANNED}{text_result(audit, settings)}" if associated_texts(audit) else ""
+    """Return the line about text associations in summary and terminal; if none is beyond chance, only where nothing else was asked."""
+    if associated_texts(audit):
+        return f"{phrases.NOT_PLANNED}{text_result(audit, settings)}"
+    return text_result(audit, settings) if audit.text_associations and not audit.findings else ""
 
 
 def row_title(association: TextAssociation) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from audit.analyses.base.records import ChanceBand
 from audit.analyses.text_association.record import TextAssociation
 from reports.render import render
+from reports.text.analyses import lines
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
@@ -38,3 +39,13 @@ def test_a_set_is_said_with_the_words_that_it_is_nearer_to_and_has_a_row():
 def test_where_nothing_is_beyond_chance_it_is_undecided():
     page = words(replace(FOUND, effect_size=-0.1, verdict="no signal", p_adjusted=0.6))
     assert "None of 1 text association (false discovery rate 5 %) is beyond chance: it is undecided whether the sets differ." in page
+
+
+def test_terminal_and_summary_say_the_result_of_a_probe_that_asks_nothing_else():
+    """A probe of texts ended with a terminal that did not say what it found."""
+    results = samples.results(samples.emoji())
+    quiet = replace(FOUND, effect_size=-0.1, verdict="no signal", p_adjusted=0.6)
+    alone = replace(samples.emoji(), text_associations=(quiet,), findings=())
+    assert lines(alone, results.settings)[-1].startswith("None of 1 text association (false discovery rate 5\u00a0%) is beyond chance")
+    assert lines(replace(samples.emoji(), text_associations=(quiet,)), results.settings) == lines(samples.emoji(), results.settings)
+    assert lines(replace(alone, text_associations=(FOUND,)), results.settings)[-1].startswith("Not planned: 1 of 1 text association")
