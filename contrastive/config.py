@@ -118,11 +118,15 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
 
 
 def with_defaults(identity: object) -> dict[str, Any]:
-    """Add defaults to an identity (untrusted) for settings that did not exist when it was written."""
+    """Add defaults to an identity (untrusted) for settings that did not exist when it was written.
+
+    An identity has the settings of a table such as ``data.intervention.share`` one by one: the table is set, and has no default.
+    """
     tables = {"data": DataConfig, "optim": OptimConfig, "loss": LossConfig, "run": RunConfig}
     known = {f"{table}.{item.name}": item.default for table, cls in tables.items() for item in fields(cls) if item.default is not MISSING}
-    defaults = {name: to_dict(value) for name, value in known.items() if name not in _INDIFFERENT}
-    return defaults | (identity if isinstance(identity, dict) else {})
+    own = identity if isinstance(identity, dict) else {}
+    nested = {str(name).rpartition(".")[0] for name in own}
+    return {name: to_dict(value) for name, value in known.items() if name not in _INDIFFERENT and name not in nested} | own
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
@@ -133,7 +137,7 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | No
     """
     for name in {**new, **old}:
         before, after = (side.get(name) for side in (old, new))
-        if before != after or (name in old) != (name in new):
+        if before != after:
             was, now = ("not set" if value is None else value for value in (before, after))
             return f"{name} was {was}, now {now}"
     return None

@@ -133,6 +133,10 @@ def test_identity_ignores_where_and_how_often_and_settings_that_did_not_exist_be
     before = {name: value for name, value in identity.items() if name not in ("data.withhold", "data.crop", "optim.ema")}
     assert first_difference(before, identity) is not None
     assert first_difference(with_defaults(before), identity) is None
+    dosed = read_config(run, ["data.intervention.words={judge = 'cook'}"]).identity()
+    assert first_difference(with_defaults(dosed), dosed) is None
+    assert first_difference(with_defaults(before), dosed) == "data.intervention.kind was not set, now rename"
+    assert first_difference(with_defaults(dosed), identity) == "data.intervention.kind was rename, now not set"
     now = read_config(run, ["optim.ema=0.9"]).identity()
     assert first_difference(with_defaults(before), now) == "optim.ema was 0.0, now 0.9"
 
