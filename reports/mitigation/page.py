@@ -38,7 +38,8 @@ OF_MITIGATION: Sequence[Section[MitigationContext]] = (
     Section("Random maps as a control", "mitigation/controls", lambda context: evidence.controls_view(context.facts, training=False)),
     Section("Trainings as a control", "mitigation/controls", lambda context: evidence.controls_view(context.facts, training=True)),
     Section("All methods", "mitigation/methods", lambda context: evidence.methods_view(context.facts)),
-    Section("What this does not change", "mitigation/limits", lambda context: plan.limits_view(context.facts)),
+    Section(text.LIMITS[False], "mitigation/limits", lambda context: plan.limits_view(context.facts, training=False)),
+    Section(text.LIMITS[True], "mitigation/limits", lambda context: plan.limits_view(context.facts, training=True)),
     Section("Use the changed model", "mitigation/use", lambda context: plan.use_view(context.facts)),
 )
 APPENDIX: Sequence[Section[MitigationContext]] = (

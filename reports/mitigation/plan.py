@@ -45,8 +45,10 @@ class LimitsView:
     limits: Sequence[str]
 
 
-def limits_view(facts: Mitigation) -> LimitsView:
-    """Return the limits."""
+def limits_view(facts: Mitigation, *, training: bool) -> LimitsView | None:
+    """Return the limits of a training, or of a map."""
+    if training == (facts.plan.training is None):
+        return None
     probe = facts.compared.probes[0]
     return LimitsView(probe.name, text.not_mitigated(facts), (*probe.limits, NOT_A_CERTIFICATE))
 

@@ -46,6 +46,8 @@ NOT_MITIGATED = (
     "The temperature is unchanged, so thresholds on scores have to be chosen again.",
     "Other data, other questions and other groups were not tested.",
 )
+LIMITS = {False: "What this does not change", True: "What else may have changed"}
+"""The title of the section with these, by whether the model was trained further."""
 NOT_TRAINED = (
     "Training on few images can make a model worse on others. Only the questions of this probe were tested.",
     "Captioning and diffusion models, and heads trained on hidden states, read states that changed: test them again.",

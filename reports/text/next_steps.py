@@ -18,6 +18,7 @@ from reports.text.gates import change_gate_rows, gate_rows
 from reports.text.headline import Headline
 from reports.text.headline.captions import is_judged
 from reports.text.headline.differences import answers_phrase, whom_phrase
+from reports.text.mitigation import LIMITS
 from reports.text.numbers import count, exact_points, in_words, points
 from reports.text.order import planned
 from reports.text.reasons import needed_step
@@ -68,7 +69,7 @@ def mitigation_steps(facts: Mitigation) -> tuple[str, ...]:
         steps = (
             *confirm,
             "Audit the changed model on data of its intended use before you use it.",
-            "Read ‘What this does not change’ first.",
+            f"Read ‘{LIMITS[facts.plan.training is not None]}’ first.",
         )
     elif facts.outcome == "no change shown" and _blocking(facts) == {"capability_not_shown"}:
         steps = ("Judge it on more images: it is not shown that the accuracy did not fall.", "Until then, keep the original model.")

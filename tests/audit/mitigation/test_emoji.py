@@ -1,5 +1,6 @@
 """The demo's model, whose planted cause is in the names of its training data: what the reference document found, found again."""
 
+import json
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from audit.api.mitigation import mitigate
 from audit.mitigation import halves
 from audit.types import UNKNOWN, LoadOptions
 from probes.prompts.emoji_drawings import load
+from probes.prompts.emoji_roles import role_name
 
 REFERENCE_SEED = 0
 
@@ -52,3 +54,37 @@ def test_removing_the_mean_difference_of_genders_is_what_the_reference_found(dem
     assert facts.capability.before == pytest.approx(0.787, abs=0.002)
     assert facts.capability.after == pytest.approx(0.802, abs=0.002)
     assert (done.outcome, [note.code for note in facts.reasons]) == ("no change shown", ["shuffled_as_small"])
+
+
+@pytest.fixture
+def right_captions(tmp_path):
+    """The right name of every drawing of a role, and a table in which the drawings of a role and a tone are one cluster."""
+    drawings = load(LoadOptions(None)).attributes
+    drawings = drawings[drawings["role"] != UNKNOWN]
+    lines = []
+    for name, role, gender, tone in drawings[["role", "gender", "tone"]].itertuples():
+        caption = f"{role_name(role, '' if gender == 'person' else gender)} {tone} skin tone"
+        lines.append(f"{json.dumps({'id': name, 'caption': caption})}\n")
+    (tmp_path / "right.jsonl").write_text("".join(lines))
+    drawings.assign(drawing=drawings["role"] + " " + drawings["tone"])[["drawing"]].to_csv(tmp_path / "units.csv", index_label="id")
+    return tmp_path / "right.jsonl", tmp_path / "units.csv"
+
+
+@pytest.mark.slow
+def test_right_captions_correct_the_names_of_other_drawings_of_the_same_roles(demo_model, right_captions, tmp_path):
+    captions, units = right_captions
+    settings = [
+        "optim.steps=40",
+        "optim.lr=5e-4",
+        "data.batch=128",
+        "data.shift=2",
+        'data.templates=["{caption}","a picture of {a caption}"]',
+    ]
+    done = mitigate(
+        str(demo_model), "emoji", tmp_path / "out", method="finetune", captions=captions, train=settings, attributes_from=units,
+        cluster="drawing",
+    )  # fmt: skip
+    assert done.outcome == "better"
+    assert done.facts.target.gap.difference < -0.15
+    assert done.facts.controls[0].p == 0.05
+    assert done.facts.capability.code == "higher"

@@ -152,10 +152,19 @@ def test_a_further_training_says_on_what_it_was_trained_and_what_its_control_is(
     assert "Change. The weights were trained further on 300 images of the fitted half, with captions from a table." in said
     assert "Of 19 trainings on uncorrected captions, 0 leave a gap as small or smaller (p = .050)." in said
     assert "Trainings as a control" in said
+    assert "Read ‘What else may have changed’ first." in said
     assert "Random directions and shuffled groups do not apply to a training. 19 models are trained in the same way on captions" in said
     assert "data.batch=75, optim.lr=1e-05, optim.epochs=10, loss.kind=softmax" in said
     assert "31 (float32)" in said
-    for of_a_map in ("Removed from", "Directions removed", "Hidden states are unchanged", "Random maps", "mapped embeddings", "None"):
+    for of_a_map in (
+        "Removed from",
+        "Directions removed",
+        "Hidden states are unchanged",
+        "Random maps",
+        "mapped embeddings",
+        "does not change",
+        "None",
+    ):
         assert of_a_map not in said
     assert "the prompts of the true answers as captions" in first_screen(further_training(captions="true answers"))
     card = text.note_for_model_card(facts)
