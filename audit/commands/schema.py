@@ -1,4 +1,4 @@
-"""``vlm-audit schema FILE``: the JSON Schema of a file that audits, comparisons, mitigations and causes runs write."""
+"""``vlm-audit schema FILE``: the JSON Schema of a file that audits, comparisons, mitigations, causes runs and watches write."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
 from strictio.console import prepare_streams
 
-FILES = ("results.json", "comparison.json", "mitigation.json", "causes.json")
+FILES = ("results.json", "comparison.json", "mitigation.json", "causes.json", "watch.json")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> Mapping[str, dict[str, Any]]:
     """Return the name of each file -> its JSON Schema."""
-    from audit.records import causes, comparison, mitigation
+    from audit.records import causes, comparison, mitigation, watch
     from audit.results import json_schema
 
-    made = (json_schema(), comparison.json_schema(), mitigation.FILE.json_schema(), causes.FILE.json_schema())
+    made = (
+        json_schema(),
+        comparison.json_schema(),
+        mitigation.FILE.json_schema(),
+        causes.FILE.json_schema(),
+        watch.WATCH_FILE.json_schema(),
+    )
     return {name: {"$schema": DIALECT, **schema} for name, schema in zip(FILES, made, strict=True)}
 
 

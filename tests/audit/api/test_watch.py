@@ -81,6 +81,14 @@ def test_many_looks_end_where_one_look_ends(tmp_path):
     assert grown.exit_code == 1
 
 
+def test_files_that_came_together_are_used_by_number(tmp_path):
+    frame = stream(300)
+    for name, rows in (("day-10.csv", frame[:100]), ("day-9.csv", frame[100:200]), ("day-2.csv", frame[200:])):
+        put(tmp_path / "in", name, rows)
+    used = watch(tmp_path / "in", tmp_path / "out").facts.used
+    assert [rows.file for rows in used] == ["day-2.csv", "day-9.csv", "day-10.csv"]
+
+
 def test_renamed_groups_and_swapped_labels_change_no_wealth(tmp_path):
     frame = stream(400, gap=0.2)
     renamed = frame.replace({"woman": "a", "man": "z", "cat": "x", "dog": "y"})
