@@ -1,10 +1,15 @@
 """The curve of outcome against dose and its prediction interval: by hand, against statsmodels, and on planted doses."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from audit.causes.curve import DoseCurve
-from tests.support.causes_samples import rate
+from audit.causes.facts import Audited, causes_of
+from audit.causes.models import planned_models
+from audit.causes.outcome import RateOutcome
+from audit.types import Settings
+from tests.support.causes_samples import plan, rate
 
 DOSES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 
@@ -104,3 +109,36 @@ def test_prediction_intervals_cover_a_held_back_model(degree, shape, of_seed):
         predicted = fitted.predict(0.75, 0.05, held.variance)
         inside.append(predicted.low <= held.value <= predicted.high)
     assert np.mean(inside) >= 0.93
+
+
+def test_the_interval_over_seeds_and_images_covers_a_planted_change():
+    """300 planted runs, whose models see the same images: an image that is hard for one is hard for all."""
+    rng, of, covered, truth = np.random.default_rng(23), plan(held_back=(), fit="linear", arms=()), [], 0.3
+    for _ in range(300):
+        hard = rng.random(165)  # of each image; 33 roles of 5 images
+        hard = 0.5 * hard + 0.5 * np.repeat(hard[::5], 5)
+        spread = rng.normal(0, 0.02, 3)
+
+        def outcome(level, hard=hard):
+            event = hard + rng.normal(0, 0.05, 165) < np.quantile(SUPERPOPULATION, level)
+            influence = pd.Series((event - event.mean()) / 165).groupby(np.arange(165) // 5).sum()
+            return RateOutcome(float(event.mean()), influence, (165,))
+
+        def audited(model, spread=spread):
+            level = 0.1 + truth * model.dose + spread[model.seed] + rng.normal(0, 0.02)
+            return Audited(model, outcome(level), rate(0.9, rng), "inconclusive", "", Settings())
+
+        models = [audited(model) for model in planned_models(of)]
+        change = causes_of(of, models, (None, False), None).curve.change
+        covered.append(change.low <= truth <= change.high)
+    assert np.mean(covered) >= 0.92
+
+
+def _superpopulation():
+    rng = np.random.default_rng(0)
+    hard = rng.random(200_000)
+    return 0.5 * hard + 0.5 * np.repeat(hard[::5], 5) + rng.normal(0, 0.05, 200_000)
+
+
+SUPERPOPULATION = _superpopulation()
+"""Difficulty of images, of which each planted run draws 33 roles."""

@@ -102,3 +102,22 @@ def test_where_a_verdict_turns():
         "contrast", {0: {0.0: False, 0.5: True, 1.0: True}, 1: {0.0: False, 0.5: False, 1.0: True}, 2: {0.0: True, 0.5: True, 1.0: False}}
     )
     assert (both.turned, both.low, both.high) == (2, 0.0, 1.0)
+
+
+def drawn(rng, difference=0.0, roles=33, images=5):
+    """Answers of one model: women and men of the same roles, whose difficulty they share."""
+    difficulty = np.repeat(rng.beta(8, 2, roles), images)
+    right = {group: rng.random(len(difficulty)) < difficulty - shift for group, shift in (("man", 0.0), ("woman", difference))}
+    names = np.repeat([f"role {n}" for n in range(roles)], images)
+    table = pd.concat([
+        pd.DataFrame({"gender": group, "role": names, "y_true": names, "y_pred": np.where(of_group, names, "other")})
+        for group, of_group in right.items()
+    ])  # fmt: skip
+    return table.reset_index(drop=True)
+
+
+def test_the_planned_difference_is_called_by_chance_in_one_of_twenty_models_without_one():
+    rng = np.random.default_rng(17)
+    called = [is_called(rate_outcome(drawn(rng), CONTRAST, "role"), 0.05) for _ in range(400)]
+    assert 0.02 < np.mean(called) < 0.08
+    assert np.mean([is_called(rate_outcome(drawn(rng, 0.3), CONTRAST, "role"), 0.05) for _ in range(20)]) > 0.9
