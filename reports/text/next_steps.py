@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from audit.records.comparison import Change, Comparison, Comparisons, RateChange
 from audit.records.mitigation import Mitigation
 from audit.results import AuditResult, Finding, Results
-from audit.types import NO_ANSWER, Settings
+from audit.types import FAILED, NO_ANSWER, STOPPED, Settings
 from reports.text import phrases
 from reports.text.changes import levelling, worse_cells
 from reports.text.comparison import reversed_pair
@@ -321,6 +321,8 @@ def _reliance(finding: Finding, audit: AuditResult) -> str:
     taken = confused(finding, audit)
     outcome = taken[1] if taken else finding.outcome
     named = f"the answer ‘{outcome}’" if outcome else (answers_phrase(finding, audit) or "these answers")
+    if finding.outcome in (FAILED, STOPPED):
+        return f"Find out why samples of {_affected(finding, audit)} end in ‘{outcome}’: they have no answer to judge."
     if finding.outcome in NO_ANSWER:
         return f"Read replies counted as ‘{outcome}’ for {_affected(finding, audit)}: other prompts may get answers."
     if shown.better == "neither" or finding.diffuse:

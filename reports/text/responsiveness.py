@@ -8,14 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from audit.records.inputs import Responsiveness, recognises_nothing
 from audit.results import AuditResult, Finding, MeasurementRecord
-from audit.types import NO_ANSWER, REFUSAL, UNCLEAR, UNPARSED
+from audit.types import FAILED, NO_ANSWER, NOT_ANSWERED, REFUSAL, STOPPED, UNCLEAR, UNPARSED
 from reports.text import phrases
 from reports.text.analyses import any_similarity_differs
 from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points, upper_first
 
 BLIND = ("constant", "unclear", "order")
 """Codes for models that give all, or nearly all, images the same answer."""
-INSTEAD = {REFUSAL: "were refused", UNPARSED: "got no text, or one that is not an option", UNCLEAR: f"got ‘{UNCLEAR}’"}
+INSTEAD = {
+    REFUSAL: "were refused", UNPARSED: "got no text, or one that is not an option", UNCLEAR: f"got ‘{UNCLEAR}’",
+    NOT_ANSWERED: "got no answer that the tool could read", FAILED: "ended in an error", STOPPED: "reached a limit",
+}  # fmt: skip
 """What came instead of an answer. Results do not keep the texts, so an empty text looks like any other."""
 _WEAK = (
     ("no better", "we found no evidence that the model uses the images", ""),
@@ -106,7 +109,7 @@ def instead_of_every_answer(record: MeasurementRecord, audit: AuditResult) -> Co
 
     For loaded models and for predictions, "unclear" is an answer: giving it to every image means that the model ignores the images.
     """
-    ways = NO_ANSWER if audit.endpoint else (REFUSAL, UNPARSED)
+    ways = NO_ANSWER if audit.endpoint else tuple(way for way in NO_ANSWER if way != UNCLEAR)
     came = Counter({answer: count for answer, count in record.answer_counts.items() if count})
     return came if set(came) <= set(ways) else Counter()
 

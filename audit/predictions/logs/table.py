@@ -106,7 +106,7 @@ def _answers(rows: Sequence[LogRow], source: str) -> tuple[dict[str, list[str]],
         what = f"{source}: {counted(len(several), 'row')} with several right answers, first in the sample {quoted(several[0])}"
         raise UsageError(what, why="which of them a wrong answer missed is not known", fix=BY_SCORE)
     told = [row for row in rows if row.outcome is None]
-    if all(row.answer is None for row in [row for row in told if row.judged] or told):
+    if told and all(row.answer is None for row in [row for row in told if row.judged] or told):
         fix = BY_SCORE if any(row.judged for row in rows) else "choose another scorer, or write a table of the answers"
         raise UsageError(f"{source} records no answers, only scores", fix=fix)
     refused = [row.id for row in rows if row.judged == "wrong" and row.answer and row.targets == (row.answer.strip(),)]

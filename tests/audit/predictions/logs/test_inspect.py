@@ -11,6 +11,7 @@ import audit
 from audit.errors import DataError, UnsafeError, UsageError
 from strictio.logs.archive import open_archive
 from tests.audit.predictions.logs.conftest import MADE, notes, read, rows
+from tests.support.page_text import text_of
 from tests.support.zips import packed
 
 
@@ -304,3 +305,32 @@ def test_what_is_no_log_is_refused_with_the_reason(tmp_path, content, error, wor
     with pytest.raises(error) as refused:
         read(tmp_path / "x.eval")
     assert words in (refused.value.why or "")
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_of_errors_alone_is_not_called_blind_to_the_images(tmp_path):
+    """All 128 samples end in an error: there is no answer from which to tell what the model looks at."""
+
+    def fail(name, value):
+        return {**value, "error": {"message": "x"}, "scores": {}} if name.startswith("samples/") else value
+
+    out = tmp_path / "out"
+    audit.audit(predictions=changed(tmp_path, "people", fail), attributes=("gender",), out=out)
+    page = text_of((out / "report.html").read_text())
+    assert "ended in an error" in page
+
+
+def test_errors_that_fall_on_one_group_call_for_their_cause(tmp_path):
+    """Without true answers, how often each outcome occurs is a planned question."""
+
+    def fail(name, value):
+        female = name.startswith("samples/") and value["metadata"]["gender"] == "Female"
+        broken = {**value, "error": {"message": "x"}, "scores": {}} if female and int(value["id"][3:]) // 4 % 2 else value
+        return {**broken, "target": ""} if name.startswith("samples/") else broken
+
+    out = tmp_path / "out"
+    done = audit.audit(predictions=changed(tmp_path, "people", fail), attributes=("gender",), out=out)
+    assert {f.outcome: f.verdict for f in done.results.audits[0].findings if f.attributes == ("gender",)}["(error)"] == "disparity"
+    assert "samples of the group Female end in ‘(error)’: they have no answer to judge" in text_of((out / "report.html").read_text())
