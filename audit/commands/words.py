@@ -29,7 +29,7 @@ def parser() -> Parser:
     """Return the parser of the command."""
     parse = Parser(
         "vlm-audit words",
-        description="Counts how often words stand in the training captions of each group, before anything is trained: who is called what. "
+        description="Counts how often words occur in the training captions of each group, before anything is trained: who is called what. "
         "Writes a table and a page.",
     )
     parse.add_argument("run", metavar="RUN", help="what vlm-audit train takes: a TOML file, or the name of a recipe")

@@ -57,7 +57,7 @@ def _point(checkpoint: Checkpoint, like: Change, settings: Settings, claims: int
 def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> int | float | None:
     """The first step from which on it holds at every checkpoint: a bias that came and went did not appear there.
 
-    Of several models at one step, it must hold for all.
+    With several models at one step, it must hold for all.
     """
     last_failure = max((point.step for point in points if not holds(point)), default=None)
     return min((point.step for point in points if last_failure is None or point.step > last_failure), default=None)

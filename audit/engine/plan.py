@@ -96,11 +96,11 @@ def _check_answers(probe: Probe, dataset: Dataset) -> None:
 
 
 def _check_level(name: str, attribute: str, level: str, dataset: Dataset) -> None:
-    """Raise DataError if a measurement asks only the images with a level, and there are none."""
+    """Raise DataError if a measurement asks only the images with a level that no image has."""
     levels = list(map(str, dataset.attributes[attribute].unique()))
     if level not in levels:
         what, why = (
-            f"{name} asks only images with {attribute} {level!r}, and there are none",
+            f"{name} asks only images with {attribute} {level!r}, which no image has",
             f"it holds {', '.join(map(repr, levels[:10]))}",
         )
         raise DataError(what, where=f"column {attribute!r}", why=why, fix="leave the measurement out of the probe")

@@ -1,4 +1,4 @@
-"""Which words stand in the captions of which group: the facts that the page and the table of `vlm-audit words` show."""
+"""Which words occur in the captions of which group: the facts that the page and the table of `vlm-audit words` show."""
 
 from __future__ import annotations
 

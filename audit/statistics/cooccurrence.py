@@ -1,4 +1,4 @@
-"""How often words stand in the captions of a group, compared with all other groups: log ratios of rates, with intervals."""
+"""How often words occur in the captions of a group, compared with all other groups: log ratios of rates, with intervals."""
 
 from __future__ import annotations
 

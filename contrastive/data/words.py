@@ -1,7 +1,7 @@
-"""Words in captions, counted in one pass: which of a list of words stand in the captions of which image.
+"""Words in captions, counted in one pass: which of a list of words occur in the captions of which image.
 
 A caption is split into tokens, runs of letters, marks and digits, after NFC normalisation and case folding. So "Nurse's" has the tokens
-``nurse`` and ``s``, "police-officer" has ``police`` and ``officer``. A word stands in a caption if its tokens stand there one after
+``nurse`` and ``s``, "police-officer" has ``police`` and ``officer``. A word occurs in a caption if the caption has its tokens one after
 another. Nothing else is understood: neither plurals nor synonyms, which can be listed as forms of a word, nor negation.
 """
 
@@ -95,7 +95,7 @@ class Finder:
             self._by_first.setdefault(form[0], []).append((" ".join(form) if len(form) > 1 else "", number))
 
     def numbers(self, caption: str) -> Collection[int]:
-        """Return the positions of the terms that stand in a caption, each once.
+        """Return the positions of the terms that occur in a caption, each once.
 
         >>> finder = Finder(read_terms(["nurse", "police officer", "officer"], "here"))
         >>> sorted(finder.numbers("A police officer and a nurse.")), sorted(finder.numbers("an officer of the police, nurses"))

@@ -23,7 +23,7 @@ FILES = ("dollar_street_test.csv", "images_v2_imagenet_test.csv", "images_v2.csv
 DATA = ProbeData(
     "Dollar Street",
     (
-        f"{FILES[0]}, {FILES[1]} (both the test part) or {FILES[2]} (all images); the first of these that is there is read: "
+        f"{FILES[0]}, {FILES[1]} (both the test part) or {FILES[2]} (all images); the first that exists is read: "
         "imageRelPath, topics (a list as JSON or Python writes it), place, income, region.id (af, am, as, eu), country.name",
         "assets/ or whatever imageRelPath names, relative to this folder",
     ),

@@ -37,8 +37,8 @@ class Evaluator:
 def evaluation_record(results: Results, sha256: str, evaluator: Evaluator, model: str | None = None) -> dict[str, Any]:
     """Return the record of one model; `model` is its name, None if there is one only. `sha256` is that of results.json.
 
-    Every rate and every gap is a result, whatever its verdict. Raises UsageError if the model is not among those of the results, if there
-    are several and none is named, or if nothing is estimable.
+    Every rate and every gap is a result, regardless of the verdict. Raises UsageError if the model is not among those of the results, if
+    there are several and none is named, or if nothing is estimable.
     """
     audits = _of_model(results, model)
     written = [entry for audit in audits for entry in _results(audit, results.settings)]

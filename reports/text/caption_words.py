@@ -15,7 +15,7 @@ READING = (
     "twice as often. A word counts once per caption, as a whole word, in upper or lower case; its plural counts only if it is listed."
 )
 LIMITS = (
-    "Words are counted, not understood: a word in a denial counts, and so does a word about somebody else in the picture.",
+    "Words are counted, not understood: a word in a denial counts, and so does a word about another person in the picture.",
     "A difference between captions is not yet a difference between answers of a model. Audit the model that is trained on them.",
     "The shares are exact for the captions counted here. The intervals say what to expect of more captions from the same source.",
 )
@@ -73,7 +73,7 @@ def left_out(facts: CaptionWords) -> str:
 
 
 def absent(facts: CaptionWords) -> str:
-    """Name the words that no caption of any group contains; empty if there are none."""
+    """Name the words that no caption of any group contains; empty if all occur."""
     totals: dict[str, int] = {}
     for ratio in facts.ratios:
         totals[ratio.word] = totals.get(ratio.word, 0) + ratio.events

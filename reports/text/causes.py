@@ -187,7 +187,7 @@ def steps(facts: Causes) -> tuple[str, ...]:
     """Return what to do next."""
     made = [] if facts.curve.seeds > 1 else ["Add seeds: one seed does not show how much another run would differ."]
     if facts.effect == "not shown":
-        made.append("Look for another cause: with these doses and seeds, the changed captions are not shown to move the outcome.")
+        made.append("Look for another cause: with these doses and seeds, there is no evidence that the changed captions move the outcome.")
     elif facts.prevented:
         best = facts.prevented[0]
         how = "correct these captions" if not best.overrides else f"train with {best.arm} (`{' '.join(best.overrides)}`)"

@@ -121,7 +121,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "plugin_tried": "When the plug-in was loaded, it was tested with two images and these texts: {texts}.",
         "plugin_classifier_unchecked": "The classifier is a plug-in: how it reads images could not be verified.",
         # ---- image classifiers
-        "labels_told_apart": "Labels with equal names, which are told apart by their positions: {count:,} ({labels}).",
+        "labels_told_apart": "Labels with equal names, which are distinguished by their positions: {count:,} ({labels}).",
         "labels_unnamed": "Guessed: the configuration does not name its {count} labels; LABEL_0 is the first.",
         "single_label": "The classifier has one label with a probability of its own; ‘{other}’ has the rest, so ‘{label}’ is given "
         "from 50 % on.",

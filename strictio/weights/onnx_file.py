@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, NodeProto, TensorProto
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
-"""Sets of operators of the standard; every other is somebody's own code."""
+"""Sets of operators of the standard; all others are custom code."""
 UNBOUNDED = ("Loop", "Scan", "SequenceMap")
 """Operators that repeat a part of the graph as often as the file says; a classifier of images needs none."""
 MOST_NODES, MOST_DEPTH, MOST_BYTES = 200_000, 20, 2**31 - 1

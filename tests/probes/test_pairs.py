@@ -107,5 +107,5 @@ def test_a_question_about_a_level_that_no_image_has_is_refused(tmp_path):
     make(tmp_path)
     probe = replace(probes.get("pairs"), fitted=None)
     shutil.rmtree(tmp_path / "data" / "status")
-    with pytest.raises(DataError, match="status asks only images with part 'status', and there are none"):
+    with pytest.raises(DataError, match="status asks only images with part 'status', which no image has"):
         audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe=probe, data=tmp_path, draws=99)

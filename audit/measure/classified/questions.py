@@ -82,7 +82,7 @@ def classified_probe(probe: Probe, labels: Group, label_map: LabelMap = ()) -> C
 def _targets(measurement: Measurement) -> dict[str, str]:
     """Every name that a label may have or be mapped to: answers, then labels of the probe, then outcomes.
 
-    With a true answer, an outcome of several answers is none: it would be neither right nor wrong.
+    With a true answer, an outcome of several answers is not asked: it would be neither right nor wrong.
     """
     answers = answers_of(measurement.label_set)
     outcomes = {
