@@ -281,9 +281,17 @@ class Causes:
     @property
     def prevented(self) -> tuple[ArmEffect, ...]:
         """Arms that are shown to move the outcome against the effect of the dose, the strongest first."""
-        sign = 1 if self.curve.change.value > 0 else -1
-        against = [arm for arm in self.arms if arm.effect and max(sign * arm.effect.low, sign * arm.effect.high) < 0]
-        return tuple(sorted(against, key=lambda arm: sign * arm.difference)) if self.effect != "not shown" else ()
+        return self._moved(-1)
+
+    @property
+    def worsened(self) -> tuple[ArmEffect, ...]:
+        """Arms that are shown to move it further, the strongest first."""
+        return self._moved(1)
+
+    def _moved(self, way: int) -> tuple[ArmEffect, ...]:
+        sign = way * (1 if self.curve.change.value > 0 else -1)
+        moved = [arm for arm in self.arms if arm.effect and min(sign * arm.effect.low, sign * arm.effect.high) > 0]
+        return tuple(sorted(moved, key=lambda arm: -sign * arm.difference)) if self.effect != "not shown" else ()
 
 
 FILE = File(Causes, CAUSES, SCHEMA_VERSION, "run vlm-audit causes again")

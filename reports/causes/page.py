@@ -147,12 +147,12 @@ def arms_view(facts: Causes) -> ArmsView | None:
     ticks = signed_ticks([end for effect in estimates for end in (effect.low, effect.high)] or [arm.difference for arm in facts.arms])
     caption = (
         f"Change of the outcome against {facts.reference}, in points, with the same seeds; jointly for all interventions at "
-        f"{level(facts.settings.alpha)}, over seeds and images. Cost: change of the accuracy of {text.group(facts.plan.capability.where)}."
+        f"{level(facts.settings.alpha)}, over seeds and images. Accuracy: its change among {text.group(facts.plan.capability.where)}."
     )
     rows = tuple(
         TrackRow(
             name=upper_first(arm.arm),
-            note="shown to reduce it" if arm in facts.prevented else "",
+            note="shown to reduce it" if arm in facts.prevented else "shown to make it larger" if arm in facts.worsened else "",
             track=difference_track(arm.effect.value, arm.effect.low, arm.effect.high, ticks, hot=arm in facts.prevented)
             if arm.effect
             else (),
@@ -165,7 +165,8 @@ def arms_view(facts: Causes) -> ArmsView | None:
         )
         for arm in facts.arms
     )
-    chart = TrackTable(caption, "Intervention", signed_ends(ticks), ("Change, points", "Outcome with it", "Cost, points", "Models"), rows)
+    columns = ("Change, points", "Outcome with it", "Accuracy, points", "Models")
+    chart = TrackTable(caption, "Intervention", signed_ends(ticks), columns, rows)
     return ArmsView(text.prevention(facts), chart, _between(facts))
 
 

@@ -74,7 +74,8 @@ def estimate_of(facts: Causes, estimate: Estimate) -> str:
 
 def percent_of(facts: Causes, value: float, *, places: int = 0) -> str:
     """Format a value of the outcome: a share in percent, a difference in points."""
-    return f"{number(value, places, signed=True)} points" if facts.plan.outcome.minus else f"{number(value, places)}\u00a0%"
+    text = number(value, places, signed=facts.plan.outcome.minus != {})
+    return f"{text} point{'' if text in ('+1', '−1') else 's'}" if facts.plan.outcome.minus else f"{text}\u00a0%"
 
 
 def headline(facts: Causes) -> str:
@@ -100,9 +101,8 @@ def how_sure(facts: Causes) -> str:
     over = "seeds and images" if curve.seeds > 1 else "images alone: with one seed, nothing shows how much another run would differ"
     rises = curve.rising_seeds >= curve.falling_seeds
     ordered = max(curve.rising_seeds, curve.falling_seeds)
-    monotone = (
-        f"From each dose to the next, the outcome never {'falls' if rises else 'rises'} in {ordered} of {in_words(curve.seeds, 'seed')}."
-    )
+    way, of = "falls" if rises else "rises", in_words(curve.seeds, "seed")
+    monotone = f"From each dose to the next, the outcome never {way} in {ordered or 'none'} of {of}."
     change = f"{number(curve.change.value, 1, signed=True)} points"
     size = f"{change} ({level(facts.settings.alpha)} interval {span(curve.change.low, curve.change.high, 1)})"
     sentences = [f"The change is {size}, over {over}.", monotone, held_back_sentence(facts)]
@@ -128,21 +128,17 @@ def held_back_sentence(facts: Causes) -> str:
 def turn_sentence(facts: Causes, turn: Turn) -> str:
     """Say at which dose a verdict turns."""
     whose = "The audit calls a disparity" if turn.of == "audit" else "The planned difference is called"
-    seeds = len(turn.seeds)
+    verdict = "The audit’s verdict" if turn.of == "audit" else "The verdict on the planned difference"
+    seeds = in_words(len(turn.seeds), "seed")
     always, never = (sum(getattr(one, end) is None for one in turn.seeds) for end in ("low", "high"))
     low, high = _ends(facts)
     parts = []
     if turn.turned and turn.low is not None and turn.high is not None:
-        parts.append(f"{whose} from a dose between {turn.low:g} and {turn.high:g} on ({turn.turned} of {in_words(seeds, 'seed')})")
+        parts.append(f"{whose} from a dose between {turn.low:g} and {turn.high:g} on ({turn.turned} of {seeds})")
     if always:
-        parts.append(
-            f"{'it is called' if parts else whose} at the smallest dose already, {low:g}, in {always} of {in_words(seeds, 'seed')}"
-        )
+        parts.append(f"{'it is called' if parts else whose} at the smallest dose already, {low:g}, in {always} of {seeds}")
     if never:
-        start = (
-            "it does not turn within the doses tried" if parts else f"{whose} at no dose from which it stays: not within the doses tried"
-        )
-        parts.append(f"{start} (not called at {high:g}) in {never} of {in_words(seeds, 'seed')}")
+        parts.append(f"{'it' if parts else verdict} does not turn within the doses tried in {never} of {seeds} (not called at {high:g})")
     return f"{'; '.join(parts)}."
 
 
@@ -174,13 +170,18 @@ def prevention(facts: Causes) -> str:
         return "No intervention was tried."
     if facts.effect == "not shown":
         return "No effect of the dose is shown, so nothing can be shown to prevent it."
-    helped = facts.prevented
+    helped, worse = facts.prevented, facts.worsened
+    larger = f" Shown to make it larger: {_quoted(worse)}." if worse else ""
     if not helped:
-        return "None of the interventions is shown to reduce it."
+        return f"None of the interventions is shown to reduce it.{larger}"
     best = helped[0]
-    shown = " and ".join(f"“{arm.arm}”" for arm in helped) if len(helped) < 3 else f"{len(helped)} interventions"
     size = f" {upper_first(best.arm)} did most: {in_points(best.effect)}" if best.effect else ""
-    return f"Shown to reduce it: {shown}.{size}, from {percent_of(facts, best.level - best.difference)} to {percent_of(facts, best.level)}."
+    levels = f"from {percent_of(facts, best.level - best.difference)} to {percent_of(facts, best.level)}"
+    return f"Shown to reduce it: {_quoted(helped)}.{size}, {levels}.{larger}"
+
+
+def _quoted(arms: Sequence[ArmEffect]) -> str:
+    return " and ".join(f"“{arm.arm}”" for arm in arms) if len(arms) < 3 else f"{len(arms)} interventions"
 
 
 def steps(facts: Causes) -> tuple[str, ...]:

@@ -45,6 +45,16 @@ def test_the_interventions_stand_side_by_side_with_their_cost(facts):
     assert f"{100 * arms['counterfactual captions'].level:.0f} %" in shown
 
 
+def test_an_intervention_that_makes_it_worse_is_said(facts):
+    worse = replace(facts.arms[2], effect=Estimate(0.4, 0.2, 0.6), difference=0.4)
+    changed = replace(facts, arms=(*facts.arms[:2], worse))
+    assert changed.worsened == (worse,)
+    assert "Shown to make it larger: “balanced sampling”." in text_of(render_causes(changed))
+    assert text.prevention(replace(changed, arms=(worse,))) == (
+        "None of the interventions is shown to reduce it. Shown to make it larger: “balanced sampling”."
+    )
+
+
 def test_one_seed_claims_no_spread():
     one = sample(3, outcome=CONTRAST, seeds=(0,))
     assert one.effect == "one seed"
@@ -79,13 +89,13 @@ def test_a_held_back_model_outside_its_interval_is_said(facts):
 def test_verdicts_that_never_or_always_turn(facts):
     audit = facts.turns[0]
     never = replace(audit, seeds=tuple(replace(seed, low=1.0, high=None) for seed in audit.seeds), low=None, high=None, turned=0)
-    assert "not within the doses tried (not called at 1) in 3 of 3 seeds" in text.turn_sentence(facts, never)
+    assert text.turn_sentence(facts, never) == "The audit’s verdict does not turn within the doses tried in 3 of 3 seeds (not called at 1)."
     always = replace(audit, seeds=tuple(replace(seed, low=None, high=0.0) for seed in audit.seeds), low=None, high=None, turned=0)
     assert text.turn_sentence(facts, always) == "The audit calls a disparity at the smallest dose already, 0, in 3 of 3 seeds."
     mixed = replace(audit, seeds=(audit.seeds[0], never.seeds[1], always.seeds[2]), turned=1)
     assert text.turn_sentence(facts, mixed) == (
         "The audit calls a disparity from a dose between 0 and 0.25 on (1 of 3 seeds); it is called at the smallest dose already, 0, in 1 "
-        "of 3 seeds; it does not turn within the doses tried (not called at 1) in 1 of 3 seeds."
+        "of 3 seeds; it does not turn within the doses tried in 1 of 3 seeds (not called at 1)."
     )
     assert "the audit’s verdict turns here" not in render_causes(replace(facts, turns=(never,)))
 
