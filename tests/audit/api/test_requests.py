@@ -71,12 +71,26 @@ def test_names_that_are_given_twice_add_up():
     assert again["texts"] == list(asked.texts)
 
 
+BRIGHT = """import numpy as np
+
+
+class Bright:
+    labels = ("woman", "man")
+
+    def classify_images(self, images):
+        red = [np.asarray(image)[..., 0].mean() / 255 for image in images]
+        return [[share, 1 - share] for share in red]
+"""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A probe, a model, predictions, pictures and two finished audits to name."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "faces.py").write_text(FACES)
     (folder / "colours.py").write_text(COLOURS)
+    (folder / "bright.py").write_text(BRIGHT)
+    (folder / "means.csv").write_text("label,answer\nwoman,Female\nman,Male\n")
     faces = four_faces(12)
     table = faces.attributes.assign(
         scene=[f"s{row // 2}" for row in range(48)], w=range(1, 49), y_pred="Female", y_true=faces.attributes.gender
@@ -123,6 +137,8 @@ AUDITS = {
     "baseline_models": ({**MODEL, "probe": "shifted.py"}, "others.csv"),
     "tags": ({**EXTERNAL, "attributes": "race"}, "gender"), "texts": ({"predictions": "written.csv", "attributes": "race"}, "scene"),
     "models": (MODEL, "models.txt"), "suite": (EXTERNAL, "people"),  # refused: what it does is tested in tests/audit/test_suite.py
+    "label_map": ({**MODEL, "model": "bright.py:Bright"}, "means.csv"),
+    "lock": (MODEL, "none.json"),  # refused: what it does is tested in test_plan_lock.py
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
@@ -180,6 +196,7 @@ COMPARISONS |= {
         *READ,
     )
 }
+COMPARISONS["label_map"] = ({**TWICE, "sides": ["bright.py:Bright", "bright.py:Bright"]}, "means.csv")
 
 
 def flags(parse):
