@@ -13,7 +13,7 @@ from audit.gates.parse import NamedQuestion
 from audit.records.base import FindingVerdict
 from audit.records.finding import CellStatus, PairedFinding, Rate
 from audit.results import AuditResult, Finding, Results
-from audit.types import Settings
+from audit.types import Note, Settings
 from reports.text.evidence import shift_sentence, within_sentence
 from reports.text.numbers import (
     count,
@@ -142,7 +142,9 @@ def audits_title(results: Results) -> str:
     probes = tuple(dict.fromkeys(audit.probe.name for audit in results.audits))
     model = models[0] if len(models) == 1 else in_words(len(models), "model")
     if results.audits and all(answers_only(audit.model) for audit in results.audits):
-        model = f"the answers {'in' if len(models) == 1 else 'of'} {model}"
+        # Without a name in the file, answers are called after it; a log, or --name, names the model.
+        files = {str(note.values.get("file")) for audit in results.audits for note in map(Note.of, audit.model.notes)}
+        model = f"the answers {'in' if len(models) == 1 and models[0] in files else 'of'} {model}"
     probe = f"the {probes[0]} probe" if len(probes) == 1 else in_words(len(probes), "probe")
     return f"Audit of {model}" if probes == (_DEFAULT_PROBE,) else f"Audit of {model} with {probe}"
 

@@ -6,6 +6,7 @@ import pytest
 
 from audit import results as facts
 from audit.results import AuditEvidence, FindingEvidence, MeasurementEvidence
+from audit.types import Note
 from reports.render import render
 from reports.text import sentences
 from tests.support import report_samples as samples
@@ -14,7 +15,8 @@ from tests.support.page_text import text_of
 
 def external(audit):
     """The same answers, as `--predictions` has them: no model was loaded and nothing was asked by prompt."""
-    model = replace(audit.model, name="answers.csv", kind="external predictions", parameters=0, dimensions=0)
+    told = (Note("no_model_loaded", {"file": "answers.csv"}),)
+    model = replace(audit.model, name="answers.csv", kind="external predictions", parameters=0, dimensions=0, notes=told)
     without = tuple(
         replace(record, prompts=dict.fromkeys(record.labels, ()), preset="external predictions") for record in audit.measurements
     )

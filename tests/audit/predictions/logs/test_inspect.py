@@ -50,6 +50,7 @@ def test_a_planted_difference_is_found_and_an_even_attribute_is_not(audited):
 def test_the_page_says_which_log_task_model_and_scorer_were_read(audited):
     result = audited.results.audits[0]
     assert result.model.name == "mockllm/model"
+    assert "Audit of the answers of mockllm/model" in text_of((audited.directory / "report.html").read_text())
     assert result.data.source == "the Inspect 0.3.285 log people.eval"
     (origin,) = (note for note in result.data.notes if note.code == "log_read")
     assert dict(origin.values) == {"tool": "Inspect 0.3.285", "facts": ("task people", "model mockllm/model", "scorer match")}
