@@ -152,7 +152,9 @@ def _income(text: str, where: str) -> str:
 
 def _labels() -> LabelSet:
     words = object_labels("things", WORDS.values()).prompts
-    return LabelSet("things", tuple(WORDS), {topic: words[word] for topic, word in WORDS.items()}, SAME)
+    return LabelSet(
+        "things", tuple(WORDS), {topic: words[word] for topic, word in WORDS.items()}, {topic: SAME.get(topic, topic) for topic in WORDS}
+    )
 
 
 def _asked(name: str, kind: str, question: str, claimed: Sequence[str]) -> Measurement:
