@@ -45,7 +45,7 @@ def test_every_probe_is_whole(probe):
             assert all(labels.prompts[label] for label in labels.labels)
         else:
             assert set(labels.labels) == {*measurement.options.columns, *filter(None, [measurement.options.others])}
-        assert set(labels.answers) in (set(), set(labels.labels))
+        assert set(labels.answers) <= set(labels.labels)
         for claim in measurement.claims:
             assert claim.metric in METRICS
             assert claim.outcome is None or set(measurement.outcomes[claim.outcome]) <= answers
