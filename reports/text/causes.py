@@ -87,7 +87,7 @@ def headline(facts: Causes) -> str:
     )
     change = f"the {name} goes from {levels}"
     if facts.effect == "not shown":
-        return f"It is not shown that the changed captions move the outcome: {change}."
+        return f"We found no evidence that the changed captions move the outcome: {change}."
     return f"The changed captions are the cause{'' if facts.effect == 'shown' else ' in the one seed that was trained'}: {change}."
 
 
@@ -101,8 +101,8 @@ def how_sure(facts: Causes) -> str:
     over = "seeds and images" if curve.seeds > 1 else "images alone: with one seed, nothing shows how much another run would differ"
     rises = curve.rising_seeds >= curve.falling_seeds
     ordered = max(curve.rising_seeds, curve.falling_seeds)
-    way, of = "falls" if rises else "rises", in_words(curve.seeds, "seed")
-    monotone = f"From each dose to the next, the outcome never {way} in {ordered or 'none'} of {of}."
+    way, of = "rises" if rises else "falls", in_words(curve.seeds, "seed")
+    monotone = f"The outcome {way}, or stays, from each dose to the next in {ordered} of {of}."
     change = f"{number(curve.change.value, 1, signed=True)} points"
     size = f"{change} ({level(facts.settings.alpha)} interval {span(curve.change.low, curve.change.high, 1)})"
     sentences = [f"The change is {size}, over {over}.", monotone, held_back_sentence(facts)]

@@ -73,7 +73,7 @@ def test_without_an_effect_nothing_is_called_a_cause(facts):
     none = replace(facts, curve=curve)
     assert (none.effect, none.prevented) == ("not shown", ())
     shown = text_of(render_causes(none))
-    assert "It is not shown that the changed captions move the outcome" in shown
+    assert "We found no evidence that the changed captions move the outcome" in shown
     assert "are the cause" not in shown
     assert "No effect of the dose is shown, so nothing can be shown to prevent it." in shown
 
