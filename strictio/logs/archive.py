@@ -68,11 +68,11 @@ class JsonArchive:
         if header[:4] != b"PK\x03\x04":
             raise OSError("no member where the directory says")
         names, extra = struct.unpack_from("<HH", header, 26)
-        self.file.seek(names + extra, 1)
-        stored = self.file.read(info.compress_size)
-        if len(stored) != info.compress_size:
+        start = self.file.seek(names + extra, 1)
+        if self.file.seek(0, 2) - start < info.compress_size:  # memory would be allocated for the size that the directory states
             raise OSError("the file ends too early")
-        return stored
+        self.file.seek(start)
+        return self.file.read(info.compress_size)
 
 
 @contextmanager
