@@ -24,7 +24,7 @@ from reports.mitigation.page import MitigationContext
 from reports.profile.page import profile_page
 from reports.profile.rows import ChangeOfQuestion, ProfileRow
 from reports.profile.statements import Stated, StatedAboutQuestion, Statements
-from reports.render import render, render_comparisons, render_mitigation, render_watch
+from reports.render import render, render_causes, render_comparisons, render_mitigation, render_watch
 from reports.section import Section
 from reports.text.analyses import analysis_modules
 from reports.words.page import caption_words_page
@@ -32,7 +32,7 @@ from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_replicates import replicated
 from tests.reports.words.test_page import NURSE, PILOT
 from tests.reports.words.test_page import facts as counted_words
-from tests.support import comparison_samples, mitigation_samples, watch_samples, whole_page
+from tests.support import causes_samples, comparison_samples, mitigation_samples, watch_samples, whole_page
 from tests.support import report_samples as samples
 
 WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.formats", "reports.tidy")
@@ -92,6 +92,8 @@ def draw_pages():
     render(whole_page.whole())
     render(analysed())
     render(many_groups())
+    of_labels = samples.emoji()
+    render(samples.results(replace(of_labels, model=replace(of_labels.model, labels=of_labels.measurements[0].labels))))
     render(samples.results(asked("inconclusive", refusal=10, unparsed=5)))
     render(comparison_samples.two_models())
     render(replicated())
@@ -101,6 +103,7 @@ def draw_pages():
     render_comparisons(comparison_samples.forty_groups())
     render_mitigation(mitigation_samples.mitigation())
     render_mitigation(mitigation_samples.mitigation("worse"))
+    render_causes(causes_samples.sample())
     render_watch(watch_samples.watched())
     render_watch(watch_samples.watched(gap=0.0))
     profile_page(samples.everything(), "5" * 64, Statements())

@@ -55,7 +55,10 @@ def logits_from(rows: Float[np.ndarray, "n k"], scores: Scores) -> Float[np.ndar
 
     Examples
     --------
-    >>> logits_from(np.array([[0.25, 0.75]]), "probabilities").round(3).tolist(), logits_from(np.array([[2.0]]), "sigmoid").tolist()
+    >>> (
+    ...     logits_from(np.array([[0.25, 0.75]]), "probabilities").astype(float).round(3).tolist(),
+    ...     logits_from(np.array([[2.0]]), "sigmoid").tolist(),
+    ... )
     ([[-1.386, -0.288]], [[2.0, -2.0]])
     """
     logits = np.asarray(rows, np.float64)

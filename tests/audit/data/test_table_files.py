@@ -194,10 +194,10 @@ def test_windows_text_that_is_read_as_latin_1_is_noticed(tmp_path, kind):
         assert (done.returncode, done.stderr.count("looks like cp1252 (Windows): --encoding cp1252")) == (0, noticed), done.stderr
 
 
-def latin_1_parquet(path, part):
+def latin_1_parquet(path, part, **metadata):
     races = pa.array([b"M\xe9tis" if part == "cell" else b"A", b"B"], pa.binary()).view(pa.string())
     table = pa.table({"file": ["000.png", "001.png"], "Rxce": races, "gender": ["Male", "Female"], "y_pred": ["x", "y"]})
-    pq.write_table(table.replace_schema_metadata({"huggingface": b"\xe9{", "pandas": b"\xe9", "vlm_audit.labels": b"\xe9"}), path)
+    pq.write_table(table.replace_schema_metadata({"pandas": b"\xe9", "vlm_audit.labels": b"\xe9", **metadata}), path)
     if part == "name":
         path.write_bytes(path.read_bytes().replace(b"Rxce", b"R\xe9ce"))
 
@@ -206,12 +206,13 @@ def latin_1_parquet(path, part):
 def test_parquet_that_is_not_utf_8_is_refused(faces, part):
     latin_1_parquet(faces / "latin.parquet", part)
     refused(command("--predictions", "latin.parquet", cwd=faces), 3, "holds text that is not UTF-8", "encoding='latin-1'")
+    latin_1_parquet(faces / "latin.parquet", part, huggingface=b"\xe9{")
     data = ("--model", "model.py:Faces", "--probe", "probe.py", "--data", "latin.parquet")
     refused(command(*data, cwd=faces), 3, "holds text that is not UTF-8" if part == "name" else "latin.parquet")
 
 
 def test_metadata_that_are_damaged_are_said(faces, tmp_path):
-    latin_1_parquet(faces / "latin.parquet", "metadata")
+    latin_1_parquet(faces / "latin.parquet", "metadata", huggingface=b"\xe9{")
     refused(command("--model", "model.py:Faces", "--probe", "probe.py", "--data", "latin.parquet", cwd=faces), 3, "has damaged metadata")
     own = {name: ["a", "b"] for name in ("model", "probe", "measurement", "id", "y_true", "y_pred")} | {"scores": [[0.1], [0.2]]}
     for content in (b"\xe9", b"[]", b'{"a/a": 3}', b'{"a/a": ["x", 3]}'):

@@ -30,7 +30,7 @@ def split(planted):
 
 
 def tried(halves):
-    rows, refused = try_maps(tuple(METHODS), {}, halves.inputs, halves.shown)
+    rows, refused = try_maps(tuple(METHODS), halves.inputs, halves.shown)
     assert not refused
     return {row.method: row for row in rows}
 
