@@ -134,8 +134,8 @@ class Audit:
         applies = tested.primary and tested.facts["gap"] and record["metric"] == "accuracy" and record["outcome"] is None
         if not applies or answers.weight is not None or answers.y_true is None:
             return None
-        counts = next(counts for counts in self.record["counts"] if counts["measurement"] == record["measurement"])
-        if not counts["truth"] or not set(record["attributes"]) <= set(counts["attributes"]):
+        counts = next((counts for counts in self.record["counts"] if counts["measurement"] == record["measurement"]), None)
+        if counts is None or not counts["truth"] or not set(record["attributes"]) <= set(counts["attributes"]):
             return None
         question = Question(self.run, record, answers)
         units = _within_truth(question, np.array([rate["status"] == "ok" for rate in tested.facts["by_group"]]), every=True)

@@ -72,6 +72,16 @@ def test_each_changed_number_is_named(kind, tmp_path):
         assert any(leaf[: len(one)] == one for one in named), leaf
 
 
+def test_results_without_their_counts_are_compared_as_far_as_they_go(tmp_path):
+    """Older files have none; whoever takes them out cannot hide a number that follows from them."""
+    results, path = written(DESIGNS["two groups"], tmp_path)
+    results["audits"][0]["counts"] = []
+    composed = [finding for finding in results["audits"][0]["findings"] if finding["composition"]]
+    ledger = verified(results, path)
+    assert len(ledger.verified) > 50
+    assert len([one for one in ledger.differences if "composition" in one.path]) == len(composed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["two groups", "many groups", "a useless model", "nested clusters", "spanning clusters", "weights"])
 def test_fifty_values_drawn_at_random_and_ten_cells_are_named(kind, tmp_path):
