@@ -1,4 +1,4 @@
-"""The dose at which a verdict turns: for each seed, the smallest dose from which on it is always called."""
+"""The dose at which a verdict turns: for each seed, the smallest dose at and above which it is always called."""
 
 from __future__ import annotations
 
