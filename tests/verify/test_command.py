@@ -108,16 +108,16 @@ def test_140_places_drawn_at_random_are_named(folder):
     for first, last in places:
         changed = page[:first] + page[first:last].swapcase().translate(str.maketrans("0123456789", "1234567890")) + page[last:]
         (folder / "report.html").write_text(changed, "utf-8")
-        assert check_files(folder).problems[0].startswith("report.html:"), page[first - 20 : last + 20]
+        assert check_files(FolderSource(folder)).problems[0].startswith("report.html:"), page[first - 20 : last + 20]
     (folder / "report.html").write_text(page, "utf-8")
     for _ in range(50):
         name = source.choice(sorted(listed))
         good = (folder / name).read_bytes()
         at = source.randrange(len(good))
         (folder / name).write_bytes(good[:at] + bytes([good[at] ^ (1 << source.randrange(8))]) + good[at + 1 :])
-        assert check_files(folder).problems[0].startswith(f"{name}:"), (name, at)
+        assert check_files(FolderSource(folder)).problems[0].startswith(f"{name}:"), (name, at)
         (folder / name).write_bytes(good)
-    assert check_files(folder).problems == []
+    assert check_files(FolderSource(folder)).problems == []
 
 
 def test_a_missing_file_and_a_link_are_named(folder, tmp_path):
