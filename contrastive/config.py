@@ -88,17 +88,45 @@ def recipes() -> dict[str, str]:
     return {item.name[:-5]: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".toml")}
 
 
-def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
+def read_config(source: str, overrides: Sequence[str] = (), recipe: str | None = None) -> Config:
     """Read a configuration from a TOML file or an included recipe.
 
     `source`: path of a TOML file, or the name of a recipe (``"emoji"``). `overrides`: ``section.key=value`` strings; the value is TOML
-    (``optim.lr=1e-3``), or plain text if it is not valid TOML (``run.out=runs/x``). Raises `UsageError` for a missing file or
-    recipe, for invalid TOML, and for an unknown, missing or invalid setting.
+    (``optim.lr=1e-3``), or plain text if it is not valid TOML (``run.out=runs/x``). `recipe`: the name of a recipe with the settings that
+    neither has. Raises `UsageError` for a missing file or recipe, for invalid TOML, and for an unknown, missing or invalid setting.
     """
     tables = _tables(_text_of(source), source)
     for override in overrides:
         _override(tables, override)
+    tables = tables if recipe is None else _completed(tables, recipe)
     return config_from_dict(tables, ", with ".join([source, *([" ".join(overrides)] if overrides else [])]))
+
+
+def _completed(own: Mapping[str, Any], recipe: str) -> dict[str, Any]:
+    """Add the settings of a recipe that `own` lacks, without those that cannot be set together with one of `own`."""
+    if recipe not in (known := recipes()):
+        raise UsageError(f"no recipe {recipe!r}", where="--recipe", fix=nearest(recipe, known))
+    base = _tables(known[recipe], recipe)
+    model, optim = (table if isinstance(table := own.get(name), Mapping) else {} for name in ("model", "optim"))
+    if "init" in model:
+        base.pop("model", None)
+    for name, other in (("steps", "epochs"), ("epochs", "steps")):
+        if name in optim:
+            base.get("optim", {}).pop(other, None)
+    return laid_over(base, own)
+
+
+def laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested tables with changes.
+
+    >>> laid_over({"text": {"width": 8, "layers": 2}}, {"text": {"layers": 1}})
+    {'text': {'width': 8, 'layers': 1}}
+    """
+    merged = dict(base)
+    for name, value in changes.items():
+        below = merged.get(name)
+        merged[name] = laid_over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
@@ -108,7 +136,7 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
         example = "; ".join(f"[{name}] {_SMALLEST[name]}" for name in absent)
         raise UsageError(f"the configuration lacks the table [{absent[0]}]", where=where, fix=f"for example {example}")
     if isinstance(model := tables["model"], Mapping):
-        known = {key: value for key, value in model.items() if key in ("preset", "init", "stated")}
+        known = {key: value for key, value in model.items() if key in ("preset", "init", "stated", "initialization")}
         tables = {**tables, "model": {**known, "changes": {key: value for key, value in model.items() if key not in known}}}
     try:
         return from_dict(Config, tables, "the configuration")

@@ -122,6 +122,8 @@ class DataConfig:
     """Number of decoding threads."""
     prefetch: NotNegativeInt = 2
     """Number of batches prepared in advance."""
+    fix_text: StrictBool = False
+    """Repair captions with ``ftfy``, as OpenAI's code and open_clip do: wrong decodings, curly quotes, ligatures."""
     tokenizer: Literal["own", "clip"] = "own"
     """``own``: a byte-pair vocabulary trained on the captions. ``clip``: CLIP's 49,408 entries from the installed open_clip_torch."""
     vocabulary: StrictInt = 2048
@@ -233,6 +235,9 @@ class OptimConfig:
     eps: Positive | None = None
     """None: the paper's, 1e-6, or 1e-8 with a ResNet."""
     weight_decay: NotNegative = 0.1
+    decay_positions: StrictBool = False
+    """Whether weight decay applies to position embeddings, as in open_clip's trainer. It never applies to gains, biases, the class
+    embedding, logit scale and bias."""
     clip: NotNegative = 1.0
     """Maximum gradient norm; larger gradients are scaled down. 0: no clipping."""
     accumulate: PositiveInt = 1
@@ -358,8 +363,13 @@ class ModelSource:
     stated: Mapping[StrictStr, Any] = field(default_factory=dict)
     """Facts missing from another program's file, by the names of `overrides.ModelOverrides`: ``stated.activation = "gelu"``,
     ``stated.text_head_width = 16``, ``stated.mean = [0.5, 0.5, 0.5]``."""
+    initialization: Literal["paper", "open_clip"] = "paper"
+    """Distribution of a preset's initial weights: ``paper``, or that of open_clip's models, which leave the blocks of a vision transformer
+    and some biases at torch's defaults."""
     changes: Mapping[StrictStr, Any] = field(default_factory=dict)
-    """Changes to the preset, nested as in `contrastive.model.architecture.ModelConfig`; validated when the model is built."""
+    """Changes to the preset, nested as in `contrastive.model.architecture.ModelConfig`; validated when the model is built. Next to `init`
+    only ``vision.image_size`` and ``text.context``: position embeddings are interpolated, as in open_clip (images: bicubic, antialiased;
+    texts: linear)."""
 
     def __post_init__(self) -> None:
         if (self.preset is None) == (self.init is None):
@@ -372,9 +382,12 @@ class ModelSource:
             _require(simple, f"model.stated.{name[:80]}", "a word, a number, true or false, or a list of numbers")
         if self.init is None and self.stated:
             raise UsageError("model has the setting 'stated' without 'init'", why="a preset leaves nothing to state", fix="leave it out")
-        if self.init is not None and self.changes:
-            why = "the checkpoint says what the model is"
-            raise UsageError(f"model has the setting {next(iter(self.changes))!r} beside 'init'", why=why, fix="leave it out")
+        if self.init is not None and self.initialization != "paper":
+            why = "its weights are those of model.init"
+            raise UsageError("model has the setting 'initialization' beside 'init'", why=why, fix="leave it out")
+        for name in _fixed(self.changes) if self.init is not None else ():
+            why = "the checkpoint says what the model is; only vision.image_size and text.context can be changed"
+            raise UsageError(f"model has the setting {name!r} beside 'init'", why=why, fix="leave it out")
 
     @property
     def name(self) -> str:
@@ -388,8 +401,15 @@ class ModelSource:
     def to_dict(self) -> dict[str, Any]:
         """Return the table of the TOML file."""
         if self.preset:
-            return {"preset": self.preset, **self.changes}
-        return {"init": self.init, **({"stated": self.words} if self.stated else {})}
+            drawn = {} if self.initialization == "paper" else {"initialization": self.initialization}  # older runs do not state it
+            return {"preset": self.preset, **drawn, **self.changes}
+        return {"init": self.init, **({"stated": self.words} if self.stated else {}), **self.changes}
+
+
+def _fixed(changes: Mapping[str, Any]) -> list[str]:
+    """Return the changes that cannot be made to an initial model, whose position embeddings can be interpolated."""
+    free = {"vision": {"image_size"}, "text": {"context"}}
+    return [table for table, values in changes.items() if not isinstance(values, Mapping) or set(values) - free.get(table, set())]
 
 
 def _word(value: object) -> str:

@@ -85,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     named = ", ".join(sorted(recipes()))
     parse.add_argument("run", metavar="RUN", help=f"a TOML file, or the name of a recipe that comes with the package ({named})")
     parse.add_argument("overrides", metavar="section.key=value", nargs="*", help="replaces a setting, for example optim.lr=1e-3")
+    parse.add_argument(
+        "--recipe", metavar="NAME", help="settings that RUN does not have are those of this recipe (open_clip: its trainer's)"
+    )
     parse.add_argument("--settings", action=_ListSettings, nargs=0, help="list every setting and exit")
     for flag, what in _FLAGS.items():
         parse.add_argument(flag, action="store_true", help=what)
@@ -92,7 +95,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Path]) -> int:
-    config = read_config(options.run, options.overrides)  # before importing torch, so that mistakes are reported immediately
+    config = read_config(
+        options.run, options.overrides, options.recipe
+    )  # before importing torch, so that mistakes are reported immediately
     if options.check:
         put(json.dumps(config.to_dict(), sort_keys=True), sys.stdout, whole=True)
         return 0

@@ -11,6 +11,7 @@ from contrastive.config import DataConfig, InterventionConfig
 from contrastive.data.counterfactual import with_counterfactuals
 from contrastive.data.emoji import MISNAMED_WOMEN, load_emoji
 from contrastive.data.intervention import completed, intervene
+from contrastive.data.repaired import repair
 from contrastive.data.shapes import ShapeImages
 from contrastive.data.source import CaptionedImages, TrainingDataError
 from strictio.errors import UsageError, nearest
@@ -22,7 +23,7 @@ __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
 def open_source(config: DataConfig) -> CaptionedImages:
     """Open ``data.train``: a built-in dataset, a file, a folder, or ``hf:ORG/NAME`` on the hub; see `settings.DataConfig`.
 
-    The captions are those after ``data.skew``, ``data.intervention`` and ``data.counterfactual``, in this order.
+    The captions are those after ``data.fix_text``, ``data.skew``, ``data.intervention`` and ``data.counterfactual``, in this order.
 
     Raises `UsageError` for any other name, for a skew on data that do not support it, and if the emoji packages are missing;
     `TrainingDataError` if the data cannot be read or do not fit.
@@ -31,7 +32,7 @@ def open_source(config: DataConfig) -> CaptionedImages:
     changes = [name for name in ("intervention", "counterfactual") if getattr(config, name)]
     if changes and "://" in config.train:
         raise UsageError(f"data.{changes[0]} cannot change shards at URLs", why="all captions are read first", fix="use local files")
-    source = _open(config)
+    source = repair(_open(config)) if config.fix_text else _open(config)
     if config.skew == "misnamed-women":
         intervention = completed(intervention or InterventionConfig(), MISNAMED_WOMEN)
     source = intervene(source, intervention) if intervention else source

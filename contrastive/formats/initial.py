@@ -6,11 +6,14 @@ guessed with a note, or required from the user; `contrastive.formats.convert` ha
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
 from contrastive.formats.convert import FOREIGN_VOCABULARY, convert
@@ -18,13 +21,19 @@ from contrastive.formats.exports import tensors
 from contrastive.formats.image_processor import read_processor
 from strictio.errors import DataError, UsageError
 from strictio.weights.adapter import refuse_beside
-from strictio.weights.contents import read, read_json
+from strictio.weights.contents import Contents, read, read_json
 from strictio.weights.overrides import ModelOverrides
+from strictio.weights.torch_file import flatten
 from strictio.weights.unwrap import unwrap
 
 HUGGING_FACE, OPEN_CLIP = "config.json", "open_clip_config.json"
-FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
-"""Weight files in a folder, in order of preference."""
+FILES = (
+    "model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors", "open_clip_model.safetensors.index.json",
+    "pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin",
+)  # fmt: skip
+"""Weight files in a folder, in order of preference; an index lists the files of weights that are in several."""
+INDEX = ".index.json"
+MAX_SHARDS = 1000
 TOKENIZERS = ("merges.txt", "tokenizer.json")  # transformers 5 writes only the second
 
 
@@ -76,7 +85,7 @@ ADVICE: dict[str, str | Callable[[re.Match[str]], str]] = {
 
 
 def _file(path: Path, facts: ModelOverrides, kind: str = "", configured: frozenset[str] = frozenset()) -> Checkpoint:
-    contents = read(path)
+    contents = _read_shards(path) if path.name.endswith(INDEX) else read(path)
     if contents.archive is not None and is_own(contents.archive):
         if facts.given():
             stated = ", ".join(facts.given())
@@ -85,6 +94,31 @@ def _file(path: Path, facts: ModelOverrides, kind: str = "", configured: frozens
     refuse_beside(path.parent, facts.adapter is not None)
     contents = replace(contents, kind=kind or contents.kind, configured=configured)
     return convert(unwrap(contents.data, facts.weights, facts.adapter), contents, facts)
+
+
+def _read_shards(index: Path) -> Contents:
+    """Read the files that an index lists, in their order; `DataError` if one is missing, outside the folder, or holds other weights."""
+    listed = read_json(index).get("weight_map")
+    if not isinstance(listed, dict) or not listed or not all(isinstance(name, str) for name in listed.values()):
+        raise DataError(f"{index.name} does not list the files of the weights", fix="download the folder again")
+    names = sorted(set(listed.values()))
+    wrong = next((name for name in names if Path(name).name != name or name.endswith(INDEX)), None)
+    if wrong is not None or len(names) > MAX_SHARDS:
+        why = f"it lists {wrong[:80]!r}" if wrong is not None else f"it lists {len(names):,}; the limit is {MAX_SHARDS:,}"
+        raise DataError(f"{index.name} must list files in its own folder", why=why)
+    tensors: dict[str, Tensor] = {}
+    digest = hashlib.sha256()
+    for name in names:
+        contents = read(index.parent / name)
+        own = {tensor for tensor, file in listed.items() if file == name}
+        part = flatten(contents.data)
+        if part.keys() != own:
+            odd = sorted(part.keys() ^ own)[0]
+            what = f"{name} does not hold the weights that {index.name} lists"
+            raise DataError(what, why=f"the first that differs is {odd[:80]!r}", fix="download the folder again")
+        tensors |= part
+        digest.update(contents.sha256.encode())
+    return Contents(tensors, f"{contents.kind} in {len(names)} parts", digest.hexdigest())
 
 
 def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from contrastive import distributed
 from contrastive.checkpoint.file import Checkpoint, require_both_towers
-from contrastive.config import Config, DataConfig
+from contrastive.config import Config, DataConfig, laid_over
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.captions import TextLengths, text_lengths, texts_of
 from contrastive.data.groups import Grouping, read_grouping
@@ -239,8 +238,9 @@ def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]
     if not (config.model.init or config.loss.teacher):
         return None, None
     from contrastive.formats.initial import read_model  # other programs' files: imported only if one is used
+    from contrastive.formats.positions import resized
 
-    initial = read_model(config.model.init, config.model.words) if config.model.init else None
+    initial = resized(read_model(config.model.init, config.model.words), config.model.changes) if config.model.init else None
     teacher = read_model(config.loss.teacher) if config.loss.teacher else None
     if teacher:
         require_both_towers(teacher)
@@ -273,19 +273,11 @@ def _given(initial: Checkpoint, config: Config) -> ModelConfig:
 
 def architecture_of(config: Config) -> ModelConfig:
     """Return the preset with its changes and the loss's score rule; raises `UsageError`."""
-    plain = _laid_over(preset(config.model.preset or "").to_dict(), config.model.changes)
+    plain = laid_over(preset(config.model.preset or "").to_dict(), config.model.changes)
     try:
         return ModelConfig.from_dict({**plain, "score_rule": "sigmoid" if config.loss.kind == "sigmoid" else "softmax"})
     except UsageError as error:
         raise UsageError(error.what.replace("config", "model", 1), why=error.why, fix=error.fix) from error
-
-
-def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in changes.items():
-        below = merged.get(name)
-        merged[name] = _laid_over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokenizer:
@@ -302,7 +294,7 @@ def _card(source: CaptionedImages, pairs: PairSet, held_out: str, lengths: TextL
         sentences.append(f"It learned from a teacher with sha256 {teacher.sha256[:16]} as well. That one: {teacher.data_card or unknown}")
     if initial:
         before = f"It went on from the weights with sha256 {initial.sha256[:16]} (step {initial.step}). Those: "
-        sentences.append(before + (initial.data_card or unknown))
+        sentences += [before + (initial.data_card or unknown), *(note for note in initial.notes if note.startswith("Interpolated"))]
     if lengths.cut:
         sentences.append(lengths.sentence)
     if held_out:

@@ -24,13 +24,16 @@ LOGIT_SCALE_MAX = math.log(100)
 """The paper's limit: cosines are multiplied by at most 100."""
 
 
-def decays(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay applies: to matrices and kernels; not to gains, biases, positions, class embedding, logit scale or bias.
+def decays(name: str, parameter: Tensor, positions: bool = False) -> bool:
+    """Whether weight decay applies: to matrices and kernels; not to gains, biases, class embedding, logit scale or bias.
+
+    `positions`: whether it applies to position embeddings.
 
     >>> decays("visual.conv1.weight", torch.zeros(8, 3, 3, 3)), decays("visual.positional_embedding", torch.zeros(50, 8))
     (True, False)
     """
-    return parameter.ndim >= 2 and {"positional_embedding", "class_embedding", "logit_scale", "logit_bias"}.isdisjoint(name.split("."))
+    never = {"class_embedding", "logit_scale", "logit_bias", *(() if positions else ("positional_embedding",))}
+    return parameter.ndim >= 2 and never.isdisjoint(name.split("."))
 
 
 def multiplier(name: str, multipliers: Mapping[str, float]) -> float:
@@ -67,13 +70,17 @@ def rest_locked_norms(model: nn.Module) -> None:
 
 
 def parameter_groups(
-    named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, multipliers: Mapping[str, float] | None = None
+    named: Iterable[tuple[str, nn.Parameter]],
+    weight_decay: float,
+    multipliers: Mapping[str, float] | None = None,
+    positions: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return AdamW's groups: with and without decay, for each learning-rate multiplier."""
+    """Return AdamW's groups: with and without decay, for each learning-rate multiplier; `positions`: as for `decays`."""
     groups: dict[tuple[float, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in named:
         if parameter.requires_grad:
-            groups.setdefault((multiplier(name, multipliers or {}), decays(name, parameter)), []).append((name, parameter))
+            kind = multiplier(name, multipliers or {}), decays(name, parameter, positions)
+            groups.setdefault(kind, []).append((name, parameter))
     return [
         {
             "params": [parameter for _, parameter in chosen], "names": [name for name, _ in chosen],
@@ -89,7 +96,7 @@ PAPER_MOMENTS: dict[str, tuple[tuple[float, float], float]] = {"resnet": ((0.9, 
 
 def make_optimizer(model: CLIP | Together, config: OptimConfig) -> torch.optim.AdamW:
     """Return AdamW for the unlocked parameters; fused, so that a step is one pass over memory."""
-    groups = parameter_groups(named(model), config.weight_decay, config.multipliers)
+    groups = parameter_groups(named(model), config.weight_decay, config.multipliers, config.decay_positions)
     betas, eps = PAPER_MOMENTS.get(model.config.vision.kind, ((0.9, 0.98), 1e-6))
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas or betas, eps=config.eps or eps, fused=True)
 

@@ -17,6 +17,7 @@ from contrastive.loss import UNTAUGHT, Distillation, GroupDRO, GroupLoss, Object
 from contrastive.loss.grad_cache import refuse_batch_statistics
 from contrastive.model.blocks import Block, Transformer
 from contrastive.model.clip import CLIP, as_portable, load_portable, portable_state
+from contrastive.model.initialization import reset_as_open_clip
 from contrastive.model.towers import Bottleneck, ConvTower, ModifiedResNet
 from contrastive.training import average
 from contrastive.training.account import Account, emissions_kg
@@ -64,6 +65,8 @@ def start(inputs: RunInputs, checkpoint: Checkpoint | None = None) -> Training:
     config, device = inputs.config, distributed.own_device(inputs.config.run.device)
     generator = torch.Generator().manual_seed(config.run.seed)
     model = CLIP(inputs.model, generator)
+    if config.model.initialization == "open_clip":
+        reset_as_open_clip(model, generator)
     objective = inputs.objective(generator)
     if initial := checkpoint or inputs.initial:
         model.load_state_dict(initial.model.state_dict())

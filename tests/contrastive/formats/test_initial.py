@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from contrastive.checkpoint.file import Checkpoint, load, save
 from contrastive.config import read_config
@@ -317,3 +317,47 @@ def test_a_stated_fact_may_have_its_own_type(tmp_path, capsys):
     ):
         assert main([run, "--quiet", f"model.stated.{wrong}"]) == 2
         assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "torch"])
+def test_a_folder_whose_weights_are_in_several_files_is_the_same_model(kind, vit, tmp_path):
+    from transformers import CLIPModel
+
+    whole, _ = write("huggingface", tmp_path, vit)
+    parts = tmp_path / "parts"
+    CLIPModel.from_pretrained(whole).save_pretrained(parts, max_shard_size="100KB")
+    index = parts / "model.safetensors.index.json"
+    assert index.is_file()
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "preprocessor_config.json"):
+        (parts / name).write_bytes((whole / name).read_bytes())
+    if kind == "torch":
+        content = json.loads(index.read_text())
+        for file in set(content["weight_map"].values()):
+            torch.save(load_file(parts / file), parts / file.replace("safetensors", "bin"))
+            (parts / file).unlink()
+        content["weight_map"] = {name: file.replace("safetensors", "bin") for name, file in content["weight_map"].items()}
+        index.unlink()
+        index = parts / "pytorch_model.bin.index.json"
+        index.write_text(json.dumps(content))
+    files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    assert len(files) > 2
+    found = read_model(str(parts))
+    assert found.config == vit.config
+    assert all(torch.equal(tensor, portable_state(vit.model)[name]) for name, tensor in portable_state(found.model).items())
+    assert len(found.sha256) == 64
+    assert found.sha256 != read_model(str(whole)).sha256
+
+    content = json.loads(index.read_text())
+    name = next(iter(content["weight_map"]))
+    for file, words in (("../model.safetensors", "list files in its own folder"), ("none.safetensors", "file not found")):
+        index.write_text(json.dumps({"weight_map": content["weight_map"] | {name: file}}))
+        with pytest.raises(DataError, match=f"{words}|does not hold the weights"):
+            read_model(str(parts))
+    index.write_text(
+        json.dumps({"weight_map": content["weight_map"] | {name: files[-1] if content["weight_map"][name] != files[-1] else files[0]}})
+    )
+    with pytest.raises(DataError, match="does not hold the weights"):
+        read_model(str(parts))
+    index.write_text("{}")
+    with pytest.raises(DataError, match="does not list the files"):
+        read_model(str(parts))
