@@ -1,6 +1,7 @@
 """The image tower: batches of one shape, copies beside the computation, several devices, and when it is compiled."""
 
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_batches_go_to_several_devices_in_turn_and_rows_stay_in_order(checkpoint
 
 def test_a_tower_is_compiled_from_so_many_images_on_an_accelerator_only_and_once(checkpoint, asynchronous, monkeypatch):
     compiled = []
-    monkeypatch.setattr(torch, "compile", lambda encode, dynamic: compiled.append(dynamic) or encode)
+    monkeypatch.setattr(torch, "compile", lambda encode, **options: compiled.append(options) or encode)
     plain, encoder = load(checkpoint), asynchronous(load(checkpoint))
     enough = int(COMPILE_FROM / encoder.record.parameters) + 1
     plain.expect(enough)
@@ -86,11 +87,11 @@ def test_a_tower_is_compiled_from_so_many_images_on_an_accelerator_only_and_once
     assert compiled == []
     encoder.expect(enough)
     encoder.expect(enough)
-    assert compiled == [False]
+    assert compiled == [{"dynamic": False, "mode": "reduce-overhead"}]
 
 
 def test_a_tower_that_cannot_be_compiled_goes_on_as_it_is(checkpoint, asynchronous, monkeypatch, caplog):
-    def failing(encode, dynamic):
+    def failing(encode, **_):
         def run(pixels):
             raise RuntimeError("no compiler was found\nand more")
 
@@ -103,6 +104,38 @@ def test_a_tower_that_cannot_be_compiled_goes_on_as_it_is(checkpoint, asynchrono
         found = rows_of(encoder, images, 2)
     assert found.tobytes() == rows_of(load(checkpoint), images, 2).tobytes()
     assert caplog.text.count("cannot be compiled (no compiler was found)") == 1
+
+
+@pytest.mark.parametrize("wrong_from", [1, 3])
+def test_a_compiled_tower_that_gives_other_rows_is_not_used(wrong_from, checkpoint, asynchronous, monkeypatch, caplog):
+    calls = []
+
+    def wrong(encode, **_):
+        def run(pixels):
+            calls.append(len(pixels))
+            return encode(pixels) + (1e-3 if len(calls) >= wrong_from else 0)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", wrong)
+    encoder, images = asynchronous(load(checkpoint)), noise(*[(40, 30)] * 12)
+    encoder.expect(10**12)
+    with caplog.at_level(logging.WARNING, "audit"):
+        found = rows_of(encoder, images, 2)
+    assert found.tobytes() == rows_of(load(checkpoint), images, 2).tobytes()
+    assert len(calls) == wrong_from
+    assert "its unit rows differ by" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here, and there is no g++")
+def test_a_compiled_tower_gives_the_same_rows(checkpoint, asynchronous, caplog):
+    encoder, images = asynchronous(load(checkpoint)), noise(*[(40, 30)] * 12)
+    encoder.expect(10**12)
+    with caplog.at_level(logging.WARNING, "audit"):
+        found = rows_of(encoder, images, 2)
+    assert "going on without" not in caplog.text
+    np.testing.assert_allclose(found, rows_of(load(checkpoint), images, 2), atol=1e-5)
 
 
 @pytest.mark.parametrize("named", ["cuda:0,cuda:0", "cpu,cuda:0", "cuda:0,", "cuda,cuda"])
