@@ -1,9 +1,9 @@
 """448 px JPEGs through ViT-B/32 (random weights): against the encoder alone, clip_benchmark and the transformers pipeline, in one run.
 
 * The encoder alone: batches of 32 whose pixels lie ready (``pixels ready``), or images that are decoded (``decoded``: resized in turn).
-* clip_benchmark's `run_classification` with mixed precision: its model is open_clip's, its images are decoded by a DataLoader without
-  processes, which is its fastest here. In steady state, its text computed beforehand; and with imports and the text of 7 labels in 80
-  templates, each in a process of its own.
+* clip_benchmark's `run_classification` with mixed precision, and in float32 with GELU and with QuickGELU, which the audited model has:
+  its model is open_clip's, its images are decoded by a DataLoader without processes, which is its fastest here. In steady state, its text
+  computed beforehand; and with imports and the text of 7 labels in 80 templates, each in a process of its own.
 * The pipeline, with 7 and with 35 labels: as it comes it encodes the text again for every image, and in batches once a batch.
 
 * With and without QuickGELU folded into SiLU (`audit.models.quick_gelu`), image and text tower, one batch after the other.
@@ -75,14 +75,22 @@ class Pictures(torch.utils.data.Dataset):
         return self.transform(Image.open(io.BytesIO(self.contents[place])).convert("RGB")), 0
 
 
-def clip_benchmark_work(contents: list[bytes]) -> Callable[[], object]:
-    """Return its classification with the text computed beforehand."""
+def clip_benchmark_work(contents: list[bytes]) -> dict[str, tuple[int, Callable[[], object]]]:
+    """Return its classification with the text computed beforehand; in float32 also with QuickGELU, as the model audited here."""
     import open_clip
     from clip_benchmark.metrics.zeroshot_classification import run_classification
 
-    model, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
-    loader = torch.utils.data.DataLoader(Pictures(contents, transform), batch_size=BATCH, num_workers=0)
-    return partial(run_classification, model.eval(), torch.randn(512, 7), loader, "cpu")
+    work = {}
+    for name, architecture, mixed in (
+        ("mixed precision", "ViT-B-32", True),
+        ("float32", "ViT-B-32", False),
+        ("float32, QuickGELU", "ViT-B-32-quickgelu", False),
+    ):
+        model, _, transform = open_clip.create_model_and_transforms(architecture, pretrained=None)
+        loader = torch.utils.data.DataLoader(Pictures(contents, transform), batch_size=BATCH, num_workers=0)
+        call = partial(run_classification, model.eval(), torch.randn(512, 7), loader, "cpu", amp=mixed)
+        work[f"clip_benchmark, {name}"] = (len(contents), call)
+    return work
 
 
 def from_start(kind: str, folder: Path, contents: list[bytes]) -> None:
@@ -220,7 +228,7 @@ def main() -> None:
         asked = pipelines(folder, contents)
         work = {**own_work(folder, contents, "float32"), **own_work(folder, contents, "bfloat16")}
         if peer:
-            work["clip_benchmark, mixed precision"] = (given.images, clip_benchmark_work(contents))
+            work |= clip_benchmark_work(contents)
             for kind in ("ours", "clip_benchmark"):
                 work[f"{kind} from the start, bfloat16 or mixed"] = (given.images, partial(started, kind, folder, given.images, given.side))
         limits = {dtype: product_limit(getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
@@ -230,6 +238,8 @@ def main() -> None:
         for dtype in ("float32", "bfloat16"):
             for kind in ("pixels ready", "decoded"):
                 compare(found, f"{dtype}, embed_images", f"{dtype}, encoder, {kind}", 0.98)
+        compare(found, "float32, embed_images", "clip_benchmark, float32", 1.08)
+        compare(found, "float32, embed_images", "clip_benchmark, float32, QuickGELU", 1.15)
         compare(found, "bfloat16, embed_images", "clip_benchmark, mixed precision", 1.0)
         compare(found, "ours from the start, bfloat16 or mixed", "clip_benchmark from the start, bfloat16 or mixed", 1.3)
         compare(found, "bfloat16, embed_images", "transformers pipeline, 7 labels", 5)
