@@ -30,6 +30,16 @@ class Stereotyper(PlantedStereotyper):
 class Refuser(PlantedRefuser):
     pass
 """
+SEEDED = """
+from tests.support.planted import Stereotyper as Planted
+
+
+class Model(Planted):
+    def __init__(self):
+        super().__init__({probe!r}, {data!r}, seed={seed}, null={null})
+"""
+SLIPS = 0.1
+"""Share of the pictures that a stereotyper with a seed answers as if they were of the other groups."""
 
 
 @functools.cache
@@ -57,15 +67,18 @@ class Refuser:
 
 
 class Stereotyper:
-    """Answers right, and with the outcome that is asked about, for one half of the groups of an attribute, and wrong for the others."""
+    """Answers right, and with the outcome that is asked about, for one half of the groups of an attribute, and wrong for the others.
+
+    With a seed it slips for some pictures; the null model answers as many pictures right, whoever is on them.
+    """
 
     logit_scale = 100.0
 
-    def __init__(self, probe, data=None):
+    def __init__(self, probe, data=None, seed=None, *, null=False):
         probe = probes.get(probe)
         dataset = probe.load(LoadOptions(data))
         probe = probe.fitted(dataset) if probe.fitted else probe
-        favoured = favoured_rows(probe, dataset)
+        favoured = with_chance(favoured_rows(probe, dataset), seed, null=null)
         self.rows = {}
         asked = None if dataset.texts is None else dataset.texts.reset_index(drop=True)
         for row, content in enumerate(dataset.images):
@@ -89,6 +102,14 @@ def favoured_rows(probe, dataset):
     levels = dataset.attributes[name].value_counts().drop(UNKNOWN, errors="ignore")
     chosen = levels.index[: max(1, len(levels) // 2)]
     return dataset.attributes[name].isin(chosen).to_numpy()
+
+
+def with_chance(favoured, seed, *, null):
+    """Return the rows that a seed favours: nearly the same, or of the null model as many drawn at random."""
+    if seed is None:
+        return favoured
+    rng = np.random.default_rng(seed)
+    return rng.permutation(favoured) if null else favoured ^ (rng.random(len(favoured)) < SLIPS)
 
 
 def stereotyped_attribute(probe):

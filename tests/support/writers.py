@@ -18,7 +18,8 @@ NEUTRAL = ("bright", "plain", "quiet", "large", "small", "early", "late")
 class Stereotyper:
     """Writes that red pictures show a nurse and others an engineer; all else is drawn by the content of picture and prompt."""
 
-    def __init__(self, fingerprint="a" * 64):
+    def __init__(self, fingerprint="a" * 64, seed=0):
+        self.seed = str(seed or "")
         self.record = replace(FakeEncoder().record, name="writer", kind="fake (generative)", fingerprint=fingerprint, dimensions=0)
         self.calls = []
 
@@ -34,8 +35,20 @@ class Stereotyper:
         return f"{self._neutral(image, prompt)} {'nurse' if red else 'engineer'}."
 
     def _neutral(self, image, prompt):
-        drawn = int(hashlib.sha256(image.tobytes() + prompt.encode()).hexdigest()[:8], 16)
+        drawn = self._drawn(image, prompt)
         return f"A {NEUTRAL[drawn % 7]}, {NEUTRAL[drawn // 7 % 7]} picture of a"
+
+    def _drawn(self, image, prompt):
+        return int(hashlib.sha256(image.tobytes() + prompt.encode() + self.seed.encode()).hexdigest()[:8], 16)
+
+
+class SlippingStereotyper(Stereotyper):
+    """Mistakes the colour of a tenth of the pictures."""
+
+    def _text(self, image, prompt):
+        slips = self._drawn(image, "slips") % 10 == 0
+        red = np.asarray(image, float).reshape(-1, 3).mean(axis=0)[0] > 127
+        return f"{self._neutral(image, prompt)} {'nurse' if red != slips else 'engineer'}."
 
 
 class RandomWriter(Stereotyper):

@@ -25,6 +25,13 @@ def stereotyper():
     return Stereotyper()
 
 
+def seeded(seed, *, null):
+    """Return a writer that slips as often as a seeded `tests.support.planted.Stereotyper`, or one that writes the same about all."""
+    from tests.support.writers import RandomWriter, SlippingStereotyper
+
+    return RandomWriter(seed=seed) if null else SlippingStereotyper(seed=seed)
+
+
 def refuser():
     """Return a writer that says of everybody the same that has nothing to do with them."""
     from tests.support.writers import RandomWriter

@@ -6,7 +6,7 @@ import numpy as np
 
 from probes.counterfactual.genderbias_vl import ROLES
 from strictio.images.decode import decode
-from tests.support.planted import DIMENSIONS, Refuser, picture, pixels, text_direction
+from tests.support.planted import DIMENSIONS, Refuser, picture, pixels, text_direction, with_chance
 
 ROOTS = {"base": "xl_generate_base", "cf": "xl_generate_cf_via_instructpix2pix"}
 PAIRS = [("Waiter", "Host"), *((f"Trade {number}", f"Service {number}") for number in range(19))]
@@ -22,15 +22,26 @@ class Stereotyper(PureStereotyper):
     def __init__(self):
         super().__init__(genderbias_vl.load(LoadOptions(str(Path(__file__).parent / "data"))))
 """
+SEEDED = """
+from audit.types import LoadOptions
+from probes.counterfactual import genderbias_vl
+from tests.probes.made.genderbias_vl import PureStereotyper
+
+
+class Model(PureStereotyper):
+    def __init__(self):
+        super().__init__(genderbias_vl.load(LoadOptions({data!r})), seed={seed}, null={null})
+"""
 
 
 class PureStereotyper(Refuser):
     """Says of every picture of a man the mostly men's work, and of every one of a woman the other, whatever is shown."""
 
-    def __init__(self, data):
+    def __init__(self, data, seed=None, *, null=False):
         self.rows = {}
+        women = with_chance((data.attributes["gender"] == "female").to_numpy(), seed, null=null)
         for row, content in enumerate(data.images):
-            role = ROLES[data.attributes["gender"].iloc[row] == "female"]
+            role = ROLES[int(women[row])]
             self.rows[pixels(decode(content).image)] = text_direction(data.texts[role].iloc[row])
 
     def encode_images(self, images):

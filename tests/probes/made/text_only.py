@@ -3,6 +3,14 @@
 from tests.support.text_towers import TOWERS
 
 MODELS = f"{TOWERS}\n\nStereotyper = TextStereotyper\n"
+SEEDED = (
+    TOWERS.replace("{", "{{").replace("}", "}}")
+    + """
+
+SEED = {seed}
+Model = RandomTower if {null} else TextStereotyper
+"""
+)
 
 
 def make(folder):
