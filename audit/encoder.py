@@ -1,4 +1,4 @@
-"""The interface between models and audits: `Encoder`, `Classifier`, `Answerer`, `Writer`, and model records; also in `audit.types`."""
+"""The interface between models and audits, and model records; also in `audit.types`."""
 
 from __future__ import annotations
 
@@ -99,6 +99,18 @@ class Classifier(ImageEncoder, Protocol):
         ...
 
 
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Embeds texts. A model that has only this method reads no image: probes of texts alone can ask it something."""
+
+    @property
+    def record(self) -> ModelRecord: ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
+        """One float32 row per text; the encoder does its own tokenization."""
+        ...
+
+
 @dataclass(frozen=True)
 class Question:
     """A question about an image for a generative model."""
@@ -148,15 +160,17 @@ class Answerer(Protocol):
         ...
 
 
-AnyModel = Encoder | Classifier | Answerer
-ModelType = Literal["dual encoder", "classifier", "generative"]
+AnyModel = Encoder | Classifier | Answerer | TextEncoder
+ModelType = Literal["dual encoder", "classifier", "generative", "text encoder"]
 
 
 def model_type(model: AnyModel) -> ModelType:
     """The type of a model, by its methods."""
     if isinstance(model, Answerer):
         return "generative"
-    return "dual encoder" if isinstance(model, Encoder) else "classifier"
+    if isinstance(model, Encoder):
+        return "dual encoder"
+    return "classifier" if isinstance(model, Classifier) else "text encoder"
 
 
 @dataclass(frozen=True)
@@ -177,7 +191,7 @@ class EndpointUsage:
     """Whether the endpoint is on the machine that the audit ran on."""
     model: str
     """Model name in the requests."""
-    mode: Literal["likelihood", "letter", "schema", "text"]
+    mode: Literal["likelihood", "letter", "schema", "text", "embeddings"]
     notes: tuple[Note, ...]
     """Why this mode was chosen, and which parameters the server does not accept."""
     settings: Mapping[str, Value]
@@ -228,6 +242,15 @@ class Served(Answerer, Protocol):
     def begin(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Callable[[], Float[np.ndarray, "n k"]]:
         """Send questions, and return a function that waits for their answers: its result is that of `log_likelihoods`."""
         ...
+
+    def account(self) -> EndpointAnswers:
+        """Requests and answers since the last call."""
+        ...
+
+
+@runtime_checkable
+class ServedTexts(TextEncoder, Protocol):
+    """An encoder of text alone behind an endpoint."""
 
     def account(self) -> EndpointAnswers:
         """Requests and answers since the last call."""

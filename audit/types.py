@@ -25,6 +25,8 @@ from audit.encoder import (
     Note,
     Question,
     Served,
+    ServedTexts,
+    TextEncoder,
     Version,
     Writer,
     model_type,
@@ -51,8 +53,8 @@ __all__ = [
     "CellReference", "Claim", "Classifier", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "EndpointAnswers",
     "EndpointUsage", "Exclusion", "Group", "ImageEncoder", "LabelSet",
     "LoadOptions", "Manner", "Measurement", "ModelRecord", "ModelType", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData",
-    "PublishedRow", "PublishedTable", "Question", "RowOptions", "ScoreBins", "Served", "Settings", "Specification",
-    "SpecificationPlan", "Version",
+    "PublishedRow", "PublishedTable", "Question", "RowOptions", "ScoreBins", "Served", "ServedTexts", "Settings", "Specification",
+    "SpecificationPlan", "TextEncoder", "Version",
     "Writer", "model_type",
 ]  # fmt: skip
 

@@ -23,9 +23,9 @@ from audit.comparison.sides import FinishedAudit, distinct_names, read
 from audit.errors import UsageError
 from audit.gates.changes import ChangeGates
 from audit.gates.parse import GateQuestion
+from audit.models.endpoint.settings import is_served
 from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
-from audit.options.endpoint import is_served
 from audit.options.schema import flag
 from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub, write_text
 from audit.output.run_directory import RunDirectory

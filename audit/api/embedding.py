@@ -72,11 +72,12 @@ def _filled(encoder: Any, plan: ProbePlan, how: Filling, request: EmbedRequest) 
 def _check_kept(request: EmbedRequest, encoder: Any, root: Any) -> None:
     """Raise UsageError for a model whose embeddings a later run could not find, or that the engine cannot embed with."""
     from audit.embedding.cache import MemoryRoot
+    from audit.models.endpoint.embeddings import EndpointTextEncoder
     from audit.models.endpoint.model import EndpointModel
     from audit.types import Answerer
 
-    if isinstance(encoder, EndpointModel):
-        what = f"{encoder.record.name} is behind an endpoint, and has no embeddings"
+    if isinstance(encoder, EndpointModel | EndpointTextEncoder):
+        what = f"{encoder.name} is behind an endpoint, and has no embeddings here"
         raise UsageError(what, why="its answers are kept in a log as it is audited", fix="vlm-audit run")
     if isinstance(root, MemoryRoot):
         what = f"the embeddings of {encoder.record.name} cannot be kept"

@@ -23,8 +23,8 @@ from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
 from audit.gates.parse import FLAG, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
+from audit.models.endpoint.settings import embeds_texts, is_served
 from audit.options.audits import AuditRequest
-from audit.options.endpoint import is_served
 from audit.options.logs import OF_LOGS
 from audit.options.schema import flag, is_given
 from audit.predictions.bins import bin_dataset, parse_bins
@@ -98,7 +98,8 @@ def _fitted(probe: Probe, request: AuditRequest) -> Probe:
 
 def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
     """The gates on answers of models; raises UsageError if one names no question of the probes."""
-    if any(map(is_served, request.model)):  # these have more questions than the probe: how often no answer is given
+    asked = [model for model in request.model if is_served(model) and not embeds_texts(model)]
+    if asked:  # these have more questions than the probe: how often no answer is given
         manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
     gates = GateSet.of(request.fail_on, planned_questions(measurement for probe in probes for measurement in probe.measurements))

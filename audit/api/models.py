@@ -17,11 +17,10 @@ from audit.encoder import LimitedWriter
 from audit.errors import UsageError
 from audit.models import load, plugin
 from audit.models.endpoint import model as endpoint
-from audit.models.endpoint.settings import EndpointSettings
+from audit.models.endpoint.settings import EndpointSettings, is_served
 from audit.models.model_args import by_model, parse_model_args
 from audit.models.spec import prefetch
 from audit.options.audits import AuditRequest
-from audit.options.endpoint import is_served
 from audit.types import AnyModel, ModelRecord
 
 LOG = logging.getLogger("audit")

@@ -28,7 +28,7 @@ from audit.options.audits import AuditRequest
 from audit.output.directory import check_regular, check_writable
 from audit.predictions.read import PredictionFile
 from audit.replicates.alike import ModelQuestions, check_planned
-from audit.types import Answerer, AnyModel, Classifier, Encoder, Group, Probe
+from audit.types import Answerer, AnyModel, Group, Probe, model_type
 
 LOG = logging.getLogger("audit")
 
@@ -103,16 +103,16 @@ def check_fit(model: AnyModel, plan: AuditPlan, root: CacheRoot) -> None:
     """Raise errors about a loaded model before it sees an image."""
     for probe in plan.probes:
         check_model(model, probe, root)
-    if isinstance(model, Classifier) and not isinstance(model, Encoder):
+    if model_type(model) == "classifier":
         _check_gates_of_labels(model, plan)
 
 
-def _classified(model: Classifier, plan: AuditPlan) -> list[Probe]:
+def _classified(model: Any, plan: AuditPlan) -> list[Probe]:
     """The probes with the questions that the labels of a classifier can answer."""
     return [classified_probe(probe.probe, model.labels, probe.label_map).probe for probe in plan.probes]
 
 
-def _check_gates_of_labels(model: Classifier, plan: AuditPlan) -> None:
+def _check_gates_of_labels(model: AnyModel, plan: AuditPlan) -> None:
     """Raise UsageError for a gate on a question that no label of a classifier answers."""
     asked = {question.id for probe in _classified(model, plan) for question in planned_questions(probe.measurements)}
     for resolved in plan.gates.resolved:
@@ -135,7 +135,7 @@ class NamedModel:
         """A loaded model; a generative one has more questions than the probe, a classifier may have fewer."""
         if isinstance(encoder, Answerer):
             probes = [questionnaire(probe.probe, plan.request.seed).probe for probe in plan.probes]
-        elif not isinstance(encoder, Encoder):
+        elif model_type(encoder) == "classifier":
             probes = _classified(encoder, plan)
         else:
             probes = [probe.probe for probe in plan.probes]

@@ -27,7 +27,8 @@ from audit.errors import UsageError
 from audit.measure.asked.likelihood import PLAIN
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.classified.questions import classified_probe
-from audit.models.endpoint.settings import model_name
+from audit.models.endpoint.embeddings import endpoint_kind
+from audit.models.endpoint.settings import embeds_texts, model_name
 from audit.naming import finding_id
 from audit.predictions.bins import binned_levels
 from audit.records.plan_lock import LOCK_SCHEMA, LockDeviation, LockedClaim, LockedData, LockedModel, LockedProbe, PlanLock, RunLock
@@ -168,6 +169,8 @@ def _planned_models(plan: AuditPlan) -> Iterator[PlannedModel]:
 
 
 def _planned_model(model: ModelPlan, encoder: AnyModel | None) -> PlannedModel:
+    if model.endpoint is not None and embeds_texts(model.model):
+        return PlannedModel(LockedModel(model_name(model.model), "", endpoint_kind(model.endpoint)), None)
     if model.endpoint is not None:
         return PlannedModel(LockedModel(model_name(model.model), "", _at(model.endpoint.host)), expected_manner(model.endpoint))
     assert encoder is not None  # noqa: S101
@@ -180,7 +183,7 @@ def _asking(encoder: AnyModel) -> Asking:
 
 def _identity(record: ModelRecord) -> tuple[str, str, str]:
     """Name, hash and form of a model; the form leaves out what differs between machines."""
-    if record.kind.startswith("endpoint at "):
+    if not record.parameters and "endpoint at " in record.kind:
         return record.name, "", record.kind
     form = ", ".join((record.dtype, record.architecture, record.preprocessing, record.tokenizer))
     return record.name, record.sha256, form

@@ -11,7 +11,7 @@ from audit.embedding.batch import TokenCounter
 from audit.embedding.cache import CacheRoot, EmbeddingCache, default_root, text_key
 from audit.embedding.known import DeferredEncoder
 from audit.models.runtime import require_length
-from audit.types import Encoder, ModelRecord
+from audit.types import ModelRecord, TextEncoder
 
 PRIVATE = "a text of the data, which is private"
 
@@ -26,7 +26,7 @@ class CountingEncoder(TokenCounter, Protocol):
         ...
 
 
-def require_context(encoder: Encoder, texts: Sequence[str], cache_root: CacheRoot = None, private: Collection[str] = ()) -> None:
+def require_context(encoder: TextEncoder, texts: Sequence[str], cache_root: CacheRoot = None, private: Collection[str] = ()) -> None:
     """Raise `DataError` if a text has more tokens than the model's context, as embedding it would; never quotes a `private` text.
 
     A custom model that does not count tokens raises its own error when it is given the text.

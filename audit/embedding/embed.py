@@ -25,7 +25,7 @@ from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key, text_key
 from audit.embedding.cores import Shares, computing_with, cores, shared
 from audit.errors import DataError
 from audit.stages import DETAIL
-from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder, Note
+from audit.types import Dataset, Embeddings, Exclusion, ImageEncoder, Note, TextEncoder
 from strictio.images.decode import UnreadableImage, explained
 from strictio.images.decoders import Decoders
 
@@ -143,7 +143,7 @@ def _keep_images(
 
 
 def embed_texts(
-    encoder: Encoder,
+    encoder: TextEncoder,
     texts: Sequence[str],
     cache_root: CacheRoot = None,
     *,
@@ -175,7 +175,7 @@ def embed_texts(
     return cache.read([text_key(text) for text in composed])
 
 
-def _by_length(encoder: Encoder, texts: list[str]) -> list[str]:
+def _by_length(encoder: TextEncoder, texts: list[str]) -> list[str]:
     """Sort texts by their number of tokens, or of characters if the encoder does not count tokens."""
     lengths = encoder.count_tokens(texts) if isinstance(encoder, TokenCounter) and texts else [len(text) for text in texts]
     return [text for _, text in sorted(zip(lengths, texts, strict=True))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from audit.analyses.base import kinds
 from audit.data.changed.subset import part_of
@@ -18,7 +18,7 @@ from audit.engine.texts import given_texts, texts_to_embed
 from audit.engine.written import texts_for
 from audit.measure.asked.interview import interview
 from audit.stages import Stages, silent
-from audit.types import Answerer, AnyModel, Dataset, Encoder, ImageEncoder, Probe, Settings
+from audit.types import Answerer, AnyModel, Dataset, ImageEncoder, Probe, Settings, TextEncoder
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,10 @@ def embed_probe(encoder: AnyModel, plan: ProbePlan, how: Filling) -> Filled:
     if isinstance(encoder, Answerer):
         kept, texts = _asked(encoder, probe, piece, plan.settings, how), 0
     else:
-        kept = _images(encoder, piece, plan.settings, how)
-        texts = _texts(encoder, plan, piece, how) if isinstance(encoder, Encoder) else 0
+        kept = KeptCounts(0, 0, (), True)
+        if len(piece.images):  # none in some parts, and in a probe of texts
+            kept = _images(cast("ImageEncoder", encoder), piece, plan.settings, how)
+        texts = _texts(encoder, plan, piece, how) if isinstance(encoder, TextEncoder) else 0
     receipt = Receipt(
         encoder.record.name, dataset.name, dataset.fingerprint, how.part.number, how.part.of, len(piece.images), kept.embedded,
         kept.computed, excluded(kept.exclusions),
@@ -67,15 +69,13 @@ def embed_probe(encoder: AnyModel, plan: ProbePlan, how: Filling) -> Filled:
 
 
 def _images(encoder: ImageEncoder, piece: Dataset, settings: Settings, how: Filling) -> KeptCounts:
-    if not len(piece.images):  # more parts than images, or a probe without images
-        return KeptCounts(0, 0, (), True)
     images = partial(how.stages, "images")
     images(0, len(piece.images))
     max_skip = settings.max_skip if how.part == WHOLE else None
     return how.engine(encoder, piece, how.cache_root, batch_size=how.batch_size, max_skip=max_skip, progress=images)
 
 
-def _texts(encoder: Encoder, plan: ProbePlan, piece: Dataset, how: Filling) -> int:
+def _texts(encoder: TextEncoder, plan: ProbePlan, piece: Dataset, how: Filling) -> int:
     probe_texts = given_texts(plan.probe, plan.what_ifs).texts if how.part.number == 1 else ()
     ordered, private = texts_to_embed(probe_texts, plan.probe.measurements, piece.texts)
     texts = partial(how.stages, "texts")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,8 @@ class UploadForecast:
     """Maximum number of tokens."""
     cost: float | None
     currency: str
+    texts: int = 0
+    """Number of texts for an endpoint that embeds texts; it gets no images."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ def forecast_model(encoder: AnyModel, root: CacheRoot, datasets: Sequence[Datase
         present, absent = _looked_up(dataset, cache, decode_policy(encoder))
         cached.append(present)
         missing += absent
-    return ModelForecast(record.name, record.kind, record.parameters, tuple(cached), _pace(encoder, missing))
+    return ModelForecast(record.name, record.kind, record.parameters, tuple(cached), _pace(cast("ImageEncoder", encoder), missing))
 
 
 def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()], policy: str) -> tuple[int, list[bytes]]:

@@ -25,7 +25,21 @@ from audit.measure.zero_shot import check_answers, check_truth, scored_images
 from audit.plans import WhatIfPlan
 from audit.records.plan_lock import AuditLock
 from audit.statistics.paired.findings import check_pairs
-from audit.types import UNCLEAR, UNKNOWN, Answerer, AnyModel, Classifier, Dataset, Encoder, Probe, Question, Settings, Writer
+from audit.types import (
+    UNCLEAR,
+    UNKNOWN,
+    Answerer,
+    AnyModel,
+    Classifier,
+    Dataset,
+    Encoder,
+    Probe,
+    Question,
+    Settings,
+    TextEncoder,
+    Writer,
+    model_type,
+)
 from audit.whatif.explore import chosen_methods
 
 
@@ -72,12 +86,16 @@ def check_model(model: AnyModel, plan: ProbePlan, cache_root: CacheRoot = None) 
     """
     if isinstance(model, Answerer):
         _check_generative(model, plan)
-    elif not isinstance(model, Encoder):
+    elif not isinstance(model, TextEncoder):
         _check_classifier(model, plan)
     else:
         if plan.label_map:
-            raise UsageError("--label-map cannot be used with a dual encoder", why="it has no labels of its own", fix="leave it out")
-        _check_dual(plan.probe)
+            what = f"--label-map cannot be used with a {model_type(model)}"
+            raise UsageError(what, why="it has no labels of its own", fix="leave it out")
+        if isinstance(model, Encoder):
+            _check_dual(plan.probe)
+        else:
+            check_asks_texts(plan.probe, model.record.name)
         texts = texts_to_embed(given_texts(plan.probe, plan.what_ifs).texts, plan.probe.measurements, plan.dataset.texts)
         require_context(model, texts.ordered, cache_root, texts.private)
 
@@ -141,6 +159,14 @@ def _check_classifier(model: Classifier, plan: ProbePlan) -> None:
         why = "it compares texts with each other, and a classifier reads none"
         raise UsageError(f"the probe {plan.probe.name!r} asks nothing of an image classifier", why=why, fix="choose another probe")
     classified_probe(plan.probe, model.labels, plan.label_map)
+
+
+def check_asks_texts(probe: Probe, name: str) -> None:
+    """Raise UsageError for a probe that shows images: an encoder of text alone, called `name`, reads none."""
+    if probe.load is not None or not kinds.split(probe.analyses, "text encoder")[0]:
+        what = f"the probe {probe.name!r} asks nothing of an encoder of text alone"
+        why = f"{name} reads no image, and the probe's questions are about images"
+        raise UsageError(what, why=why, fix="--probe text_only, which compares texts; or a model that reads images as well")
 
 
 def _check_dual(probe: Probe) -> None:

@@ -62,6 +62,7 @@ from audit.types import (
     Predictions,
     Probe,
     Settings,
+    TextEncoder,
 )
 from audit.whatif.explore import WhatIfInputs, explore
 
@@ -181,9 +182,9 @@ def ask_probe(
     if isinstance(encoder, Answerer):
         undecided = _asked(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size)
         return undecided.then(lambda done: replace(done, result=with_endpoint(done.result, encoder)))
-    if not isinstance(encoder, Encoder):
+    if not isinstance(encoder, TextEncoder):
         return _classified(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size, verify=verify)
-    if probe.load is None:  # the probe only has texts
+    if probe.load is None or not isinstance(encoder, Encoder):  # the probe only has texts (`check_model`)
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
     else:
         embeddings = embed_known_images(
@@ -210,7 +211,7 @@ def ask_probe(
         without_shares(probe.measurements, dataset), encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels,
         texts, settings, probe.cluster,
     )  # fmt: skip
-    embed = partial(embed_known_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    embed = partial(embed_known_images, cast("Encoder", encoder), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     # Attacks need all capabilities of the model, so a deferred one is loaded.
     model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
     # Clusters of one image each are images: methods that shuffle images can be used.
@@ -222,7 +223,7 @@ def ask_probe(
         analysed: dict[str, Any] = kinds.analyse(
             AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
         )
-        return replace(audited, result=probe_texts.added_to(replace(audited.result, what_ifs=tried, **analysed)))
+        return replace(audited, result=with_endpoint(probe_texts.added_to(replace(audited.result, what_ifs=tried, **analysed)), encoder))
 
     return undecided.then(finish)
 

@@ -16,6 +16,7 @@ from audit.engine.plan import ProbePlan
 from audit.engine.texts import given_texts
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.asked.row_interview import askings
+from audit.models.endpoint.embeddings import requests_for
 from audit.models.endpoint.modes import requests as endpoint_requests
 from audit.models.endpoint.prices import IMAGE_TOKENS, text_tokens
 from audit.models.endpoint.settings import AUTO, EndpointSettings
@@ -32,6 +33,8 @@ from audit.types import (
     Manner,
     Question,
     Served,
+    ServedTexts,
+    TextEncoder,
     Version,
 )
 
@@ -39,9 +42,9 @@ ROWS = "questions of the rows"
 """Name for questions whose text belongs to no measurement."""
 
 
-def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
+def with_endpoint(result: AuditResult, model: Answerer | TextEncoder) -> AuditResult:
     """Add requests and responses to the result, if the model is behind an endpoint."""
-    if not isinstance(model, Served):
+    if not isinstance(model, Served | ServedTexts):
         return result
     names = dict.fromkeys(result.texts, "")
     names |= {
@@ -130,6 +133,18 @@ def forecast_upload(settings: EndpointSettings, plans: Sequence[ProbePlan], kept
     return UploadForecast(
         settings.host, settings.is_local, settings.confirm_upload, mode, images, requests, kept, sent, answered, money, currency
     )
+
+
+def forecast_texts(settings: EndpointSettings, plans: Sequence[ProbePlan], kept: int) -> UploadForecast:
+    """What these probes would send to an endpoint that embeds texts, at most."""
+    texts = sorted({text for plan in plans for text in given_texts(plan.probe).texts})
+    sent = sum(map(text_tokens, texts))
+    money = settings.prices.cost(sent, 0) if settings.prices else None
+    currency = settings.prices.currency if settings.prices else ""
+    return UploadForecast(
+        settings.host, settings.is_local, settings.confirm_upload, "embeddings", 0, requests_for(len(texts)) + 1, kept, sent, 0, money,
+        currency, len(texts),
+    )  # fmt: skip
 
 
 def _questions(plan: ProbePlan, manner: Manner) -> Iterator[tuple[Question, int]]:

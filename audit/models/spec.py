@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import DataError, UsageError, nearest
+from audit.models.endpoint.settings import is_served
 from audit.models.model_args import folder_options
 from audit.models.runtime import devices, torch_setting
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 FORMS = (
     "a file of weights (ckpt.pt, .safetensors, ...), DIR (a folder in Hugging Face or open_clip layout), hf:ORG/NAME[@REV] or ORG/NAME "
-    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG, onnx:FILE (an image classifier), FILE.py:CLASS or plugin:NAME (a model of your "
-    "own), api:NAME (a model behind an endpoint)"
+    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG, onnx:FILE (an image classifier), text:DIR (an encoder of text alone), "
+    "FILE.py:CLASS or plugin:NAME (a model of your own), api:NAME or text:api:NAME (a model behind an endpoint)"
 )
-SCHEMES = ("api", "hf", "onnx", "open_clip", "plugin")
+SCHEMES = ("api", "hf", "onnx", "open_clip", "plugin", "text")
 SHOWN = 8
 """Number of names listed if a file does not exist and no name is similar."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
@@ -45,10 +46,10 @@ def refer(spec: str) -> ModelReference:
     """Resolve a model spec. Raises UsageError if it is malformed, DataError if it names a file that does not exist."""
     match, path = _SCHEME.match(spec), Path(spec)
     scheme, rest = (match["scheme"], spec[match.end() :]) if match else (None, spec)
-    if scheme == "api":
-        fix = "vlm-audit run --model api:NAME --base-url URL"
+    if is_served(spec):
+        fix = f"vlm-audit run --model {spec} --base-url URL"
         raise UsageError(f"{spec!r} is not loaded, but asked", why="it is behind an endpoint", fix=fix)
-    if scheme in ("onnx", "open_clip", "hf"):
+    if scheme in ("onnx", "open_clip", "text", "hf"):
         return _of_hub(spec, rest) if scheme == "hf" else ModelReference(scheme, rest)
     if _FILE.fullmatch(spec) is not None and not path.is_dir():
         return ModelReference("class", spec)
@@ -101,7 +102,7 @@ class Loading(NamedTuple):
 
 
 def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> AnyModel:
-    """Load the encoder, the image classifier or the generative model that a model spec names; its forms are `FORMS`.
+    """Load the encoder, the image classifier, the generative model or the text encoder of a model spec; its forms are `FORMS`.
 
     ``ORG/NAME`` alone is a folder if it exists, else a name on the hub; custom classes are run. `device` is a torch device, or several GPUs
     (``cuda:0,cuda:1``), which share the batches of a dual encoder or the layers of a generative model; `dtype` is float32, bfloat16 or
@@ -132,6 +133,8 @@ def _load_from_hub(where: str, how: Loading) -> AnyModel:
 
 def _load_folder(where: str, how: Loading) -> AnyModel:
     path = Path(where)
+    if (path / "modules.json").is_file():
+        return _load_text(where, how)
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
         return _load_open_clip(where, how)
     if (file := only_file(path)) is not None:
@@ -162,6 +165,22 @@ def _load_onnx(where: str, how: Loading) -> AnyModel:
     return onnx_file.load(Path(where), name=_name(Path(where)), model_args=how.model_args, **how.setting)
 
 
+def _load_text(where: str, how: Loading) -> AnyModel:
+    """An encoder of text alone: a folder, or a name on the hub (``hf:`` may precede it)."""
+    from audit.models import hub
+    from audit.models.text_encoder import folder as text_folder
+
+    path = Path(where)
+    if path.is_dir():
+        return text_folder.load(path, how.model_args, name=_name(path), **how.setting)
+    name = where.removeprefix("hf:")
+    if _HUB.fullmatch(name) is None or ".." in name:
+        raise _missing(path)
+    name, _, revision = name.partition("@")
+    fetched = hub.fetch(name, revision or None, (*hub.FILES, *hub.TEXT_FILES))
+    return text_folder.load(fetched, how.model_args, name=name, revision=fetched.name, inside=fetched.parents[1], **how.setting)
+
+
 def _load_class(where: str, how: Loading) -> AnyModel:
     from audit.models import plugin
 
@@ -176,7 +195,7 @@ def _load_installed(where: str, how: Loading) -> AnyModel:
 
 _LOADERS: Mapping[str, Callable[[str, Loading], AnyModel]] = {
     "file": _load_file, "folder": _load_folder, "hub": _load_from_hub, "open_clip": _load_open_clip, "class": _load_class,
-    "plugin": _load_installed, "onnx": _load_onnx,
+    "plugin": _load_installed, "onnx": _load_onnx, "text": _load_text,
 }  # fmt: skip
 
 

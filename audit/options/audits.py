@@ -67,7 +67,8 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     EXAMPLE: ClassVar[str] = "vlm-audit run --model ckpt.pt --probe fairface"
 
     model: Several[Model] = option(
-        (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, onnx:FILE, file.py:CLASS or api:NAME; "
+        (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, onnx:FILE, text:FOLDER, file.py:CLASS or "
+        "api:NAME; "
         "repeatable",
         metavar="SPEC", basic=True,
     )  # fmt: skip

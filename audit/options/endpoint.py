@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from audit.errors import UsageError
 from audit.models.endpoint.prices import read_prices
-from audit.models.endpoint.settings import KEY_VARIABLE, SCHEME, EndpointSettings, model_name
+from audit.models.endpoint.settings import KEY_VARIABLE, EndpointSettings, is_served, model_name
 from audit.options.kinds import AboveZero, Count, FilePath, Switch, Text
 from audit.options.schema import Options, facts_of, flag, is_given, option
 
@@ -68,8 +68,3 @@ class EndpointRequest(Options):
 
 ENDPOINT_OPTIONS = tuple(name for name, field in EndpointRequest.model_fields.items() if facts_of(field)["task"] == ENDPOINT)
 """Those that do not apply to a local model."""
-
-
-def is_served(model: object) -> bool:
-    """Whether a model spec names a model behind an endpoint."""
-    return isinstance(model, str) and model.startswith(SCHEME)

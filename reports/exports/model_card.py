@@ -17,6 +17,7 @@ from reports.text.numbers import clean, count, exact_points, in_words
 from reports.text.order import planned
 
 TASK, ASKED_TASK, CLASSIFIER_TASK, UNKNOWN_TASK = "zero-shot-image-classification", "image-text-to-text", "image-classification", "other"
+TEXT_TASK = "sentence-similarity"
 
 
 def model_cards(results: Results) -> dict[str, str]:
@@ -65,6 +66,8 @@ def _by_data(metrics: Sequence[tuple[AuditResult, dict[str, Any]]]) -> list[dict
 def _task(audit: AuditResult) -> str:
     if phrases.answers_only(audit.model):
         return UNKNOWN_TASK
+    if audit.model.preprocessing == "none":  # it reads no image
+        return TEXT_TASK
     return CLASSIFIER_TASK if audit.model.labels else ASKED_TASK if audit.model.asked else TASK
 
 

@@ -208,6 +208,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "mode_not_served": "The mode {mode} was tried and is not supported by the server: {why}.",
         "no_temperature": "The server does not accept a temperature: its answers may be sampled at random.",
         "sent": "{answers:,} answers about {images:,} images from {host}",
+        "embedded_there": "{answers:,} texts embedded by {host}",
         "suite_cost": "suite {name}: {probes} probes, {images:,} images (embedded once), {prompts:,} prompts; {planned:,} planned "
         "questions and {exploratory:,} exploratory comparisons, corrected together",
         "to_send": "up to {images:,} images, only pixels, are sent to {host}, {where}",

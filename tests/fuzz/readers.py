@@ -197,7 +197,7 @@ def read_reply(path: Path) -> None:
     content, asked = path.read_bytes(), Client.__new__(Client)
     asked._key = "sk-0123456789abcdef"
     with suppress(BusyError):
-        chosen(Question("Which?", ("cat", "dog"), letters=("A", "B")), asked._read(content, 64).text)
+        chosen(Question("Which?", ("cat", "dog"), letters=("A", "B")), asked._read(content, {"max_tokens": 64}).text)
     for status in (302, 400, 401, 404, 429, 500):
         assert isinstance(complaint(status, {"retry-after": content[:40].decode("latin-1")}, content, asked._key), Exception)
 

@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from tests.probes.made import pairs
-from tests.support import classifiers
+from tests.support import classifiers, text_encoders
 from tests.support.command import command
 from tests.support.house import ROOT
 from tests.support.tiny import write_checkpoint, write_faces
@@ -86,6 +86,7 @@ def make_place(folder: Path) -> Path:
     _write_tags_and_texts(folder)
     shutil.copytree(ROOT / "tests" / "audit" / "predictions" / "logs" / "made", folder / "logs")
     _write_classifier(folder)
+    _write_text_encoder(folder)
     _write_streams(folder)
     _finish_audits(folder)
     _stop_training(folder)
@@ -142,6 +143,11 @@ def _write_classifier(folder: Path) -> None:
     (folder / "means.csv").write_text("label,answer\nmug,cup\nship,boat\n")
     rows = [f"{i}.png,{('cup', 'boat')[i % 4 < 2]},{('north', 'south')[i % 2]}" for i in range(60)]
     (folder / "photos.csv").write_text("\n".join(["image,class,region", *rows]))
+
+
+def _write_text_encoder(folder: Path) -> None:
+    """An encoder of text alone."""
+    text_encoders.folder(folder / "path" / "to" / "a" / "text" / "encoder")
 
 
 def _write_streams(folder: Path) -> None:

@@ -113,6 +113,8 @@ class Stub:
 
     def respond(self, body: dict, headers: dict) -> Fault:
         """Return what a request gets."""
+        if "input" in body:
+            return self._embedded(body["input"])
         asked = asked_in(body)
         with self._lock:
             self.requests += 1
@@ -153,6 +155,13 @@ class Stub:
             found = self.likelihood(asked)
             made["prompt_logprobs"] = [None, *({str(i): {"logprob": v, "rank": 1, "decoded_token": t}} for i, (t, v) in enumerate(found))]
         return Fault(body=json.dumps(made).encode())
+
+    def _embedded(self, texts: list[str]) -> Fault:
+        """Return a vector for each text, which depends on the text alone."""
+        self.requests += 1
+        digests = [hashlib.sha256(text.encode()).digest() for text in texts]
+        data = [{"index": i, "embedding": [byte - 127.5 for byte in digest]} for i, digest in enumerate(digests)]
+        return Fault(body=json.dumps({"data": data, "model": self.model, "usage": {"prompt_tokens": 4 * len(texts)}}).encode())
 
     def _likely(self, asked: Asked, text: str) -> list[dict]:
         others = [letter for letter in asked.options.values() if letter != text]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Float64
 
 
-PLAN, FIELD, MODELS = TextAssociationPlan, "text_associations", ("dual encoder",)
+PLAN, FIELD, MODELS = TextAssociationPlan, "text_associations", ("dual encoder", "text encoder")
 
 
 def check(plans: Sequence[TextAssociationPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from audit.models.endpoint.answer_log import Answer, is_count, is_log_probabilit
 from audit.models.endpoint.budget import Budget, EndedError
 from audit.models.endpoint.complaints import BusyError, EmptyError, FilteredError, cleaned, complaint, masked, said_in
 from audit.models.endpoint.connections import Connections, StoppedError
-from audit.models.endpoint.prices import text_tokens
+from audit.models.endpoint.prices import IMAGE_TOKENS, text_tokens
 from audit.models.endpoint.settings import EndpointSettings, say_the_way
 
 log = logging.getLogger("audit")
@@ -44,10 +44,13 @@ Body = Mapping[str, Any]
 class Client:
     """Sends requests to one server. Thread-safe."""
 
+    PATH = "/chat/completions"
+    """Where a server takes these requests, below its address."""
+
     def __init__(self, settings: EndpointSettings, budget: Budget):
         self._settings, self._budget = settings, budget
         self._key = key_of(settings)
-        self._connections = Connections(settings, self._key)
+        self._connections = Connections(settings, self._key, self.PATH)
         say_the_way(settings)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -113,7 +116,7 @@ class Client:
                 if isinstance(error, FilteredError):
                     return Answer(str(error), refused=True, date=now())
                 raise error
-            answer = self._read(reply.content, _room_of(body))
+            answer = self._read(reply.content, body)
             self._was_answered = True
             self._notice_skew(reply.headers)
             cost = self._cost(answer, body)
@@ -125,7 +128,7 @@ class Client:
         finally:
             self._budget.settle(ticket, cost)
 
-    def _read(self, content: bytes, room: int) -> Answer:
+    def _read(self, content: bytes, body: Body) -> Answer:
         """Parse the answer in a body; raises `EmptyError` if it has none, `BusyError` for something else, such as the page of a proxy."""
         paid = Answer()
         try:
@@ -135,7 +138,7 @@ class Client:
             message = choice["message"]
             text, refusal = message.get("content"), message.get("refusal")
             written = masked((text if isinstance(text, str) else "") or (refusal if isinstance(refusal, str) else ""), self._key)
-            most = max(MOST_LETTERS, TOKEN_MOST * room)
+            most = max(MOST_LETTERS, TOKEN_MOST * _room_of(body))
             return replace(
                 paid,
                 text=written if len(written) <= most else f"{written[: most // 2]}…{written[-most // 2 :]}",
@@ -191,13 +194,18 @@ class Client:
         prices = self._settings.prices
         if prices is None:
             return 0.0
-        return prices.cost(_tokens(body, prices.image_tokens), _room_of(body))
+        return prices.cost(self._tokens_of(body), _room_of(body))
 
     def _cost(self, answer: Answer, body: Body) -> float:
         prices = self._settings.prices
         if prices is None:
             return 0.0
-        return prices.cost(answer.sent or _tokens(body, prices.image_tokens), answer.answered or text_tokens(answer.text))
+        return prices.cost(answer.sent or self._tokens_of(body), answer.answered or text_tokens(answer.text) if _room_of(body) else 0)
+
+    def _tokens_of(self, body: Body) -> int:
+        """Approximate number of tokens in a request."""
+        prices = self._settings.prices
+        return _tokens(body, prices.image_tokens if prices else IMAGE_TOKENS)
 
 
 def key_of(settings: EndpointSettings) -> str:

@@ -26,7 +26,6 @@ CONNECT_S = 10.0
 """Timeout of establishing a connection: an address that does not answer is wrong, or its server does not run."""
 MOST_BYTES = 4 << 20
 """Maximum size of a reply, compressed and uncompressed. Likelihoods of a prompt with 10,000 image tokens take 1 MB."""
-PATH = "/chat/completions"
 _TICK_S = 0.05
 """Interval at which connections are checked."""
 
@@ -47,10 +46,10 @@ class StoppedError(Exception):
 class Connections:
     """Sends requests from any number of threads; `close` aborts those in flight."""
 
-    def __init__(self, settings: EndpointSettings, key: str):
+    def __init__(self, settings: EndpointSettings, key: str, path: str):
         self._key = key
         self._http, self._headers, self._library = _http_client(settings, key)
-        self._url = settings.base_url.rstrip("/") + PATH
+        self._url = settings.base_url.rstrip("/") + path
         self._open: dict[socket.socket, float] = {}
         """Connection -> its deadline."""
         self._closed = threading.Event()

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from audit.encoder import Value
-from audit.models.endpoint import modes
+from audit.models.endpoint import embeddings, modes
 from audit.models.endpoint.answer_log import Answer, AnswerLog
 from audit.models.endpoint.complaints import RefusedError
+from audit.models.endpoint.embeddings import EndpointTextEncoder
 from audit.models.endpoint.modes import Body
 from audit.models.endpoint.pictures import Picture
 from audit.models.endpoint.reply import READING
 from audit.models.endpoint.sending import ChatRequest, Sender, key_of_request
-from audit.models.endpoint.settings import EndpointSettings, model_name
+from audit.models.endpoint.settings import EndpointSettings, embeds_texts, model_name
 from audit.models.endpoint.trial import Terms, choose_terms
 from audit.models.endpoint.usage import Usage
 from audit.types import REFUSAL, UNPARSED, EndpointAnswers, Manner, ModelRecord, Note, Question
@@ -177,12 +178,16 @@ class EndpointModel:
 
 
 @contextmanager
-def opened(spec: str, settings: EndpointSettings, cache: Path) -> Iterator[EndpointModel]:
+def opened(spec: str, settings: EndpointSettings, cache: Path) -> Iterator[EndpointModel | EndpointTextEncoder]:
     """Open the model that a spec names, with its answer log; nothing is sent yet, but errors that would prevent sending are raised.
 
     `cache` is the folder for the log unless the settings name one.
     """
     name = model_name(spec)
+    if embeds_texts(spec):
+        with embeddings.opened(spec, settings, _log_of(name, settings, cache)) as encoder:
+            yield encoder
+        return
     with AnswerLog(_log_of(name, settings, cache)) as log:
         model = EndpointModel(name, settings, log)
         try:

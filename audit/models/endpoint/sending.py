@@ -111,11 +111,7 @@ class Sender:
         self._opened()
 
     def _check(self, missing: Sequence[ChatRequest]) -> None:
-        if self._settings.replay:
-            what = f"the answer log lacks at least {len(missing):,} of the answers"  # later questions are not known yet
-            why = f"with --replay nothing is sent; the log holds {self._log.held.answers:,} answers"
-            fix = "leave --replay out to ask for them, or name the log of the finished run with --answer-log"
-            raise DataError(what, where=self._log.path.name, why=why, fix=fix)
+        require_answers(self._settings, self._log, len(missing))
         self.check_upload()
 
     def _opened(self) -> Client:
@@ -158,6 +154,15 @@ class Sender:
             future.cancel()
         wait(self._under_way.values(), timeout=timeout)
         client.close()
+
+
+def require_answers(settings: EndpointSettings, log: AnswerLog, missing: int) -> None:
+    """Raise DataError if nothing may be sent and answers are missing from the log."""
+    if settings.replay and missing:
+        what = f"the answer log lacks at least {missing:,} of the answers"  # later questions are not known yet
+        why = f"with --replay nothing is sent; the log holds {log.held.answers:,} answers"
+        fix = "leave --replay out to ask for them, or name the log of the finished run with --answer-log"
+        raise DataError(what, where=log.path.name, why=why, fix=fix)
 
 
 def key_of_request(*parts: str) -> str:

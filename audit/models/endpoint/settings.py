@@ -15,6 +15,8 @@ from audit.models.endpoint.prices import Prices
 log = logging.getLogger("audit")
 SCHEME = "api:"
 """Prefix of the model spec."""
+TEXTS = "text:"
+"""Precedes it for an endpoint that embeds texts."""
 KEY_VARIABLE = "OPENAI_API_KEY"
 MODES = ("likelihood", "letter", "schema", "text")
 """From the most to the least informative; `letter` and `schema` constrain the answer."""
@@ -78,15 +80,25 @@ class EndpointSettings:
             return name == "localhost" or name.endswith(".localhost")
 
 
+def is_served(model: object) -> bool:
+    """Whether a model spec names a model behind an endpoint."""
+    return isinstance(model, str) and model.removeprefix(TEXTS).startswith(SCHEME)
+
+
+def embeds_texts(model: object) -> bool:
+    """Whether a model spec names an endpoint that embeds texts."""
+    return is_served(model) and str(model).startswith(TEXTS)
+
+
 def model_name(spec: str) -> str:
     """The server's name of the model; raises UsageError if the spec has none.
 
     Examples
     --------
-    >>> model_name("api:qwen2.5vl:7b")
-    'qwen2.5vl:7b'
+    >>> model_name("api:qwen2.5vl:7b"), model_name("text:api:bge-m3")
+    ('qwen2.5vl:7b', 'bge-m3')
     """
-    name = spec.removeprefix(SCHEME).strip()
+    name = spec.removeprefix(TEXTS).removeprefix(SCHEME).strip()
     if not name:
         raise UsageError(f"unknown model spec: {spec!r}", fix="--model api:NAME, by the name that the server knows")
     return name

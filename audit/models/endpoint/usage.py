@@ -23,8 +23,9 @@ class Usage:
         self._outcomes: Counter[tuple[Version, Question, str]] = Counter()
 
     def add(self, image: str, key: str, answer: Answer) -> bool:
-        """Count an answer to a request about an image; returns whether it is new."""
-        self._images.add(bytes.fromhex(image))
+        """Count an answer to a request about an image ("": about a text); returns whether it is new."""
+        if image:
+            self._images.add(bytes.fromhex(image))
         if (digest := bytes.fromhex(key)) in self._seen:
             return False
         self._seen.add(digest)
@@ -50,7 +51,7 @@ class Usage:
             host=settings.host,
             local=settings.is_local,
             model=name,
-            mode=terms.mode,  # type: ignore[arg-type]  # one of the four, as probed
+            mode=terms.mode,  # type: ignore[arg-type]  # one of the five
             notes=terms.notes,
             settings=taken,
             images=len(self._images),

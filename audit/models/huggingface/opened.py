@@ -65,12 +65,12 @@ class FolderOptions(TypedDict):
     """``"ignore"``: an adapter beside the weights or among them is skipped, not rejected."""
 
 
-def open_folder(path: Path, *, reads_texts: bool = True, **options: Unpack[FolderOptions]) -> OpenedFolder:
-    """Check a folder and read its weights; a model that `reads_texts` needs a tokenizer."""
+def open_folder(path: Path, *, reads_images: bool = True, reads_texts: bool = True, **options: Unpack[FolderOptions]) -> OpenedFolder:
+    """Check a folder and read its weights; a model that `reads_images` needs an image processor, one that `reads_texts` a tokenizer."""
     name, device, dtype, revision = options["name"], options["device"], options["dtype"], options.get("revision")
     check_folder(path, options.get("inside") or path)
     weights = read_weights(path, options.get("adapter"))
-    require_files(path, tokenizer=reads_texts)
+    require_files(path, processor=reads_images, tokenizer=reads_texts)
     return OpenedFolder(path, weights, *torch_setting(device, dtype), {"name": name, "dtype": dtype, "revision": revision})
 
 

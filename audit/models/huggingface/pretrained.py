@@ -23,10 +23,10 @@ QUANTISED = ("quantization_config", "compression_config")
 READS_BOTH = "give the folder of a model that reads both images and text"
 
 
-def require_files(folder: Path, *, tokenizer: bool = True) -> None:
-    """Raise DataError for a folder without image processor or, if the model needs a `tokenizer`, vocabulary."""
-    if not any((folder / name).is_file() for name in PROCESSORS):
-        _refuse_language_model(folder)
+def require_files(folder: Path, *, processor: bool = True, tokenizer: bool = True) -> None:
+    """Raise DataError for a folder without image `processor` or vocabulary (`tokenizer`), if the model needs it."""
+    if processor and not any((folder / name).is_file() for name in PROCESSORS):
+        _refuse_text_model(folder)
         what, fix = f"the folder has no {PROCESSORS[0]}", "save the image processor there as well: processor.save_pretrained(DIR)"
     elif tokenizer and not has_tokenizer(folder):
         what = "the folder has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt, nor spiece.model"
@@ -41,14 +41,17 @@ def has_tokenizer(folder: Path) -> bool:
     return any(all((folder / name).is_file() for name in names) for names in TOKENIZERS)
 
 
-def _refuse_language_model(folder: Path) -> None:
-    """Raise DataError for the type of a language model: an image processor would not help it."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as LANGUAGE
+def _refuse_text_model(folder: Path) -> None:
+    """Raise DataError for the type of a model of text alone: an image processor would not help it."""
+    from transformers.models.auto import modeling_auto as auto
 
     content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if content.get("model_type") in LANGUAGE and "vision_config" not in content:
-        what = f"a model of type {content['model_type']!r} is a language model that sees no image"
-        raise DataError(what, where=str(folder), fix=READS_BOTH)
+    kind = content.get("model_type")
+    if "vision_config" not in content and (
+        kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or kind in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    ):
+        fix = f"{READS_BOTH}; or, for probes of texts alone, --model text:FOLDER --model-args pooling=mean"
+        raise DataError(f"a model of type {kind!r} reads texts alone", where=str(folder), why="it sees no image", fix=fix)
 
 
 def configuration(folder: Path) -> Any:

@@ -83,8 +83,10 @@ def _versions(endpoint: EndpointRecord) -> Table:
         )
         for number, version in enumerate(endpoint.versions, 1)
     )
-    caption = "Versions as named by the server, with the share of questions without an answer"
-    return Table("Versions", caption, ("Version", "First answer", "Last answer", "Questions", *ways), rows)
+    texts = endpoint.mode == "embeddings"
+    caption = "Versions as named by the server" + ("" if texts else ", with the share of questions without an answer")
+    heads = ("Version", "First answer", "Last answer", "Texts" if texts else "Questions", *ways)
+    return Table("Versions", caption, heads, rows)
 
 
 def _changes(endpoint: EndpointRecord) -> Table:

@@ -18,6 +18,7 @@ MODES = {
     "letter": "constrained: a letter, with the likely first tokens",
     "schema": "constrained: a JSON schema",
     "text": "text, mapped to the closed set of options",
+    "embeddings": "embeddings of texts",
 }
 CHANGED = (
     "The server named several versions of the model during the audit. They may have seen different images, so a difference between them "
@@ -31,6 +32,9 @@ _NAMED = 2
 def sent_sentence(record: EndpointRecord) -> str:
     """Say what was sent where."""
     where = HERE if record.local else ELSEWHERE
+    if record.mode == "embeddings":
+        texts, verb = in_words(record.answers, "text"), "was" if record.answers == 1 else "were"
+        return f"{texts} of the probe {verb} sent to {record.host} ({where}), no image. {_dates(record)}"
     images = in_words(record.images, "image")
     verb = "was" if record.images == 1 else "were"
     requests = in_words(record.answers, "request")
@@ -86,15 +90,21 @@ def version_name(version: EndpointVersion) -> str:
 
 
 def ways(record: EndpointRecord) -> tuple[str, ...]:
-    """Return all the replies that were no answer, such as a refusal, in order of appearance after ‘unclear’."""
+    """Return all the replies that were no answer, such as a refusal, in order of appearance after ‘unclear’; none for embeddings."""
+    if record.mode == "embeddings":
+        return ()
     known = dict.fromkeys(way for version in record.versions for way in version.without_answer)
     return (UNCLEAR, *(way for way in known if way != UNCLEAR))
 
 
 def planned_sentence(upload: UploadForecast) -> str:
     """Say what a run would send where."""
-    where = "this machine" if upload.local else "not this machine" + ("" if upload.confirmed else ": --confirm-upload is needed")
-    images, requests = in_words(upload.images, "image"), in_words(upload.requests, "request")
+    requests = in_words(upload.requests, "request")
+    if upload.texts:
+        where = HERE if upload.local else f"not {HERE}"
+        return f"{in_words(upload.texts, 'text')} to {upload.host} ({where}), no image, in up to {requests}"
+    where = HERE if upload.local else f"not {HERE}" + ("" if upload.confirmed else ": --confirm-upload is needed")
+    images = in_words(upload.images, "image")
     return f"{images} to {upload.host} ({where}), with up to {requests} in mode {upload.mode}"
 
 

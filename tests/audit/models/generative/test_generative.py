@@ -337,7 +337,7 @@ def test_weights_that_do_not_fit_or_are_not_safetensors_are_refused(copy):
 def test_a_language_model_is_told_from_one_that_sees(tmp_path):
     words = tokenizer()
     saved(tmp_path, hf.LlamaForCausalLM(hf.LlamaConfig(**TEXT, vocab_size=len(words))), words)
-    refused(tmp_path, DataError, "'llama' is a language model that sees no image")
+    refused(tmp_path, DataError, "'llama' reads texts alone")
 
 
 def test_a_question_that_is_too_long_or_has_the_models_own_marks_is_refused(models):
