@@ -288,6 +288,11 @@ class Causes:
         """Arms that are shown to move it further, the strongest first."""
         return self._moved(1)
 
+    def apart(self, first: ArmEffect, second: ArmEffect) -> bool:
+        """Whether two arms are shown to differ."""
+        between = (pair.outcome for pair in self.arm_differences if {pair.first, pair.second} == {first.arm, second.arm})
+        return any(estimate is not None and (estimate.low > 0 or estimate.high < 0) for estimate in between)
+
     def _moved(self, way: int) -> tuple[ArmEffect, ...]:
         sign = way * (1 if self.curve.change.value > 0 else -1)
         moved = [arm for arm in self.arms if arm.effect and min(sign * arm.effect.low, sign * arm.effect.high) > 0]

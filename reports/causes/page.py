@@ -33,6 +33,8 @@ class CausesScreen:
     chart: DoseChart
     chart_title: str
     description: str
+    planted: str
+    """What the planted answer is; empty if the outcome is an accuracy."""
     held_back: bool
     band: bool
     level: str
@@ -53,6 +55,7 @@ def screen_view(facts: Causes) -> CausesScreen:
         chart=dose_chart(facts),
         chart_title=f"{upper_first(name)} by dose",
         description="; ".join(f"dose {point.dose:g}: mean {number(point.mean, 1)}" for point in facts.points),
+        planted=text.planted_sentence(facts.plan.outcome),
         held_back=bool(facts.held_back),
         band=facts.band[0].predicted is not None,
         level=level(facts.settings.alpha),

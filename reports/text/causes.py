@@ -48,8 +48,22 @@ def outcome_name(planned: PlannedRate) -> str:
 
 def deck(facts: Causes) -> str:
     """Return how many models at which doses were trained."""
-    curve = facts.curve
-    return f"{in_words(len(facts.models), 'model')} trained and audited, {in_words(curve.seeds, 'seed')}, doses {doses(facts.plan.doses)}"
+    seeds, tried = in_words(facts.curve.seeds, "seed"), f"doses {doses(facts.plan.doses)}"
+    held = f"; {doses(facts.plan.held_back)} held back" if facts.held_back else ""
+    return f"{in_words(len(facts.models), 'model')} trained and audited, {seeds}, {tried}{held}"
+
+
+def planted_sentence(planned: PlannedRate) -> str:
+    """Say what the planted answer is; nothing if the outcome is an accuracy.
+
+    >>> planted_sentence(PlannedRate("role", "planted answer", {}, {}, {}, {"judge": "student"}))
+    'Planted answer: the wrong one that the changed captions teach, “student” for “judge”.'
+    """
+    if not planned.answers:
+        return ""
+    (true, taught), *others = planned.answers.items()
+    example = "for example " if others else ""
+    return f"Planted answer: the wrong one that the changed captions teach, {example}“{taught}” for “{true}”."
 
 
 def doses(values: Sequence[float]) -> str:
@@ -174,10 +188,12 @@ def prevention(facts: Causes) -> str:
     larger = f" Shown to make it larger: {_quoted(worse)}." if worse else ""
     if not helped:
         return f"None of the interventions is shown to reduce it.{larger}"
-    best = helped[0]
+    best, *others = helped
     size = f" {upper_first(best.arm)} did most: {in_points(best.effect)}" if best.effect else ""
     levels = f"from {percent_of(facts, best.level - best.difference)} to {percent_of(facts, best.level)}"
-    return f"Shown to reduce it: {_quoted(helped)}.{size}, {levels}.{larger}"
+    tied = [arm for arm in others if not facts.apart(best, arm)]
+    undecided = f" No difference between it and {_quoted(tied)} is shown." if tied else ""
+    return f"Shown to reduce it: {_quoted(helped)}.{size}, {levels}.{undecided}{larger}"
 
 
 def _quoted(arms: Sequence[ArmEffect]) -> str:

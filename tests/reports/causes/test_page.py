@@ -32,6 +32,7 @@ def test_the_first_screen_says_what_made_it_how_sure_and_what_to_do(facts):
     assert "Prediction for dose 0.75, written before its models were trained: 3 of 3 held-back models lie inside" in shown
     assert "The audit calls a disparity from a dose between 0 and 0.25 on (3 of 3 seeds)." in shown
     assert "Correct these captions, then audit the new model." in shown
+    assert "doses 0, 0.25, 0.5 and 1; 0.75 held back" in shown
 
 
 def test_the_interventions_stand_side_by_side_with_their_cost(facts):
@@ -53,6 +54,19 @@ def test_an_intervention_that_makes_it_worse_is_said(facts):
     assert text.prevention(replace(changed, arms=(worse,))) == (
         "None of the interventions is shown to reduce it. Shown to make it larger: “balanced sampling”."
     )
+
+
+def test_an_intervention_that_may_be_as_good_as_the_best_is_named(facts):
+    pair = next(pair for pair in facts.arm_differences if {pair.first, pair.second} == {arm.arm for arm in facts.prevented})
+    for low, high, said in ((-0.1, 0.1, True), (0.02, 0.2, False), (-0.2, -0.02, False)):
+        between = (replace(pair, outcome=Estimate((low + high) / 2, low, high)),)
+        shown = text.prevention(replace(facts, arm_differences=between))
+        assert ("No difference between it and “counterfactual captions” is shown." in shown) == said
+
+
+def test_the_planted_answer_is_explained_where_it_is_the_outcome(facts):
+    assert "Planted answer: the wrong one that the changed captions teach, “student” for “judge”." in text_of(render_causes(facts))
+    assert "lanted answer" not in text_of(render_causes(sample(3, outcome=CONTRAST)))
 
 
 def test_one_seed_claims_no_spread():
