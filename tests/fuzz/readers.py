@@ -230,6 +230,13 @@ def read_mitigation(path: Path) -> None:
     render_read(FILE.from_json(path.read_text("utf-8")))
 
 
+def read_causes(path: Path) -> None:
+    from audit.records.causes import FILE
+    from reports.render import render_read
+
+    render_read(FILE.from_json(path.read_text("utf-8")))
+
+
 FINGERPRINT = "ab" * 32
 
 
@@ -276,6 +283,7 @@ READERS = {
     "results": Reader(".json", read_results, sound.results),
     "comparison": Reader(".json", read_comparison, sound.comparisons),
     "mitigation": Reader(".json", read_mitigation, sound.mitigations),
+    "causes": Reader(".json", read_causes, sound.causes),
     "manifest": Reader(".json", read_manifest, sound.manifests),
     "cache": Reader(".shard", read_shard, sound.shards),
     "answers": Reader(".jsonl", read_answer_log, sound.answer_logs),

@@ -212,6 +212,16 @@ def mitigations() -> list[bytes]:
     return [FILE.to_json(mitigation_samples.mitigation(outcome)).encode() for outcome in mitigation_samples.WRONG]
 
 
+def causes() -> list[bytes]:
+    """Of three seeds with held-back models and interventions, and of one seed, in which intervals are unknown."""
+    from audit.records.causes import FILE
+    from tests.support import causes_samples
+
+    return [
+        FILE.to_json(causes_samples.sample(**changes)).encode() for changes in ({}, {"seeds": (0,), "outcome": causes_samples.CONTRAST})
+    ]
+
+
 def shards() -> list[bytes]:
     """A shard of version 1, which has a hash and no seal: `read_shard` seals it."""
     manifest = {"dimensions": 3, "rows": [["a" * 64, ["EXIF rotation"]], ["b" * 64, []]]}

@@ -14,7 +14,7 @@ from tests.fuzz.readers import READERS, outcome
 steady = settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.fixture(scope="module", params=["results", "comparison", "mitigation", "toml"])
+@pytest.fixture(scope="module", params=["results", "comparison", "mitigation", "causes", "toml"])
 def reader(request):
     """A reader's name with its sound files, made once."""
     return request.param, READERS[request.param].seeds()
