@@ -35,7 +35,7 @@ def finished(run, tmp_path_factory) -> Path:
 
 
 def test_there_are_notebooks():
-    assert {"prompts", "slicing", "training_dynamics", "your_own_probe"} == {path.stem for path in NOTEBOOKS}
+    assert {"from_data_to_gap", "prompts", "slicing", "training_dynamics", "your_own_probe"} == {path.stem for path in NOTEBOOKS}
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,27 @@ def roles(tmp_path_factory) -> Path:
 @each
 def test_a_notebook_runs(path, run, finished, roles, tmp_path, monkeypatch):
     settings = {"AUDIT": finished, "MODEL": run / "ckpt.pt", "RUN": run, "PROBE": roles, "DRAWS": 99, "MPLBACKEND": "agg"}
+    settings |= {"OUT": tmp_path / "out", "STEPS": 4, "SEEDS": 0}
     for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
     assert any(cell.get("outputs") for cell in notebook.cells)
     check_page(notebook, path.stem)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", ["0 1", "2 3"])
+def test_what_the_notebook_on_causes_claims_holds_with_other_seeds(seeds, tmp_path, monkeypatch):
+    """At its full size: a quarter of an hour. Its last cell fails if a claim does not hold."""
+    monkeypatch.setenv("SEEDS", seeds)
+    monkeypatch.setenv("OUT", str(tmp_path))
+    notebook = nbformat.read(next(path for path in NOTEBOOKS if path.stem == "from_data_to_gap"), as_version=4)
+    nbclient.NotebookClient(notebook, timeout=7200, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    claims = next(cell for cell in reversed(notebook.cells) if cell.cell_type == "code").outputs[0]["data"]["text/html"]
+    assert claims.count("True") == 10
+    assert "False" not in claims
 
 
 def check_page(notebook, stem):
