@@ -99,6 +99,11 @@ def _mitigation(work: Path) -> Path:
         return _audit("mitigate", "--model", "runs/emoji/ckpt.pt", "--probe", "emoji", out=work / "mitigated")
 
 
+def _causes(work: Path) -> Path:
+    """Train and audit the 24 models of the example: a quarter of an hour on two cores."""
+    return _audit("causes", "docs/examples/causes.toml", out=work / "causes")
+
+
 def _predictions(work: Path) -> Path:
     return _audit("run", "--predictions", str(terminal.EXAMPLE), out=work / "predictions")
 
@@ -174,6 +179,12 @@ SAMPLES = (
         _mitigation, from_input=False, file="mitigation.json",
     ),
     Sample(
+        "causes", "From training data to a gap: what made the demo’s model misname women",
+        "24 models, trained with different shares of the planted names and with three interventions, by the example plan of "
+        "[`vlm-audit causes`](guides/causes.md). Drawings: Twemoji (CC BY 4.0).",
+        _causes, from_input=False, file="causes.json",
+    ),
+    Sample(
         "endpoint", "A model behind an endpoint",
         "A stub that recognises the same drawings, with planted errors and refusals: what the report says about requests, refusals and "
         "cost. Drawings: Twemoji (CC BY 4.0).",
@@ -194,9 +205,12 @@ def rendered(sample: Sample) -> str:
 
 def _read(sample: Sample) -> Any:
     from audit import results
-    from audit.records import comparison, mitigation
+    from audit.records import causes, comparison, mitigation
 
-    parse = {"results.json": results.from_json, "comparison.json": comparison.from_json, "mitigation.json": mitigation.FILE.from_json}
+    parse = {
+        "results.json": results.from_json, "comparison.json": comparison.from_json, "mitigation.json": mitigation.FILE.from_json,
+        "causes.json": causes.FILE.from_json,
+    }  # fmt: skip
     return parse[sample.file](gzip.decompress(sample.facts.read_bytes()).decode("utf-8"))
 
 
@@ -271,6 +285,7 @@ def _section(sample: Sample) -> str:
 
 def headline_of_sample(sample: Sample) -> str:
     """Return the first sentence of a sample's page."""
+    from reports.text import causes
     from reports.text.errors import comparison_as_errors
     from reports.text.headline import headline_of
     from reports.text.mitigation import OUTCOMES, outcome_sentence
@@ -282,6 +297,8 @@ def headline_of_sample(sample: Sample) -> str:
         text = f"{verdict.word}. {verdict.sentence}"
     elif sample.file == "mitigation.json":
         text = f"{OUTCOMES[facts.outcome]}. {outcome_sentence(facts).sentence}"
+    elif sample.file == "causes.json":
+        text = f"{causes.WORDS[facts.effect]}. {causes.headline(facts)}"
     else:
         headline = headline_of(facts.audits[0], facts.settings)
         text = f"{headline.word}. {headline.sentence} {headline.size}"
