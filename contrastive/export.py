@@ -119,10 +119,10 @@ def _ids_note(checkpoint: Checkpoint, kind: str, folder: Path) -> str:
 
 def _lost_vocabulary(checkpoint: Checkpoint, kind: str) -> str | None:
     """Return a warning if open_clip would tokenize texts differently from the model, else None."""
-    from contrastive.model.tokenizer import clip_tokenizer
+    from contrastive.model.tokenizer import Tokenizer, clip_tokenizer
 
     own = checkpoint.tokenizer
-    if kind != "open_clip" or own.merges == clip_tokenizer(own.context).merges:
+    if kind != "open_clip" or not isinstance(own, Tokenizer) or own.merges == clip_tokenizer(own.context).merges:
         return None
     return (
         f"open_clip gives texts the ids of CLIP's own vocabulary, and this model has another one, of {own.vocab_size:,} entries: what "
@@ -139,7 +139,7 @@ def compare_features(checkpoint: Checkpoint, read: Features) -> float:
     text, side = config.text, config.vision.image_size
     images = torch.randn(4, 3, side, side, generator=generator)
     ids = torch.randint(0, text.eot - 1, (4, text.context), generator=generator)
-    for row in range(4):
+    for row in range(4) if text.pooling != "last" else ():
         end = 1 + row * (text.context - 2) // 3
         ids[row, 0], ids[row, end], ids[row, end + 1 :] = text.eot - 1, text.eot, 0
     with torch.inference_mode():

@@ -359,7 +359,8 @@ class ModelSource:
     """A name in `contrastive.model.presets`; its weights are initialised from the seed."""
     init: StrictStr | None = None
     """A model to continue from, with its architecture, weights, tokenizer and preprocessing: a ``ckpt.pt``; an OpenAI archive, an open_clip
-    or Lightning checkpoint, a plain state dict; a folder of a `CLIPModel` or in open_clip's layout."""
+    or Lightning checkpoint, a plain state dict; a folder of a `CLIPModel`, of a SigLIP or SigLIP 2 of fixed resolution (`SiglipModel`), or
+    in open_clip's layout."""
     stated: Mapping[StrictStr, Any] = field(default_factory=dict)
     """Facts missing from another program's file, by the names of `overrides.ModelOverrides`: ``stated.activation = "gelu"``,
     ``stated.text_head_width = 16``, ``stated.mean = [0.5, 0.5, 0.5]``."""

@@ -32,6 +32,7 @@ from audit.models.rewriting import EditableModel
 from audit.records.mitigation import FurtherTraining, MapControl
 from audit.types import Encoder, LabelSet, Predictions
 from strictio.folders import Folder
+from strictio.weights.contents import read_json
 from strictio.weights.weight_names import TO_HUGGING_FACE, to_hugging_face
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Trainer:
 
     def trained(self, name: str, half: CaptionedHalf, seed: int) -> Path:
         """Train, and return the checkpoint; raises the trainer's own error."""
+        _refuse_siglip(Path(self.model))
         folder = self.folder.folder(name, make=True)
         half.write(folder)
         folder.write("run.toml", self._configuration(folder.path, seed).encode())
@@ -173,6 +175,14 @@ class Trainer:
         model, table, out, device = (json.dumps(text) for text in (self.model, str(folder / _PAIRS), str(folder / "out"), self.device))
         run = f"out = {out}\nseed = {seed}\ndevice = {device}\n"
         return f"[model]\ninit = {model}\n[data]\ntrain = {table}\n[optim]\n[loss]\n[run]\n{run}"
+
+
+def _refuse_siglip(model: Path) -> None:
+    configuration = model / "config.json"
+    if configuration.is_file() and read_json(configuration).get("model_type") == "siglip":
+        why = "its own image processor rounds pixels otherwise than the trainer, so what is written could not be verified"
+        fix = "train it with vlm-audit train (model.init, loss.kind=sigmoid) and audit the ckpt.pt"
+        raise DataError("a model of type 'siglip' cannot be trained here", where="--method finetune", why=why, fix=fix)
 
 
 def _error(code: int, printed: str) -> AuditError:

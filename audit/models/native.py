@@ -18,6 +18,7 @@ from audit.models.tower import ImageTower, OnTower, StartedBatch
 from audit.records.mitigation import Form
 from contrastive.checkpoint.file import Checkpoint, require_both_towers, save
 from contrastive.model.clip import CLIP, load_portable, portable_state
+from contrastive.model.tokenizer import trimmed
 from strictio.folders import Folder
 
 if TYPE_CHECKING:
@@ -53,12 +54,11 @@ class NativeEncoder(OnTower):
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Raises DataError for a text that is too long."""
         require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
-        ids = self._tokenizer(texts)
         # Tokens after the end of a text never reach its feature, so the batch is cut at its longest text: most prompts are short.
-        longest = int((ids == self._tokenizer.eot).int().argmax(dim=1).max()) + 1
+        ids = trimmed(self._tokenizer(texts), self._tokenizer.eot)
         self._enter("text")
         with torch.inference_mode():
-            shown = ids[:, :longest].to(self._device)
+            shown = ids.to(self._device)
             return to_rows(self._fold.run("text", lambda rows: self._model.encode_text(shown[rows]), len(shown)))
 
     @property
@@ -68,7 +68,7 @@ class NativeEncoder(OnTower):
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Number of tokens of each text before truncation, including those at its start and end."""
-        return [len(self._tokenizer.encode(text)) + 2 for text in texts]
+        return [self._tokenizer.length(text) for text in texts]
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int

@@ -83,6 +83,6 @@ def _first(names: Container[str], *weights: str) -> OutputLayer | None:
     if weight is None:
         return None
     if not weight.endswith(".weight"):
-        return OutputLayer(weight, transposed=True)
+        return OutputLayer(weight, f"{weight}_bias" if f"{weight}_bias" in names else None, transposed=True)
     bias = weight.removesuffix("weight") + "bias"
     return OutputLayer(weight, bias if bias in names else None)

@@ -94,11 +94,12 @@ def read(path: Path) -> Contents:
 def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     """The encoder for another project's weights."""
     from audit.models import native, siglip
-    from contrastive.formats.convert import SIGLIP, convert
+    from contrastive.formats.convert import convert
     from contrastive.formats.infer import described
     from strictio.weights.adapter import refuse_beside
     from strictio.weights.readers.big_vision import KIND, to_siglip
     from strictio.weights.unwrap import unwrap
+    from strictio.weights.weight_names import SIGLIP_PROBE
 
     with located(str(path)):
         if contents.kind == KIND:
@@ -106,7 +107,7 @@ def _converted(path: Path, contents: Contents, overrides: ModelOverrides, settin
             return siglip.load(path, file, overrides, **setting)
         weights = unwrap(contents.data, overrides.weights, overrides.adapter)
         ignored = adapter_notes(refuse_beside(path.parent, overrides.adapter is not None))
-        if SIGLIP not in weights.tensors:
+        if SIGLIP_PROBE not in weights.tensors:
             checkpoint = convert(weights, contents, overrides)
             encoder = native.encoder(checkpoint, **setting, release=contents.archive.release if contents.archive else None)
             notes = (*encoder.record.notes, *ignored)

@@ -4,7 +4,7 @@
 format         name and version
 config         `ModelConfig` as plain values: towers, activation, pooling, mask, score rule
 preprocess     `Preprocess` as plain values, with its hash
-tokenizer      `Tokenizer` as plain values (merges and all), with its hash
+tokenizer      `Tokenizer` or `PieceTokenizer` as plain values (merges and all), with its hash
 state_dict     OpenAI's names; ``logit_scale`` (and ``logit_bias``) 0-D
 ema            running average of the weights, under the same names; absent without one
 head           if an objective trained only the image tower: its kind (``loss.kind``) and its state_dict; else absent
@@ -34,8 +34,8 @@ import torch
 from torch import Tensor, nn
 
 from contrastive.model.clip import CLIP, ModelConfig, load_portable, portable_state
+from contrastive.model.pieces import AnyTokenizer, tokenizer_from_dict
 from contrastive.model.preprocess import Preprocess
-from contrastive.model.tokenizer import Tokenizer
 from strictio.errors import DataError, MachineError, UsageError, VlmAuditError
 from strictio.folders import Folder
 from strictio.weights.fill import check_fit
@@ -52,7 +52,7 @@ class Checkpoint:
 
     model: CLIP  # as loaded: in eval mode, on the CPU
     preprocess: Preprocess
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     step: int = 0
     data_card: str | None = None
     ema: Mapping[str, Tensor] | None = None  # running average of the weights, as `portable_state` has them; `averaged` makes it the model
@@ -102,7 +102,7 @@ def save(path: str | Path, checkpoint: Checkpoint, folder: Folder | None = None)
     return write_checkpoint(Path(path), lambda file: torch.save(content, file), folder)
 
 
-def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenizer, step: int) -> dict[str, Any]:
+def description(config: ModelConfig, preprocess: Preprocess, tokenizer: AnyTokenizer, step: int) -> dict[str, Any]:
     """Return the metadata of a checkpoint, the same for one file and for shards."""
     return {
         "format": {"name": FORMAT, "version": VERSION},
@@ -180,7 +180,7 @@ def _understand(archive: Archive) -> Checkpoint:
     checkpoint = Checkpoint(
         model=load_portable(config, state).eval(),
         preprocess=Preprocess.from_dict(preprocess),
-        tokenizer=Tokenizer.from_dict(tokenizer),
+        tokenizer=tokenizer_from_dict(tokenizer),
         step=_optional(data, "step", int) or 0,
         sha256=archive.sha256,
         notes=tuple(f"The file names {name}, which was not looked up." for name in archive.unknown),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contrastive.data.source import CaptionedImages
-from contrastive.model.tokenizer import Tokenizer
+from contrastive.model.pieces import AnyTokenizer
 
 MOST = 20_000
 """Number of images whose captions are measured, spread evenly over larger datasets."""
@@ -53,10 +53,10 @@ def _percent(part: int, whole: int) -> str:
     return f"{percent:.2g} %" if percent >= 0.01 else "under 0.01 %"
 
 
-def text_lengths(source: CaptionedImages, tokenizer: Tokenizer, templates: Sequence[str]) -> TextLengths:
+def text_lengths(source: CaptionedImages, tokenizer: AnyTokenizer, templates: Sequence[str]) -> TextLengths:
     """Measure the texts of a source, for at most 20,000 images spread evenly over it."""
     indices = np.unique(np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int))
-    lengths = [len(tokenizer.encode(text)) + 2 for index in indices for text in texts_of(source, int(index), templates)] or [2]
+    lengths = [tokenizer.length(text) for index in indices for text in texts_of(source, int(index), templates)] or [2]
     context = tokenizer.context
     return TextLengths(len(lengths), context, float(np.median(lengths)), max(lengths), sum(length > context for length in lengths))
 

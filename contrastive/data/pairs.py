@@ -26,8 +26,9 @@ from contrastive.data.captions import texts_of
 from contrastive.data.order import stream
 from contrastive.data.reading import PairReader, shown_name, square_crop
 from contrastive.data.source import CaptionedImages, TrainingDataError, hash_of
+from contrastive.model.pieces import AnyTokenizer
 from contrastive.model.preprocess import Preprocess
-from contrastive.model.tokenizer import Tokenizer
+from contrastive.model.tokenizer import trimmed
 from strictio.errors import DataError
 
 
@@ -41,7 +42,8 @@ class Pairs:
     """int32; the texts of an image are consecutive; l is the context."""
     first_n: NDArray[np.int64]
     """Row in `ids_ml` of each image's first text, followed by m: length n + 1."""
-    eot: int
+    eot: int | None
+    """The id that ends a text; None: texts fill the context."""
     replaced: tuple[str, ...] = ()
     """One sentence per picture of a broken pair encountered so far and replaced by a neighbouring pair."""
     broken: Mapping[int, str] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class LazyPairs:
 
     reader: PairReader
     preprocess: Preprocess
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     config: DataConfig
     augmentation: Augmentation | None = None
     """Applied in training only."""
@@ -164,7 +166,7 @@ def _draws(seed: int, epoch: int, row: int, before: int) -> np.random.Generator:
 
 
 def load_pairs(
-    source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, config: DataConfig, max_broken: float | None = None
+    source: CaptionedImages, preprocess: Preprocess, tokenizer: AnyTokenizer, config: DataConfig, max_broken: float | None = None
 ) -> PairSet:
     """Load the pairs of a source, in memory if they fit and are not augmented. Captions are truncated to the context.
 
@@ -192,7 +194,7 @@ def load_pairs(
 
 
 def load_whole(
-    what: str, source: CaptionedImages, transforms: tuple[Preprocess, Tokenizer], config: DataConfig, rows: NDArray[np.int64]
+    what: str, source: CaptionedImages, transforms: tuple[Preprocess, AnyTokenizer], config: DataConfig, rows: NDArray[np.int64]
 ) -> tuple[PairSet, NDArray[np.int64], tuple[str, ...]]:
     """Load the pairs of a source like `load_pairs`; return also which of `rows` can be evaluated, and a sentence about the others.
 
@@ -225,12 +227,6 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def trimmed(ids_nl: Tensor, eot: int) -> Tensor:
-    """Return int64 ids without the columns after every row's end of text, because the towers' time grows with the length."""
-    longest = int((ids_nl == eot).int().argmax(dim=1).max()) + 1
-    return ids_nl[:, :longest].long()
 
 
 def _shifted(image_chw: Tensor, down: int, right: int) -> Tensor:

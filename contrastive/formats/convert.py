@@ -24,9 +24,8 @@ from strictio.errors import DataError, MachineError, UsageError
 from strictio.weights.contents import Contents, read_json
 from strictio.weights.overrides import ModelOverrides
 from strictio.weights.unwrap import Weights
-from strictio.weights.weight_names import from_hugging_face, without_text_prefix
+from strictio.weights.weight_names import SIGLIP_PROBE, from_hugging_face, without_text_prefix
 
-SIGLIP = "vision_model.head.probe"  # identifies a SigLIP with Hugging Face's names, which is not supported here
 MAX_MERGES_BYTES = 16 * 2**20
 FOREIGN_VOCABULARY = "the folder's vocabulary does not follow from its merges, as CLIP's does"
 UNSUPPORTED = {  # name prefix -> why the weights need open_clip's classes
@@ -87,6 +86,9 @@ def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str,
             why = f"{UNSUPPORTED[start]} ({name[:80]!r})"
             fix = "--model open_clip:ARCH,FILE, with the architecture's name in open_clip"
             raise DataError("the weights belong to an architecture that is not built here", why=why, fix=fix)
+    if SIGLIP_PROBE in tensors:
+        why = "a SigLIP's weights do not say how texts and images are read"
+        raise DataError("the weights of a SigLIP are read with their folder only", why=why, fix="name the folder in Hugging Face layout")
     if any(name.startswith(("vision_model.", "text_model.")) for name in tensors):
         return from_hugging_face(tensors), "Hugging Face CLIPModel", ["Renamed from Hugging Face's names to OpenAI's."]
     if any(name.startswith("text.") for name in tensors):
@@ -148,7 +150,10 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
         with path.open("rb") as file:
             start = file.read(2)
         if start == b"PK":
-            tokenizer = replace(load(path).tokenizer, context=context)
+            loaded = load(path).tokenizer
+            if not isinstance(loaded, Tokenizer):
+                raise DataError("the tokenizer is not one of CLIP's kind", where=str(path))
+            tokenizer = replace(loaded, context=context)
         elif path.suffix == ".json":
             tokenizer = _serialized(read_json(path), context)
         else:

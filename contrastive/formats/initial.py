@@ -19,6 +19,7 @@ from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
 from contrastive.formats.convert import FOREIGN_VOCABULARY, convert
 from contrastive.formats.exports import tensors
 from contrastive.formats.image_processor import read_processor
+from contrastive.model.tokenizer import Tokenizer
 from strictio.errors import DataError, UsageError
 from strictio.weights.adapter import refuse_beside
 from strictio.weights.contents import Contents, read, read_json
@@ -85,7 +86,7 @@ ADVICE: dict[str, str | Callable[[re.Match[str]], str]] = {
 
 
 def _file(path: Path, facts: ModelOverrides, kind: str = "", configured: frozenset[str] = frozenset()) -> Checkpoint:
-    contents = _read_shards(path) if path.name.endswith(INDEX) else read(path)
+    contents = _contents(path)
     if contents.archive is not None and is_own(contents.archive):
         if facts.given():
             stated = ", ".join(facts.given())
@@ -94,6 +95,10 @@ def _file(path: Path, facts: ModelOverrides, kind: str = "", configured: frozens
     refuse_beside(path.parent, facts.adapter is not None)
     contents = replace(contents, kind=kind or contents.kind, configured=configured)
     return convert(unwrap(contents.data, facts.weights, facts.adapter), contents, facts)
+
+
+def _contents(path: Path) -> Contents:
+    return _read_shards(path) if path.name.endswith(INDEX) else read(path)
 
 
 def _read_shards(index: Path) -> Contents:
@@ -131,15 +136,23 @@ def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
     if form is None or weights is None:
         missing = " or ".join(readers) if form is None else " or ".join(FILES)
         raise DataError("the folder is not a model that can be read", why=f"it has no {missing}", fix="name a file of weights")
-    read, kind = readers[form]
+    configuration = read_json(folder / form)
+    if form == HUGGING_FACE and configuration.get("model_type") == "siglip":
+        from contrastive.formats.siglip import read_siglip
+
+        refuse_beside(folder, facts.adapter is not None)
+        contents = replace(_contents(weights), kind="Hugging Face folder")
+        return read_siglip(folder, configuration, contents, facts)
+    interpret, kind = readers[form]
     try:
-        stated = read(folder)
+        stated = interpret(folder)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError("the folder's configuration cannot be understood", where=form, why=why) from error
     checkpoint = _file(weights, ModelOverrides(**{**stated, **facts.given()}), kind, frozenset(stated) - set(facts.given()))
     vocabulary = folder / "vocab.json"
-    if form == HUGGING_FACE and vocabulary.is_file() and read_json(vocabulary) != checkpoint.tokenizer.ids:
+    own = checkpoint.tokenizer
+    if form == HUGGING_FACE and vocabulary.is_file() and isinstance(own, Tokenizer) and read_json(vocabulary) != own.ids:
         raise DataError(FOREIGN_VOCABULARY, where=vocabulary.name)
     return checkpoint
 
@@ -150,7 +163,9 @@ def _hugging_face(folder: Path) -> dict[str, Any]:
 
     content = read_json(folder / HUGGING_FACE)
     if (kind := content.get("model_type")) != "clip":
-        raise DataError(f"a model of type {str(kind)[:40]!r} cannot be trained here", fix="name the folder of a CLIPModel")
+        why = "its resolution varies from image to image" if kind == "siglip2" else None  # of fixed resolution, its type is siglip
+        fix = "name the folder of a CLIPModel or a SiglipModel"
+        raise DataError(f"a model of type {str(kind)[:40]!r} cannot be trained here", why=why, fix=fix)
     config = CLIPConfig.from_dict(content)
     image, text = config.vision_config, config.text_config
     if (image.hidden_act, image.layer_norm_eps) != (text.hidden_act, text.layer_norm_eps):

@@ -18,8 +18,8 @@ from contrastive.loss.dense import LOSSES
 from contrastive.loss.objective import Contrast, Share
 from contrastive.model.clip import CLIP, at_least_float32
 from contrastive.model.flops import image_cost, text_cost
+from contrastive.model.pieces import AnyTokenizer
 from contrastive.model.preprocess import Preprocess
-from contrastive.model.tokenizer import Tokenizer
 from strictio.errors import UsageError
 
 
@@ -34,7 +34,7 @@ class Distillation(Contrast):
     """
 
     def __init__(
-        self, teacher: Checkpoint, tokenizer: Tokenizer, preprocess: Preprocess, *, weight: float = 0.5, temperature: float = 1.0
+        self, teacher: Checkpoint, tokenizer: AnyTokenizer, preprocess: Preprocess, *, weight: float = 0.5, temperature: float = 1.0
     ) -> None:
         super().__init__()
         if not 0 <= weight <= 1:
@@ -47,6 +47,13 @@ class Distillation(Contrast):
             raise UsageError(what, why=why, fix=fix)
         self.weight, self.temperature = weight, temperature
         same = teacher.tokenizer.sha256 == tokenizer.sha256
+        if not same and teacher.tokenizer.kind != tokenizer.kind:
+            why = (
+                f"it has a tokenizer of kind {teacher.tokenizer.kind}, the student of kind {tokenizer.kind}: ids do not say what a text was"
+            )
+            raise UsageError(
+                "the teacher reads texts in another way than the student", why=why, fix="a teacher with the student's tokenizer"
+            )
         self._reader = None if same else (tokenizer, teacher.tokenizer)
         # In a tuple, so that torch does not register it: a teacher has no trainable parameters and stays in eval mode.
         self._teacher = (teacher.model.eval().requires_grad_(False),)

@@ -44,6 +44,9 @@ class ViTConfig:
     head_width: Size = 64
     kind: Literal["vit"] = "vit"
     mlp_width: Size | None = None  # inside a block's MLP; None: four times `width`
+    pooling: Literal["class", "attention"] = "class"
+    """``class``: the feature of a class token, projected. ``attention``: a learned query attends to all patches (SigLIP); there are no
+    class token, no first layer norm and no projection, and the patch embedding has a bias."""
 
     def __post_init__(self) -> None:
         check_divides("vision.head_width", self.head_width, "width", self.width)
@@ -88,7 +91,9 @@ class TextConfig:
     layers: Layers
     head_width: Size = 64
     causal: StrictBool = True
-    pooling: Literal["eot", "mean"] = "eot"  # the feature at the first EOT, or the mean up to and including it; padding is always ignored
+    pooling: Literal["eot", "mean", "last"] = "eot"
+    """The feature at the first EOT, or the mean up to and including it, without padding; or the feature at the last position of a text that
+    is padded to the whole context, with padding attended to, and a projection with a bias (SigLIP)."""
     mlp_width: Size | None = None  # inside a block's MLP; None: four times `width`
 
     def __post_init__(self) -> None:
@@ -110,17 +115,25 @@ class ModelConfig(Stored):
     embed_dim: Size
     vision: Annotated[VisionConfig, Field(discriminator="kind")]
     text: TextConfig
-    activation: Literal["quick_gelu", "gelu", "relu"] = "gelu"
+    activation: Literal["quick_gelu", "gelu", "gelu_tanh", "relu"] = "gelu"
     """Of both towers (except for a ModifiedResNet, which always has ReLU). ``quick_gelu`` is x * sigmoid(1.702 x), as in OpenAI's models.
     Weights do not reveal it; using the wrong one is a classic silent error."""
     layer_norm_eps: Annotated[StrictFloat, Field(gt=0, lt=1)] = 1e-5
     score_rule: Literal["softmax", "sigmoid"] = "softmax"  # jointly over labels, or per label (SigLIP, with a `logit_bias`)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.vision, ViTConfig) and self.vision.pooling == "attention" and self.vision.width != self.embed_dim:
+            raise UsageError("embed_dim must be vision.width", why="an image tower that pools by attention has no projection")
+        if self.text.pooling == "last" and self.text.causal:
+            raise UsageError("text.causal must be false with text.pooling = 'last'")
 
     def to_dict(self) -> dict[str, Any]:
         plain = super().to_dict()
         for tower in (plain["vision"], plain["text"]):
             if tower.get("mlp_width", 0) is None:  # omitted by default, so that hashes from before this setting stay valid
                 del tower["mlp_width"]
+        if plain["vision"].get("pooling") == "class":
+            del plain["vision"]["pooling"]
         return plain
 
 

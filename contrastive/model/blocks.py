@@ -24,7 +24,14 @@ class QuickGELU(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"quick_gelu": QuickGELU, "gelu": nn.GELU, "relu": nn.ReLU}
+class TanhGELU(nn.GELU):
+    """The approximation of GELU by a hyperbolic tangent, as in SigLIP."""
+
+    def __init__(self) -> None:
+        super().__init__(approximate="tanh")
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"quick_gelu": QuickGELU, "gelu": nn.GELU, "gelu_tanh": TanhGELU, "relu": nn.ReLU}
 
 
 class Attention(nn.Module):
@@ -41,6 +48,15 @@ class Attention(nn.Module):
         q, k, v = (split_heads(part, self.heads) for part in F.linear(x_nld, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1))
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=keep, is_causal=causal)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def read(self, query_nqd: Tensor, x_nld: Tensor) -> Tensor:
+        """Return what each query reads from all tokens: float[n, q, d]."""
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        q, k, v = (
+            split_heads(F.linear(x, weight, bias), self.heads)
+            for x, weight, bias in zip((query_nqd, x_nld, x_nld), weights, biases, strict=True)
+        )
+        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 def split_heads(x_nld: Tensor, heads: int) -> Tensor:
@@ -76,20 +92,46 @@ class Block(nn.Module):
         x_nld = x_nld + self.attn(self.ln_1(x_nld), causal, keep)
         return x_nld + self.mlp(self.ln_2(x_nld))  # type: ignore[no-any-return]
 
-    @torch.no_grad()
     def reset(self, layers: int, generator: torch.Generator | None) -> None:
         """Initialise weights as in the paper's text tower; here, for both towers."""
-        width = self.attn.out_proj.in_features
-        std, deep = width**-0.5, (2 * layers) ** -0.5
-        for weight, its_std in (
-            (self.attn.in_proj_weight, std),
-            (self.attn.out_proj.weight, std * deep),
-            (self.mlp.c_fc.weight, (2 * width) ** -0.5),
-            (self.mlp.c_proj.weight, std * deep),
-        ):
-            weight.normal_(0, its_std, generator=generator)
-        for bias in (self.attn.in_proj_bias, self.attn.out_proj.bias, self.mlp.c_fc.bias, self.mlp.c_proj.bias):
-            bias.zero_()
+        reset_attention_and_mlp(self.attn, self.mlp, layers, generator)
+
+
+class AttentionPooling(nn.Module):
+    """A learned query attends to all tokens; an MLP is added to the result (Zhai et al. 2022, https://arxiv.org/abs/2106.04560)."""
+
+    def __init__(self, width: int, heads: int, inner: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.probe = nn.Parameter(torch.empty(1, 1, width))
+        self.attn = Attention(width, heads)
+        self.ln = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.mlp = MLP(width, inner, ACTIVATIONS[config.activation]())
+
+    def forward(self, x_nld: Tensor) -> Tensor:
+        """Return float[n, d]."""
+        pooled_n1d = self.attn.read(self.probe.expand(len(x_nld), -1, -1), x_nld)
+        return (pooled_n1d + self.mlp(self.ln(pooled_n1d)))[:, 0]  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def reset(self, generator: torch.Generator | None) -> None:
+        self.probe.normal_(0, self.probe.shape[-1] ** -0.5, generator=generator)
+        reset_attention_and_mlp(self.attn, self.mlp, 1, generator)
+
+
+@torch.no_grad()
+def reset_attention_and_mlp(attn: Attention, mlp: MLP, layers: int, generator: torch.Generator | None) -> None:
+    """Draw the weights of a block among so many `layers`."""
+    width = attn.out_proj.in_features
+    std, deep = width**-0.5, (2 * layers) ** -0.5
+    for weight, its_std in (
+        (attn.in_proj_weight, std),
+        (attn.out_proj.weight, std * deep),
+        (mlp.c_fc.weight, (2 * width) ** -0.5),
+        (mlp.c_proj.weight, std * deep),
+    ):
+        weight.normal_(0, its_std, generator=generator)
+    for bias in (attn.in_proj_bias, attn.out_proj.bias, mlp.c_fc.bias, mlp.c_proj.bias):
+        bias.zero_()
 
 
 class Transformer(nn.Module):

@@ -40,7 +40,11 @@ def image_cost(config: ModelConfig, seen: float = 1.0) -> Cost:
     if isinstance(vision, ViTConfig):
         patches = (vision.image_size // vision.patch_size) ** 2
         first = _convolution(3, vision.width, vision.patch_size, patches)
-        tokens = max(1, round(patches * seen)) + 1
+        tokens, inner = max(1, round(patches * seen)), vision.mlp_width or 4 * vision.width
+        if vision.pooling == "attention":
+            pooled = _attention_pool(tokens, vision.width, vision.width) + 2 * linear(1, vision.width, inner)
+            return Cost(first + transformer(tokens, vision.width, vision.layers, vision.mlp_width) + pooled, first)
+        tokens += 1
         return Cost(first + transformer(tokens, vision.width, vision.layers, vision.mlp_width) + linear(1, vision.width, embed_dim), first)
     if isinstance(vision, ConvConfig):
         return _conv_tower(vision, embed_dim)

@@ -115,6 +115,10 @@ class Tokenizer(Stored):
         """Return the ids of `text` without start and end."""
         return [id_ for word in words(text) for id_ in self._encode_word(word)]
 
+    def length(self, text: str) -> int:
+        """Return the number of tokens of `text`, with start and end."""
+        return len(self.encode(text)) + 2
+
     def decode(self, ids: Iterable[int]) -> str:
         """Return the words joined by spaces, up to the first end of text, without start of text."""
         symbols = []
@@ -175,6 +179,17 @@ class Tokenizer(Stored):
                 break
             symbols = join(symbols, pair)
         return symbols
+
+
+def trimmed(ids_nl: Tensor, eot: int | None) -> Tensor:
+    """Return int64 ids without the columns after every row's end of text, because the towers' time grows with the length.
+
+    `eot`: None for models that read padding, whose rows stay whole.
+    """
+    if eot is None:
+        return ids_nl.long()
+    longest = int((ids_nl == eot).int().argmax(dim=1).max()) + 1
+    return ids_nl[:, :longest].long()
 
 
 def join(symbols: Symbols, pair: tuple[str, str]) -> Symbols:

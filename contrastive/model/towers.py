@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, ViTConfig
-from contrastive.model.blocks import ACTIVATIONS, Transformer, reset_convolutions, run_again, split_heads
+from contrastive.model.blocks import ACTIVATIONS, AttentionPooling, Transformer, reset_convolutions, run_again, split_heads
 
 
 class VisionTransformer(nn.Module):
@@ -40,8 +40,7 @@ class VisionTransformer(nn.Module):
         first = self.class_embedding.expand(len(x_nld), 1, -1)
         x_nld = torch.cat([first, x_nld], dim=1) + self.positional_embedding
         if kept_nk is not None:
-            seen_nk = torch.cat([kept_nk.new_zeros(len(kept_nk), 1), kept_nk + 1], dim=1)
-            x_nld = x_nld.gather(1, seen_nk[:, :, None].expand(-1, -1, x_nld.shape[2]))
+            x_nld = _visible(x_nld, torch.cat([kept_nk.new_zeros(len(kept_nk), 1), kept_nk + 1], dim=1))
         x_nld = self.transformer(self.ln_pre(x_nld))
         return self.ln_post(x_nld[:, 0]) @ self.proj  # type: ignore[no-any-return]
 
@@ -52,6 +51,38 @@ class VisionTransformer(nn.Module):
             parameter.normal_(0, std, generator=generator)
         reset_convolutions(self, generator)
         self.transformer.reset(generator)
+
+
+class PooledTransformer(nn.Module):
+    """The image tower of SigLIP: patches, positions, blocks, pooling by attention."""
+
+    def __init__(self, vision: ViTConfig, model: ModelConfig) -> None:
+        super().__init__()
+        inner = vision.mlp_width or 4 * vision.width
+        self.conv1 = nn.Conv2d(3, vision.width, vision.patch_size, stride=vision.patch_size)
+        self.positional_embedding = nn.Parameter(torch.empty((vision.image_size // vision.patch_size) ** 2, vision.width))
+        self.transformer = Transformer(vision.width, vision.layers, vision.head_width, model, vision.mlp_width)
+        self.ln_post = nn.LayerNorm(vision.width, eps=model.layer_norm_eps)
+        self.attention_pool = AttentionPooling(vision.width, vision.width // vision.head_width, inner, model)
+
+    def forward(self, x_nchw: Tensor, kept_nk: Tensor | None = None) -> Tensor:
+        """`kept_nk`: as for `VisionTransformer`."""
+        x_nld = self.conv1(x_nchw).flatten(2).transpose(1, 2) + self.positional_embedding
+        if kept_nk is not None:
+            x_nld = _visible(x_nld, kept_nk)
+        return self.attention_pool(self.ln_post(self.transformer(x_nld)))  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def reset(self, generator: torch.Generator | None) -> None:
+        self.positional_embedding.normal_(0, self.transformer.width**-0.5, generator=generator)
+        reset_convolutions(self, generator)
+        self.conv1.get_parameter("bias").zero_()
+        self.transformer.reset(generator)
+        self.attention_pool.reset(generator)
+
+
+def _visible(x_nld: Tensor, kept_nk: Tensor) -> Tensor:
+    return x_nld.gather(1, kept_nk[:, :, None].expand(-1, -1, x_nld.shape[2]))
 
 
 class Bottleneck(nn.Module):
@@ -179,12 +210,20 @@ class TextTransformer(nn.Module):
         self.transformer = Transformer(text.width, text.layers, text.head_width, model, text.mlp_width)
         self.ln_final = nn.LayerNorm(text.width, eps=model.layer_norm_eps)
         self.text_projection = nn.Parameter(torch.empty(text.width, model.embed_dim))
+        self.text_projection_bias = nn.Parameter(torch.zeros(model.embed_dim)) if text.pooling == "last" else None
 
     def encode_text(self, ids_nl: Tensor) -> Tensor:
-        """Return float[n, D], not normalised. `ValueError` if a row lacks EOT or exceeds the context: another token would be pooled."""
+        """Return float[n, D], not normalised.
+
+        `ValueError` if a row lacks EOT or exceeds the context, or is not padded to the context for pooling at its last position: another
+        token would be pooled.
+        """
         text = self.config.text
-        if ids_nl.shape[1] > text.context:
+        if ids_nl.shape[1] > text.context or (text.pooling == "last" and ids_nl.shape[1] < text.context):
             raise ValueError(f"texts have {ids_nl.shape[1]} tokens, the model's context is {text.context}")
+        if self.text_projection_bias is not None:
+            last_nd: Tensor = self.ln_final(self.transformer(self.token_embedding(ids_nl) + self.positional_embedding)[:, -1])
+            return last_nd @ self.text_projection + self.text_projection_bias
         end_n = end_positions(ids_nl, text.eot)
         x_nld: Tensor = self.token_embedding(ids_nl) + self.positional_embedding[: ids_nl.shape[1]]
         inside_nl = torch.arange(ids_nl.shape[1], device=ids_nl.device) <= end_n[:, None]
@@ -214,10 +253,12 @@ def end_positions(ids_nl: Tensor, eot: int) -> Tensor:
     return is_end_nl.int().argmax(dim=1)  # argmax takes the first of equal values
 
 
-VisionTower = VisionTransformer | ModifiedResNet | ConvTower
+VisionTower = VisionTransformer | PooledTransformer | ModifiedResNet | ConvTower
 TOWERS: dict[str, type[Any]] = {"vit": VisionTransformer, "resnet": ModifiedResNet, "conv": ConvTower}
 
 
 def vision_tower(model: ModelConfig) -> VisionTower:
     """Build the image tower that `model` describes."""
+    if isinstance(model.vision, ViTConfig) and model.vision.pooling == "attention":
+        return PooledTransformer(model.vision, model)
     return TOWERS[model.vision.kind](model.vision, model)  # type: ignore[no-any-return]

@@ -23,6 +23,7 @@ from contrastive.data.source import counted
 from contrastive.data.tars import TarShards
 from contrastive.loss import Distillation, FixedWeights, GroupDRO, GroupLoss, Objective, make_objective
 from contrastive.model.clip import ModelConfig
+from contrastive.model.pieces import AnyTokenizer
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
 from contrastive.model.tokenizer import Tokenizer, clip_tokenizer, train_bpe
@@ -41,7 +42,7 @@ class RunInputs:
     config: Config
     model: ModelConfig
     preprocess: Preprocess
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     pairs: PairSet
     train_rows: NDArray[np.int64]
     held_out: PairSet
@@ -173,7 +174,7 @@ def prepare(config: Config) -> RunInputs:
 
 
 def _validation(
-    name: str, transforms: tuple[Preprocess, Tokenizer], data: DataConfig
+    name: str, transforms: tuple[Preprocess, AnyTokenizer], data: DataConfig
 ) -> tuple[tuple[PairSet, NDArray[np.int64], Identities], tuple[str, ...]]:
     """Load ``data.validation``; return its pairs, the rows to evaluate, which of these share a picture or caption, and what is left out."""
     data = replace(
@@ -268,6 +269,9 @@ def _given(initial: Checkpoint, config: Config) -> ModelConfig:
     rule = initial.config.score_rule
     if config.loss.contrastive and rule != config.loss.kind:
         raise UsageError(f"the initial model scores by {rule}, loss.kind is {config.loss.kind}", fix=f"loss.kind={rule}")
+    if not config.loss.contrastive and initial.config.text.pooling == "last":
+        why = "the text head needs a vocabulary with an end of text, and SigLIP's texts are padded instead"
+        raise UsageError(f"loss.kind = {config.loss.kind!r} cannot train this model", why=why, fix=f"loss.kind={rule}")
     return initial.config
 
 
@@ -275,9 +279,13 @@ def architecture_of(config: Config) -> ModelConfig:
     """Return the preset with its changes and the loss's score rule; raises `UsageError`."""
     plain = laid_over(preset(config.model.preset or "").to_dict(), config.model.changes)
     try:
-        return ModelConfig.from_dict({**plain, "score_rule": "sigmoid" if config.loss.kind == "sigmoid" else "softmax"})
+        model = ModelConfig.from_dict({**plain, "score_rule": "sigmoid" if config.loss.kind == "sigmoid" else "softmax"})
     except UsageError as error:
         raise UsageError(error.what.replace("config", "model", 1), why=error.why, fix=error.fix) from error
+    if model.text.pooling == "last":
+        why = "it needs a tokenizer that pads, which only an initial model has"
+        raise UsageError("model.text.pooling cannot be 'last' for a preset", why=why, fix="model.init=FOLDER of a SigLIP model")
+    return model
 
 
 def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokenizer:

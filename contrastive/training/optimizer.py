@@ -32,7 +32,7 @@ def decays(name: str, parameter: Tensor, positions: bool = False) -> bool:
     >>> decays("visual.conv1.weight", torch.zeros(8, 3, 3, 3)), decays("visual.positional_embedding", torch.zeros(50, 8))
     (True, False)
     """
-    never = {"class_embedding", "logit_scale", "logit_bias", *(() if positions else ("positional_embedding",))}
+    never = {"class_embedding", "probe", "logit_scale", "logit_bias", *(() if positions else ("positional_embedding",))}
     return parameter.ndim >= 2 and never.isdisjoint(name.split("."))
 
 

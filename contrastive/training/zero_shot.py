@@ -27,8 +27,8 @@ from contrastive.config import DataConfig
 from contrastive.data import open_source
 from contrastive.data.pairs import PairSet, load_whole
 from contrastive.model.clip import CLIP, unit_length
+from contrastive.model.pieces import AnyTokenizer
 from contrastive.model.preprocess import Preprocess
-from contrastive.model.tokenizer import Tokenizer
 from strictio.errors import UsageError
 from strictio.schema import from_dict, record
 
@@ -58,12 +58,12 @@ class LabelSet:
     texts_kt: tuple[tuple[str, ...], ...]
     """Each label's text in each template."""
     preprocess: Preprocess
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     left_out: tuple[str, ...]
     """A sentence about unreadable labelled images, if any."""
 
 
-def read_label_set(name: str, preprocess: Preprocess, tokenizer: Tokenizer, data: DataConfig) -> LabelSet:
+def read_label_set(name: str, preprocess: Preprocess, tokenizer: AnyTokenizer, data: DataConfig) -> LabelSet:
     """Load the label set of a TOML file, prepared for a model.
 
     Raises `UsageError` if the file has another form, or a label in the data has no text; otherwise like `open_source` and `load_whole`.
@@ -112,6 +112,6 @@ def zero_shot(model: CLIP, label_set: LabelSet) -> dict[str, float]:
     return dict(zip(ZERO_SHOT, (float(right.mean()), float(np.mean(by_label))), strict=True))
 
 
-def _embedding(model: CLIP, texts: tuple[str, ...], tokenizer: Tokenizer, device: torch.device) -> torch.Tensor:
+def _embedding(model: CLIP, texts: tuple[str, ...], tokenizer: AnyTokenizer, device: torch.device) -> torch.Tensor:
     text_td = unit_length(model.encode_text(tokenizer(texts, truncate=True).to(device)))
     return unit_length(text_td.mean(dim=0, keepdim=True))[0]

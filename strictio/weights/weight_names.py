@@ -29,6 +29,24 @@ TO_HUGGING_FACE = {
     "ln_final.weight": "text_model.final_layer_norm.weight", "ln_final.bias": "text_model.final_layer_norm.bias",
     "text_projection": "text_projection.weight",
 }  # fmt: skip
+TO_SIGLIP = {
+    **{name: theirs for name, theirs in TO_HUGGING_FACE.items() if not name.endswith((".proj", "_projection", "class_embedding"))},
+    "visual.conv1.bias": "vision_model.embeddings.patch_embedding.bias",
+    "visual.attention_pool.probe": "vision_model.head.probe",
+    "visual.attention_pool.attn.in_proj_weight": "vision_model.head.attention.in_proj_weight",
+    "visual.attention_pool.attn.in_proj_bias": "vision_model.head.attention.in_proj_bias",
+    **{
+        f"visual.attention_pool.{ours}.{kind}": f"vision_model.head.{theirs}.{kind}"
+        for ours, theirs in (
+            ("attn.out_proj", "attention.out_proj"), ("ln", "layernorm"), ("mlp.c_fc", "mlp.fc1"), ("mlp.c_proj", "mlp.fc2"),
+        )
+        for kind in ("weight", "bias")
+    },
+    "text_projection": "text_model.head.weight", "text_projection_bias": "text_model.head.bias",
+}  # fmt: skip
+"""As `TO_HUGGING_FACE`, for transformers' `SiglipModel`."""
+SIGLIP_PROBE = "vision_model.head.probe"
+"""A name by which `SiglipModel`'s weights are recognised."""
 TO_OPENAI = {theirs: ours for ours, theirs in TO_HUGGING_FACE.items()}
 TRANSPOSED = ("visual.proj", "text_projection")
 BLOCK = {
@@ -41,14 +59,19 @@ _HF_BLOCK = re.compile(r"(?P<tower>vision|text)_model\.encoder\.layers\.(?P<laye
 
 
 def to_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a `CLIP`'s weights by the names of transformers' `CLIPModel`; `DataError` if its image tower is not a vision transformer."""
-    if "visual.proj" not in state or "visual.conv1.weight" not in state:
+    """Return a `CLIP`'s weights by the names of transformers' `CLIPModel`, or `SiglipModel` if its image tower pools by attention.
+
+    `DataError` if its image tower is not a vision transformer.
+    """
+    siglip = "visual.attention_pool.probe" in state
+    if not siglip and ("visual.proj" not in state or "visual.conv1.weight" not in state):
         raise DataError("Hugging Face's CLIPModel has no image tower of this kind", why="it has a vision transformer only")
     renamed: dict[str, Tensor] = {}
+    names = TO_SIGLIP if siglip else TO_HUGGING_FACE
     for name, tensor in state.items():
         block = _OPENAI_BLOCK.fullmatch(name)
         if block is None:
-            renamed[TO_HUGGING_FACE.get(name, name)] = _turned(tensor) if name in TRANSPOSED else tensor
+            renamed[names.get(name, name)] = _turned(tensor) if name in TRANSPOSED else tensor
             continue
         prefix = f"{'vision' if block['visual'] else 'text'}_model.encoder.layers.{block['layer']}"
         if block["part"] == "attn.in_proj":
@@ -60,12 +83,16 @@ def to_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a `CLIPModel` under OpenAI's names. Raises `DataError` if a block lacks one of query, key and value."""
+    """Return the weights of a `CLIPModel` or `SiglipModel` under OpenAI's names.
+
+    Raises `DataError` if a block lacks one of query, key and value.
+    """
     renamed: dict[str, Tensor] = {}
+    names = {theirs: ours for ours, theirs in TO_SIGLIP.items()} if SIGLIP_PROBE in state else TO_OPENAI
     for name, tensor in state.items():
         block = _HF_BLOCK.fullmatch(name)
         if block is None:
-            ours = TO_OPENAI.get(name, name)
+            ours = names.get(name, name)
             renamed[ours] = _turned(tensor) if ours in TRANSPOSED else tensor
             continue
         prefix = f"{'visual.' if block['tower'] == 'vision' else ''}transformer.resblocks.{block['layer']}"

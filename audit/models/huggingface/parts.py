@@ -13,8 +13,8 @@ from typing import Any
 
 from audit.errors import DataError, UnsafeError
 from audit.models.huggingface.pretrained import call_transformers, pretrained
-from audit.models.huggingface.texts import bounded_tokenizer, check_tokenizer
 from strictio.model_folders.configurations import read_configuration
+from strictio.model_folders.tokenizers import bounded_tokenizer, check_tokenizer
 
 PARTS = {
     "image_processor": "AutoImageProcessor",

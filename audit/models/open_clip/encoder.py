@@ -22,7 +22,6 @@ from audit.models.attack import PixelScale, attacked_rows
 from audit.models.folder_weights import adapter_notes, file_sha256, foreign_class_notes
 from audit.models.huggingface.pretrained import call_transformers, tokenizer_sha256
 from audit.models.huggingface.sealed import sealed
-from audit.models.huggingface.texts import bounded_tokenizer, check_tokenizer
 from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.pixels import OpenClipPixels
@@ -32,6 +31,7 @@ from audit.models.runtime import canonical, located, log_notes, model_record, re
 from audit.models.tower import ImageTower, OnTower
 from audit.types import ModelRecord, Note
 from strictio.model_folders.check import check_folder
+from strictio.model_folders.tokenizers import bounded_tokenizer, check_tokenizer
 from strictio.weights.adapter import refuse_beside
 from strictio.weights.unwrap import unwrap
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from torch import Tensor
 
-from contrastive.model.tokenizer import Tokenizer
+from contrastive.model.pieces import AnyTokenizer
 from strictio.errors import UsageError, VlmAuditError
 from strictio.files import write_text
 
@@ -39,7 +39,7 @@ HOSTILE = {
 """Kinds of texts that targets read in ways of their own."""
 
 
-def compare_ids(own: Tokenizer, ids_of: Ids) -> tuple[str, ...]:
+def compare_ids(own: AnyTokenizer, ids_of: Ids) -> tuple[str, ...]:
     """Return the kinds of `HOSTILE` texts that get other ids; raises `VlmAuditError` if one of `TEXTS` does."""
     for text in TEXTS:
         if ids_of(text) != own.encode(text):

@@ -1,4 +1,4 @@
-"""Exports a folder for transformers' `CLIPModel`, with a tokenizer and an image processor that give the same ids and pixels."""
+"""Exports a folder for transformers' `CLIPModel` or `SiglipModel`, with a tokenizer and image processor of equal ids and pixels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.formats.exports import Features, Ids, compare_ids, refuse, write_json
-from contrastive.model.architecture import TextConfig, ViTConfig
+from contrastive.formats.exports import TEXTS, Features, Ids, compare_ids, refuse, write_json
+from contrastive.formats.siglip import ACTIVATIONS
+from contrastive.model.architecture import ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import portable_state
+from contrastive.model.pieces import AnyTokenizer
 from contrastive.model.preprocess import RESAMPLING, Preprocess
 from contrastive.model.tokenizer import END, START, Tokenizer
 from strictio.errors import VlmAuditError
 from strictio.files import write_text
+from strictio.weights.fill import SCALARS
 from strictio.weights.weight_names import to_hugging_face
 
 NOTE = (
@@ -34,6 +37,12 @@ def check(checkpoint: Checkpoint) -> None:
     config = checkpoint.config
     if not isinstance(config.vision, ViTConfig):
         refuse("Hugging Face's CLIPModel has no image tower of this kind", f"this one is of kind {config.vision.kind}; it has a ViT only")
+    if is_siglip(config):
+        return
+    if config.vision.pooling == "attention":
+        refuse(
+            "transformers has no model with these two towers", "its SiglipModel has both, pooling by attention and a text read at its end"
+        )
     if not config.text.causal or config.text.pooling != "eot":
         why = "its mask is causal and it reads the feature at the end of the text"
         refuse("Hugging Face's CLIPModel has no text tower of this kind", why)
@@ -41,15 +50,24 @@ def check(checkpoint: Checkpoint) -> None:
         refuse("Hugging Face's CLIPModel has no logit bias", "this model was trained with the sigmoid loss")
 
 
+def is_siglip(config: ModelConfig) -> bool:
+    """Whether a model has the towers and the score rule of SigLIP."""
+    pooled = isinstance(config.vision, ViTConfig) and config.vision.pooling == "attention"
+    return pooled and config.text.pooling == "last" and config.score_rule == "sigmoid"
+
+
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write configuration, weights, image processor and tokenizer; the last two are verified immediately."""
     state = to_hugging_face(portable_state(checkpoint.model))
+    if is_siglip(checkpoint.config):  # where they have one axis
+        state |= {name: state[name].reshape(1) for name in SCALARS}
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", model_settings(checkpoint))
     write_json(folder / "preprocessor_config.json", processor_settings(checkpoint.preprocess))
     make_tokenizer(checkpoint.tokenizer).save_pretrained(folder)
-    write_text(folder / "vocab.json", json.dumps(checkpoint.tokenizer.ids, ensure_ascii=False))
-    write_text(folder / "merges.txt", "\n".join(["#version: 0.2", *checkpoint.tokenizer.merges]) + "\n")
+    if isinstance(checkpoint.tokenizer, Tokenizer):
+        write_text(folder / "vocab.json", json.dumps(checkpoint.tokenizer.ids, ensure_ascii=False))
+        write_text(folder / "merges.txt", "\n".join(["#version: 0.2", *checkpoint.tokenizer.merges]) + "\n")
     compare_inputs(checkpoint, folder)
 
 
@@ -58,6 +76,8 @@ def model_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     config = checkpoint.config
     vision, text = config.vision, config.text
     assert isinstance(vision, ViTConfig)  # noqa: S101 (refused by `check`)
+    if is_siglip(config):
+        return _siglip_settings(config, vision)
     common = {"hidden_act": config.activation, "layer_norm_eps": config.layer_norm_eps, "projection_dim": config.embed_dim}
     end = {"bos_token_id": text.eot - 1, "eos_token_id": text.eot, "pad_token_id": text.eot}
     return {
@@ -68,6 +88,23 @@ def model_settings(checkpoint: Checkpoint) -> dict[str, Any]:
         },
         "text_config": {
             **common, **_blocks(text), **end, "model_type": "clip_text_model",
+            "max_position_embeddings": text.context, "vocab_size": text.vocab_size,
+        },
+    }  # fmt: skip
+
+
+def _siglip_settings(config: ModelConfig, vision: ViTConfig) -> dict[str, Any]:
+    text, names = config.text, {ours: theirs for theirs, ours in ACTIVATIONS.items()}
+    common = {"hidden_act": names[config.activation], "layer_norm_eps": config.layer_norm_eps}
+    unused = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    return {
+        "architectures": ["SiglipModel"], "model_type": "siglip",
+        "vision_config": {
+            **common, **_blocks(vision), "model_type": "siglip_vision_model",
+            "image_size": vision.image_size, "patch_size": vision.patch_size,
+        },
+        "text_config": {
+            **common, **_blocks(text), **unused, "model_type": "siglip_text_model", "projection_size": config.embed_dim,
             "max_position_embeddings": text.context, "vocab_size": text.vocab_size,
         },
     }  # fmt: skip
@@ -93,10 +130,15 @@ def processor_settings(preprocess: Preprocess) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def make_tokenizer(tokenizer: Tokenizer) -> Any:
+def make_tokenizer(tokenizer: AnyTokenizer) -> Any:
     """Transformers' tokenizer of the same vocabulary."""
-    from transformers import CLIPTokenizer
+    from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
+    if not isinstance(tokenizer, Tokenizer):
+        return PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer.parsed(), pad_token=tokenizer.pad, padding_side=tokenizer.padding_side,
+            model_max_length=tokenizer.context, model_input_names=["input_ids"],
+        )  # fmt: skip
     merges = [tuple(merge.split(" ")) for merge in tokenizer.merges]
     return CLIPTokenizer(
         vocab=tokenizer.ids, merges=merges, bos_token=START, eos_token=END, unk_token=END, pad_token=END,
@@ -106,13 +148,13 @@ def make_tokenizer(tokenizer: Tokenizer) -> Any:
 
 def reader(folder: Path) -> Features:
     """Features of transformers' own model, loaded from the folder as a user would."""
-    from transformers import CLIPModel
+    from transformers import AutoModel
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        model = CLIPModel.from_pretrained(folder, local_files_only=True).eval()
+        model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
     finally:
         if shown:
             logging.enable_progress_bar()
@@ -125,6 +167,9 @@ def ids_of(checkpoint: Checkpoint, folder: Path) -> Ids:
 
     tokenizer, own = AutoTokenizer.from_pretrained(folder, local_files_only=True), checkpoint.tokenizer
 
+    if not isinstance(own, Tokenizer):
+        return lambda text: list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
     def ids(text: str) -> list[int]:
         first, *between, last = tokenizer([text], verbose=False)["input_ids"][0]
         return between if (first, last) == (own.eot - 1, own.eot) else []
@@ -134,9 +179,15 @@ def ids_of(checkpoint: Checkpoint, folder: Path) -> Ids:
 
 def compare_inputs(checkpoint: Checkpoint, folder: Path) -> None:
     """Raise `VlmAuditError` if ids of texts, or pixels of random images, differ between the folder and the checkpoint."""
-    from transformers import AutoImageProcessor
+    from transformers import AutoImageProcessor, AutoTokenizer
 
     compare_ids(checkpoint.tokenizer, ids_of(checkpoint, folder))
+    if not isinstance(own := checkpoint.tokenizer, Tokenizer):
+        rows = AutoTokenizer.from_pretrained(folder, local_files_only=True)(
+            list(TEXTS), padding="max_length", max_length=own.context, truncation=True, return_tensors="np"
+        )["input_ids"]
+        if not np.array_equal(rows, own(TEXTS, truncate=True).numpy()):
+            raise VlmAuditError("the exported tokenizer pads or truncates otherwise, so the export was removed")
     processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
     rng, side = np.random.default_rng(0), checkpoint.preprocess.size
     for height, width in SIDES:

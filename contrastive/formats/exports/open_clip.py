@@ -13,7 +13,7 @@ from contrastive.checkpoint.file import Checkpoint
 from contrastive.formats.exports import Features, Ids, refuse, write_json
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import portable_state
-from contrastive.model.tokenizer import clip_tokenizer
+from contrastive.model.tokenizer import Tokenizer, clip_tokenizer
 from strictio.errors import UsageError
 
 NOTE = (
@@ -28,6 +28,8 @@ def check(checkpoint: Checkpoint) -> None:
     config = checkpoint.config
     if isinstance(config.vision, ConvConfig):
         refuse("open_clip has no image tower of this kind", "a few plain convolutions (conv); it has vision transformers and ResNets")
+    if isinstance(config.vision, ViTConfig) and config.vision.pooling == "attention":
+        refuse("this model is exported for transformers", "its image tower pools by attention (SigLIP); use --to huggingface")
     if not config.text.causal or config.text.pooling != "eot":
         refuse("open_clip's CLIP has no text tower of this kind", "its mask is causal and it reads the feature at the end of the text")
     if config.activation == "relu" or config.layer_norm_eps != 1e-5:
@@ -87,7 +89,7 @@ def reader(folder: Path) -> Features:
 def ids_of(checkpoint: Checkpoint, folder: Path) -> Ids | None:
     """The ids of open_clip's own tokenizer; None if the model has another vocabulary."""
     own = checkpoint.tokenizer
-    if own.merges != clip_tokenizer(own.context).merges:
+    if not isinstance(own, Tokenizer) or own.merges != clip_tokenizer(own.context).merges:
         return None
     _library()
     from open_clip import tokenizer as theirs

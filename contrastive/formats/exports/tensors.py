@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.formats.exports import Features, write_json
 from contrastive.model.clip import ModelConfig, load_portable, portable_state
+from contrastive.model.pieces import tokenizer_from_dict
 from contrastive.model.preprocess import Preprocess
-from contrastive.model.tokenizer import Tokenizer
 from strictio.errors import DataError, UsageError
 from strictio.files import sha256_of_file
 from strictio.weights.contents import read_json
@@ -59,7 +59,7 @@ def read(folder: Path) -> Checkpoint:
         return Checkpoint(
             load_portable(ModelConfig.from_dict(content.get("config", {})), tensors).eval(),
             Preprocess.from_dict(content.get("preprocess", {})),
-            Tokenizer.from_dict(content.get("tokenizer", {})),
+            tokenizer_from_dict(content.get("tokenizer", {})),
             step if type(step) is int else 0,
             card if isinstance(card, str) else None,
             sha256=sha256_of_file(weights),

@@ -90,7 +90,8 @@ def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result
     if len(inputs.held_out_rows):
         yield "near duplicates", near_duplicates(inputs)
     ids = [text_ids(inputs, some) for some in rows]
-    yield "end of text", end_of_text(torch.cat(ids), inputs.tokenizer.eot)
+    if inputs.tokenizer.eot is not None:
+        yield "end of text", end_of_text(torch.cat(ids), inputs.tokenizer.eot)
     yield "duplicate captions", duplicates(ids, config.loss.kind)
     yield "first loss", first_loss(training.model, training.objective, inputs, rows[0])
     yield "speed", speed(training, inputs, rows)

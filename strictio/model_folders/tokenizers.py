@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from audit.errors import UnsafeError
+from strictio.errors import UnsafeError
 from strictio.model_folders.configurations import MOST_BYTES, entries, read_configuration
 
 MAX_GROWTH = 20_000
@@ -40,7 +40,11 @@ def check_tokenizer(folder: Path) -> None:
         for model in sorted(folder.glob("*.model")):
             _check_growth("normalizer", [_charsmap_growth(_charsmap_of(model), model)], model)
         return
-    content = read_configuration(path, MOST_BYTES[path.name])
+    check_content(read_configuration(path, MOST_BYTES[path.name]), path)
+
+
+def check_content(content: Mapping[str, Any], path: Path) -> None:
+    """Raise UnsafeError for the content of a ``tokenizer.json`` that could multiply texts; `path`: where it is from."""
     if isinstance(added := content.get("added_tokens"), list) and len(added) > MAX_ADDED:
         _refuse(f"adds {len(added):,} tokens to its vocabulary", f"{MAX_ADDED:,} is the most", path)
     for name in PARTS:
@@ -140,7 +144,7 @@ class _Bounded:
         call = partial(super().__call__, text, *args, **kwargs)  # type: ignore[misc]
         seconds = DEADLINE_S + DEADLINE_PER_TEXT_S * len(texts)
         began = time.monotonic()
-        result = _within(seconds, lambda: self._bounded_call(texts, call))
+        result = within(seconds, lambda: self._bounded_call(texts, call))
         self._spent_s, self._read = self._spent_s + time.monotonic() - began, self._read + len(texts)
         if self._spent_s > DEADLINE_S and self._spent_s > USUAL_S * self._read:
             why = f"{self._read:,} texts took {self._spent_s:.0f} s"
@@ -148,7 +152,7 @@ class _Bounded:
         return result
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
-        return _within(DEADLINE_S, partial(super().decode, *args, **kwargs))  # type: ignore[misc]
+        return within(DEADLINE_S, partial(super().decode, *args, **kwargs))  # type: ignore[misc]
 
     def _bounded_call(self, texts: Sequence[str], call: Callable[[], Any]) -> Any:
         """Call the tokenizer, unless its normalisation makes a text far longer."""
@@ -168,7 +172,7 @@ def _bounded(cls: Any) -> type:
     return type(cls.__name__, (_Bounded, cls), {"__module__": cls.__module__})
 
 
-def _within(seconds: float, work: Callable[[], Any]) -> Any:
+def within(seconds: float, work: Callable[[], Any]) -> Any:
     """Call `work`; raises UnsafeError if it does not finish in time, or a pattern gives up.
 
     tokenizers releases the GIL, so that a timeout is possible; a call that timed out ends only with the process.

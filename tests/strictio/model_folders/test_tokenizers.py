@@ -10,9 +10,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from audit.errors import UnsafeError
-from audit.models.huggingface import texts
 from audit.models.huggingface.parts import load_tokenizer
-from audit.models.huggingface.texts import bounded_tokenizer
+from strictio.model_folders import tokenizers as texts
+from strictio.model_folders.tokenizers import bounded_tokenizer
 
 LETTERS = {letter: number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz ?")}
 
