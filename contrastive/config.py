@@ -44,6 +44,9 @@ class Config:
             raise UsageError(f"{name} needs the setting data.groups", fix='for example data.groups=["gender"]')
         for name in (name for name in ("optim.objective", "optim.loss_weights") if by_group[name] and not self.loss.contrastive):
             raise UsageError(f"{name} cannot be used with loss.kind = {self.loss.kind!r}", fix="loss.kind=softmax or loss.kind=sigmoid")
+        if optim.lora_rank and (self.model.init is None or not self.loss.contrastive):
+            why = "additions are trained for a model that exists, by comparing images with texts"
+            raise UsageError("optim.lora_rank needs model.init, and loss.kind softmax or sigmoid", why=why, fix="optim.lora_rank=0")
         if by_group["optim.objective"] and by_group["optim.loss_weights"]:
             why = "group DRO learns the weights of the groups"
             raise UsageError("optim.loss_weights cannot be used with optim.objective = 'group_dro'", why=why, fix="leave one of them out")

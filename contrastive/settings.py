@@ -244,6 +244,11 @@ class OptimConfig:
     """Number of micro-batches per process and step. The gradient is that of the whole batch; memory is that of one part."""
     ema: BelowOne = 0.0
     """Decay of the running average of the weights, which is saved with them; 0: no average."""
+    lora_rank: NotNegativeInt = 0
+    """Rank of low-rank additions (LoRA) to the linear maps in the blocks of both towers (query, key, value, output, MLP), which are trained
+    instead of all weights of ``model.init``; 0: all weights are trained. In files they are merged into the weights."""
+    lora_alpha: Positive = 8.0
+    """The additions are multiplied by ``lora_alpha / lora_rank``."""
     skip: NotNegativeInt = 3
     """Maximum number of consecutive steps skipped because of a non-finite loss or gradient; one more ends the run."""
     multipliers: Mapping[StrictStr, NotNegative] = field(default_factory=dict)
@@ -263,6 +268,10 @@ class OptimConfig:
                 why = f"it is {self.warmup:,}, and the run takes {self.steps:,} steps"
                 raise UsageError("optim.warmup must be between 0 and optim.steps", why=why, fix=f"optim.warmup={self.steps // 10}")
             _require(0 <= self.cooldown <= self.steps - self.warmup, "optim.cooldown", "between 0 and optim.steps - optim.warmup")
+        _require(self.lora_rank > 0 or self.lora_alpha == 8.0, "optim.lora_rank", "above 0 where optim.lora_alpha is set")
+        _require(
+            not (self.lora_rank and self.ema), "optim.ema", "0 with optim.lora_rank: an average of additions is not that of the weights"
+        )
         for pattern in self.multipliers:
             try:
                 re.compile(pattern)

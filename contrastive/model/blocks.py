@@ -45,9 +45,13 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, x_nld: Tensor, causal: bool, keep: Tensor | None) -> Tensor:
-        q, k, v = (split_heads(part, self.heads) for part in F.linear(x_nld, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1))
+        q, k, v = (split_heads(part, self.heads) for part in self.project(x_nld).chunk(3, dim=-1))
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=keep, is_causal=causal)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def project(self, x_nld: Tensor) -> Tensor:
+        """Return query, key and value of each token, one after another: float[n, l, 3 d]."""
+        return F.linear(x_nld, self.in_proj_weight, self.in_proj_bias)
 
     def read(self, query_nqd: Tensor, x_nld: Tensor) -> Tensor:
         """Return what each query reads from all tokens: float[n, q, d]."""

@@ -20,9 +20,12 @@ class Cost:
     forward: float
     first: float = 0.0  # of these, the first convolution, whose backward pass is half as long, because pixels need no gradient
 
-    def step(self, *, learns: bool = True, forwards: int = 1) -> float:
-        """Return the operations of one training step: `forwards` forward passes and, if the tower learns, a backward pass (twice one)."""
-        return forwards * self.forward + (2 * self.forward - self.first if learns else 0.0)
+    def step(self, *, learns: bool = True, forwards: int = 1, backward: float = 2.0) -> float:
+        """Return the operations of one training step: `forwards` forward passes and, if the tower learns, a backward pass.
+
+        `backward`: its operations, in forward passes.
+        """
+        return forwards * self.forward + (backward * self.forward - self.first if learns else 0.0)
 
 
 def image_cost(config: ModelConfig, seen: float = 1.0) -> Cost:

@@ -39,6 +39,8 @@ class Account:
     seen: float = 1.0
     learns: tuple[bool, bool] = (True, True)
     """Whether the image tower and the text module are trained."""
+    backward: float = 2.0
+    """Operations of a backward pass relative to a forward pass: 1 if only the gradients of low-rank additions are computed."""
     reading: Callable[[int], Cost] | None = None
     """Cost of a text by its number of tokens, if the text tower is not used."""
     aside: Callable[[int], float] | None = None
@@ -84,7 +86,10 @@ class Account:
         towers = (image_cost(self.model, self.seen), self.reading(length) if self.reading else text_cost(self.model, length))
         self.sums["flop"] += samples * self.aside(length) if self.aside else 0.0
         for name, forwards in (("flop", self.forwards), ("model_flop", 1)):
-            costs = (cost.step(learns=learns, forwards=forwards if learns else 1) for cost, learns in zip(towers, self.learns, strict=True))
+            costs = (
+                cost.step(learns=learns, forwards=forwards if learns else 1, backward=self.backward)
+                for cost, learns in zip(towers, self.learns, strict=True)
+            )
             self.sums[name] += samples * sum(costs)
         for name, value in (("samples", samples), ("wall_s", seconds), ("wait_s", waited)):
             self.sums[name] += value

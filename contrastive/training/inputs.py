@@ -165,6 +165,8 @@ def prepare(config: Config) -> RunInputs:
     lengths = text_lengths(source, tokenizer, data.templates)
     held_out = "" if data.validation or not len(held_out_rows) else counted(len(held_out_rows), len(np.unique(content[held_out_rows])))
     sentences = *grouping.sentences, *(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in left_out)
+    if rank := config.optim.lora_rank:
+        sentences = (*sentences, f"Only additions of rank {rank} to its weights were trained (LoRA), and merged into them.")
     card = " ".join([_card(source, pairs, held_out, lengths, initial, teacher), *sentences])
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
     order = _stream(source, train_rows, data)

@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from contrastive.config import OptimConfig
 from contrastive.loss import Together
 from contrastive.model.clip import CLIP
+from contrastive.model.lora import is_addition
 from strictio.errors import UsageError
 
 LOGIT_SCALE_MAX = math.log(100)
@@ -50,14 +51,17 @@ def named(learner: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return [(name.removeprefix("model."), parameter) for name, parameter in learner.named_parameters()]
 
 
-def lock(model: nn.Module, multipliers: Mapping[str, float]) -> None:
-    """Lock parameters with multiplier 0, before the model is wrapped; `UsageError` if a pattern matches nothing, or all are locked."""
+def lock(model: nn.Module, multipliers: Mapping[str, float], only_additions: bool = False) -> None:
+    """Lock parameters with multiplier 0, before the model is wrapped; `UsageError` if a pattern matches nothing, or all are locked.
+
+    `only_additions`: lock all that are not low-rank additions, too.
+    """
     names = [name for name, _ in named(model)]
     for pattern in multipliers:
         if not any(re.search(pattern, name) for name in names):
             raise UsageError(f"optim.multipliers {pattern[:80]!r} finds no parameter", why=f"they are called {', '.join(names[:3])}, ...")
     for name, parameter in named(model):
-        parameter.requires_grad_(multiplier(name, multipliers) > 0)
+        parameter.requires_grad_(multiplier(name, multipliers) > 0 and (is_addition(name) or not only_additions))
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError("optim.multipliers locks every parameter", fix="leave something to train")
 

@@ -18,6 +18,7 @@ from contrastive.loss.grad_cache import refuse_batch_statistics
 from contrastive.model.blocks import Block, Transformer
 from contrastive.model.clip import CLIP, as_portable, load_portable, portable_state
 from contrastive.model.initialization import reset_as_open_clip
+from contrastive.model.lora import add_low_rank, additions, merged
 from contrastive.model.towers import Bottleneck, ConvTower, ModifiedResNet
 from contrastive.training import average
 from contrastive.training.account import Account, emissions_kg
@@ -68,12 +69,15 @@ def start(inputs: RunInputs, checkpoint: Checkpoint | None = None) -> Training:
     if config.model.initialization == "open_clip":
         reset_as_open_clip(model, generator)
     objective = inputs.objective(generator)
-    if initial := checkpoint or inputs.initial:
+    low_rank = config.optim.lora_rank  # whose files hold merged weights: the additions continue from those of model.init
+    if initial := inputs.initial if low_rank else checkpoint or inputs.initial:
         model.load_state_dict(initial.model.state_dict())
+    if low_rank:
+        add_low_rank(model, low_rank, config.optim.lora_alpha, generator)
     if initial and isinstance(objective, PerPair) and (checkpoint or kind_of(initial) == config.loss.kind):
         load_head(objective, initial)
     learner, untaught = (Together(model, objective), UNTAUGHT) if isinstance(objective, PerPair) else (model, {})
-    lock(learner.to(device), {**untaught, **config.optim.multipliers})
+    lock(learner.to(device), {**untaught, **config.optim.multipliers}, only_additions=low_rank > 0)
     set_up(learner, recompute=config.run.recompute, compiled=config.run.compile)
     if config.optim.accumulate > 1:
         rest_locked_norms(learner.train())
@@ -90,7 +94,8 @@ def _account(learner: nn.Module, objective: Objective, inputs: RunInputs, device
     learns = {name.startswith("visual.") for name, parameter in named(learner) if parameter.requires_grad}
     return Account.begin(
         inputs.model, device, config.run.precision, processes=distributed.world_size(), seen=1 - config.data.patch_dropout,
-        learns=(True in learns, False in learns), forwards=1 + config.run.recompute + (config.optim.accumulate > 1 and not alone),
+        learns=(True in learns, False in learns), backward=1.0 if config.optim.lora_rank else 2.0,
+        forwards=1 + config.run.recompute + (config.optim.accumulate > 1 and not alone),
         reading=objective.cost if isinstance(objective, PerPair) else None,
         aside=objective.aside if isinstance(objective, Distillation) else None,
     )  # fmt: skip
@@ -137,6 +142,7 @@ def restart(inputs: RunInputs, account: Mapping[str, Any], step: int, where: Pat
 
 def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
     try:
+        _restore_additions(training, stored)
         for name, parameter in optimised(training.optimizer).items():
             moments = stored["optimizer"].get(name, {})
             training.optimizer.state[parameter] = {key: _laid_out(tensor, parameter) for key, tensor in moments.items()}
@@ -144,6 +150,12 @@ def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError("the state of the optimiser does not fit", where=str(path), why=why, fix="start again with --fresh") from error
+
+
+@torch.no_grad()
+def _restore_additions(training: Training, stored: Mapping[str, Any]) -> None:
+    for name, like in additions(training.model.state_dict()).items():
+        distributed.local_tensor(like).copy_(distributed.local_tensor(distributed.distribute_like(stored["additions"][name], like)))
 
 
 def _laid_out(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
@@ -164,7 +176,7 @@ def save_file(name: str, training: Training, inputs: RunInputs, measures: Mappin
     Every process must call it; the first one writes.
     """
     state = _state(training) if resumable else None
-    weights = distributed.full_tensors(portable_state(training.model))
+    weights = merged(distributed.full_tensors(portable_state(training.model)))
     ema = None if training.ema is None else distributed.full_tensors(as_portable(training.ema))
     head = distributed.full_tensors(training.objective.state_dict())
     if not distributed.rank0():
@@ -192,7 +204,9 @@ def account_record(training: Training, inputs: RunInputs, measures: Mapping[str,
 
 def _state(training: Training) -> dict[str, Any]:
     moments = {name: training.optimizer.state.get(parameter, {}) for name, parameter in optimised(training.optimizer).items()}
-    return {"optimizer": {name: distributed.full_tensors(state) for name, state in moments.items()}, **counters(training)}
+    low_rank = distributed.full_tensors(additions(training.model.state_dict()))
+    optimizer = {name: distributed.full_tensors(state) for name, state in moments.items()}
+    return {"optimizer": optimizer, **({"additions": low_rank} if low_rank else {}), **counters(training)}
 
 
 def counters(training: Training) -> dict[str, Any]:

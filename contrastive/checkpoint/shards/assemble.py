@@ -15,6 +15,7 @@ import torch
 from contrastive.checkpoint.file import Checkpoint, from_archive
 from contrastive.checkpoint.shards.folder import FOLDER, MANIFEST, Shards, check_hashes, folders, open_shards, read_into
 from contrastive.model.clip import as_portable
+from contrastive.model.lora import additions, merged
 from strictio.errors import DataError
 from strictio.weights.torch_file import Archive
 
@@ -50,7 +51,11 @@ def _content(shards: Shards, tables: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of the equivalent ``ckpt.pt``."""
     content = {name: value for name, value in shards.content.items() if name != "head"}
     content |= {name: as_portable(tables[name]) for name in ("state_dict", "ema") if name in tables}
+    low_rank = additions(content.get("state_dict", {}))
     content["training"] = {**shards.table("training"), "optimizer": tables.get("optimizer", {})}
+    if low_rank:
+        content["training"]["additions"] = low_rank
+        content["state_dict"] = merged(content["state_dict"])
     if "head" in tables:
         content["head"] = {**shards.table("head"), "state_dict": tables["head"]}
     return content
