@@ -111,6 +111,18 @@ class RowOptions:
     """Whether the texts name people: they are counted but never written, shown or logged."""
 
 
+@dataclass(frozen=True)
+class Retrieval:
+    """Queries, each of which retrieves the first `k` images of its gallery."""
+
+    k: int
+    queries: Mapping[str, tuple[str, ...]]
+    """query -> its prompts, whose normalised embeddings are averaged."""
+    gallery: str | None = None
+    """The attribute that names the query of each image: a query ranks only the images with its name, and images with another name are in
+    no gallery. None: the only query ranks all images."""
+
+
 class RowQuestions(NamedTuple):
     """Which rows have the same question and options, whatever is on their images."""
 

@@ -112,6 +112,8 @@ class MeasurementRecord:
     """None for measurements that compare two orders of the options, and in files of earlier versions."""
     row_texts: RowTexts | None = None
     """None if all rows have the same question and options."""
+    gallery: str | None = None
+    """For ``kind="retrieved"``: the attribute that names the gallery of each image, inside which groups are compared; None: one gallery."""
 
 
 @record

@@ -39,6 +39,7 @@ from audit.plans import (
     ProbeData,
     PublishedRow,
     PublishedTable,
+    Retrieval,
     RowOptions,
     WhatIfPlan,
 )
@@ -53,8 +54,8 @@ __all__ = [
     "CellReference", "Claim", "Classifier", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "EndpointAnswers",
     "EndpointUsage", "Exclusion", "Group", "ImageEncoder", "LabelSet",
     "LoadOptions", "Manner", "Measurement", "ModelRecord", "ModelType", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData",
-    "PublishedRow", "PublishedTable", "Question", "RowOptions", "ScoreBins", "Served", "ServedTexts", "Settings", "Specification",
-    "SpecificationPlan", "TextEncoder", "Version",
+    "PublishedRow", "PublishedTable", "Question", "Retrieval", "RowOptions", "ScoreBins", "Served", "ServedTexts", "Settings",
+    "Specification", "SpecificationPlan", "TextEncoder", "Version",
     "Writer", "model_type",
 ]  # fmt: skip
 
@@ -200,6 +201,9 @@ class Measurement:
     """For ``kind="row_options"``: the columns with each row's options; the labels are their roles and have no prompts."""
     infers: str | None = None
     """The personal characteristic that the labels name, such as ``"race"``: ``--no-inference`` skips the measurement."""
+    retrieval: Retrieval | None = None
+    """For ``kind="retrieved"``: the queries and their galleries; the labels are whether an image is among the first k, and the prompts of
+    the first are those of all queries (`RankingPlan.planned`)."""
     only: tuple[str, str] | None = None
     """(attribute, level): only the images with this level are asked, such as the scenes of work; None: all images."""
 

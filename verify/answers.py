@@ -27,6 +27,7 @@ METRICS = {
     "true_negative_rate": ("negative", "missed", "high", True),
     "precision": ("selected", "positive", "high", True),
     "rate_among_answered": ("answered", "selected", "neither", False),
+    "retrieval_rate": ("all", "selected", "neither", False),
 }
 
 

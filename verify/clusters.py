@@ -436,14 +436,24 @@ class Sets(Clusters):
         return formulas.wilson(self.events, self.n, alpha)
 
     def of(self, groups: np.ndarray) -> Units:
-        some = Sets(self.table.of(groups), by_design=True)
+        some = type(self)(self.table.of(groups), by_design=True)
         return some if some.within_clusters else Images(some.events, some.n)
 
     def with_rest(self) -> Units:
-        return Sets(self.table.with_rest(), like=self)
+        return type(self)(self.table.with_rest(), like=self)
 
     def together(self) -> Units:
         return Images(self.events.sum(keepdims=True), self.n.sum(keepdims=True))
+
+
+class Galleries(Sets):
+    """Images of galleries, from each of which a query retrieves the same number: only differences inside galleries must be small."""
+
+    def bound(self, alpha: float) -> float:
+        if not self.within_clusters:
+            return super().bound(alpha)
+        low, high = self.differences(*self.pairs(), 2 * alpha)
+        return float(max(high.max(), -low.min()))
 
 
 # ---- weights -------------------------------------------------------------------------------------------------------------------------

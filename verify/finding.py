@@ -11,7 +11,7 @@ import numpy as np
 
 from verify import formulas
 from verify.answers import METRICS, UNKNOWN, Answers, column_of, counted, numbered, split
-from verify.clusters import alike_inside, units_of_rows, weights_to_equal_truth
+from verify.clusters import Galleries, Sets, alike_inside, units_of_rows, weights_to_equal_truth
 from verify.images import FEWER_DRAWS, EqualTruth, Images, Null, Units, equal_truth, stream
 from verify.ledger import CLOSE, ERRORS, Drawn
 
@@ -75,7 +75,7 @@ class Question:
 
     @property
     def sets(self) -> np.ndarray | None:
-        """The counterfactual set of each image, if the attribute is the only one that differs in sets."""
+        """The counterfactual set, or the gallery, of each image, if the attribute is the only one that differs in sets."""
         if len(self.record["attributes"]) != 1 or self.answers.cluster is not None or self.answers.weight is not None:
             return None
         [attribute] = self.record["attributes"]
@@ -83,7 +83,8 @@ class Question:
             claim["cluster_attribute"] for claim in self.run.audit["paired"]
             if claim["measurement"] == self.record["measurement"] and claim["attribute"] == attribute
         ]  # fmt: skip
-        columns = [name for name in named if name in self.answers.columns]
+        named = named or [gallery for gallery in [self.measurement.get("gallery")] if gallery is not None]
+        columns = [column_of(name) for name in named if column_of(name) in self.answers.columns]
         return np.unique(self.answers.columns[columns[-1]].astype(str), return_inverse=True)[1] if columns else None
 
     def name(self) -> str:
@@ -126,7 +127,8 @@ class Question:
         answers, sets = self.answers, self.sets
         owner = None if answers.cluster is None else answers.cluster[counts]
         weight = None if answers.weight is None else answers.weight[counts]
-        return units_of_rows(owner, None if sets is None else sets[counts], weight, group[counts], event[counts], groups)
+        units = units_of_rows(owner, None if sets is None else sets[counts], weight, group[counts], event[counts], groups)
+        return Galleries(units.table, by_design=True) if isinstance(units, Sets) and self.metric == "retrieval_rate" else units
 
     def _at_equal_truth(self, groups: tuple[tuple[str, ...], ...], group: np.ndarray, event: np.ndarray, images: np.ndarray) -> Counts:
         assert self.answers.y_true is not None  # noqa: S101 - an outcome that is true for some images
@@ -282,6 +284,7 @@ class Question:
             upper = formulas.upper_limit(np.array([r["value"] for r in rates]) * n, n, self.run.alpha)
             limit = self.record["tolerance"] / NEGLIGIBLE if (upper < self.record["tolerance"] / NEGLIGIBLE).all() else None
         general = self.run.settings["ratio_tolerance"] if better != "high" and pooled < RARE and limit is None else None
+        general = None if self.metric == "retrieval_rate" else general
         recorded = self.record["ratio_tolerance"]
         if recorded is not None and recorded != general:  # the claim's own: an input
             return {"ratio_tolerance": recorded, "negligible": None}

@@ -260,7 +260,8 @@ def _locked(form: _Form, plan: AuditPlan, suite_size: int | None) -> LockedProbe
 
 def _claim(measurement: Measurement, claim: Claim, settings: Settings) -> LockedClaim:
     tolerance = settings.tolerance if claim.tolerance is None else claim.tolerance
-    ratio = settings.ratio_tolerance if claim.ratio_tolerance is None else claim.ratio_tolerance
+    general = None if claim.metric == "retrieval_rate" else settings.ratio_tolerance
+    ratio = general if claim.ratio_tolerance is None else claim.ratio_tolerance
     better = claim.better or METRICS[claim.metric].better
     return LockedClaim(measurement.name, claim.metric, claim.outcome, claim.by, better, tolerance, ratio)
 

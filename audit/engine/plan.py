@@ -17,6 +17,7 @@ from audit.engine.shares import check_shares
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.errors import DataError, UsageError
 from audit.measure.asked.interview import questions_of
+from audit.measure.asked.questionnaire import asks
 from audit.measure.classified.label_map import LabelMap
 from audit.measure.classified.questions import classified_probe
 from audit.measure.label_sets import COMMON_KIND
@@ -143,7 +144,7 @@ def _check_generative(model: Answerer, plan: ProbePlan) -> None:
     if written and not isinstance(model, Writer):
         what = f"{model.record.name} writes no text, and the probe {probe.name!r} reads texts"
         raise UsageError(what, fix="give the model a method write(images, prompts), or choose another model or probe")
-    if not written and not probe.measurements:
+    if not written and not asks(probe):
         what, why = f"the probe {probe.name!r} asks nothing of a generative model", "it has no embeddings, which the analyses need"
         raise UsageError(what, why=why, fix="choose a dual encoder, such as CLIP or SigLIP")
     if isinstance(model, CheckingAnswerer):

@@ -29,6 +29,7 @@ from audit.engine.written import classifier_left_out, table_of_texts, texts_for,
 from audit.evidence.prompt_sensitivity import Answered, SpecificationCurve, specification_curve
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
+from audit.measure.asked.questionnaire import asks
 from audit.measure.classified.answers import LabelScores
 from audit.measure.classified.answers import predict as classified
 from audit.measure.classified.questions import classified_probe
@@ -283,7 +284,7 @@ def _asked(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: Cach
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "progress": partial(stages, "images")}
     plans, _ = kinds.split(probe.analyses, "generative")
     written = texts_for(model, probe, plans, dataset, settings, **how)
-    if probe.measurements:
+    if asks(probe):
         held = interview(model, probe, dataset, settings, **how)
     else:
         assert written is not None  # noqa: S101 (`check_model`)
@@ -359,7 +360,11 @@ def _test_questions(answered: AnsweredProbe, probe: Probe, settings: Settings, s
     predictions = {
         name: weighing(clustered(prediction, cluster), weights, dataset.name) for name, prediction in answered.predictions.items()
     }
-    predictions = {name: with_sets(name, prediction, () if weights else probe.paired) for name, prediction in predictions.items()}
+    asked = {measurement.name: measurement for measurement in probe.measurements}
+    predictions = {
+        name: prediction if weights or name not in asked else with_sets(asked[name], prediction, probe.paired)
+        for name, prediction in predictions.items()
+    }
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
     raw = [finding for m in probe.measurements for finding in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
@@ -446,6 +451,7 @@ def _measurement_record(
         answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
         asked=measurement.asked.text if measurement.asked else None, kind=measurement.kind,
         responsiveness=looks, row_texts=row_texts_record(measurement, dataset.texts),
+        gallery=measurement.retrieval.gallery if measurement.retrieval else None,
     )  # fmt: skip
 
 
@@ -455,4 +461,5 @@ def _warnings(measurements: Sequence[MeasurementRecord], predictions: Mapping[st
         if (measurement.near_ties or 0.0) > 0.5:
             yield Note("near_ties", {"measurement": measurement.name, "share": measurement.near_ties or 0.0})
         if missing := used - predictions[measurement.name].images:
-            yield Note("not_scored", {"measurement": measurement.name, "count": missing})
+            code = "not_in_gallery" if measurement.kind == "retrieved" else "not_scored"
+            yield Note(code, {"measurement": measurement.name, "count": missing})

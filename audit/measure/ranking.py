@@ -5,6 +5,8 @@ The metrics of image retrieval and of ranked lists. Random rankings do not give 
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,22 @@ def top_k(scores: Float[np.ndarray, "n"], k: int) -> Int[np.ndarray, "k"]:
     if not 1 <= k < len(scores):
         raise ValueError(f"k = {k} of a gallery of {len(scores)}: k must lie within 1 and {len(scores) - 1}")
     return np.asarray(np.argsort(-np.asarray(scores), kind="stable")[:k])
+
+
+def best_first(scores: Float[np.ndarray, "n"], names: Iterable[object]) -> Int[np.ndarray, "n"]:
+    """Indices of all images, the best first; tied scores are ordered by a hash of the images' names, regardless of their groups.
+
+    In input order, a table sorted by group would put one group first among images with the same score.
+
+    Examples
+    --------
+    >>> best_first(np.array([0.1, 0.9, 0.5]), "abc").tolist()
+    [1, 2, 0]
+    >>> [sorted(best_first(np.zeros(3), names).tolist()) for names in ("abc", "cab")]
+    [[0, 1, 2], [0, 1, 2]]
+    """
+    by_name = np.argsort([hashlib.blake2b(str(name).encode(), digest_size=8).hexdigest() for name in names], kind="stable")
+    return np.asarray(by_name[np.argsort(-np.asarray(scores)[by_name], kind="stable")])
 
 
 def skew_at_k(scores: Float[np.ndarray, "n"], in_group: Bool[np.ndarray, "n"], k: int, target: float | None = None) -> float:

@@ -20,6 +20,7 @@ from audit.types import (
     PairedClaim,
     Probe,
     PublishedTable,
+    Retrieval,
     RowOptions,
     SpecificationPlan,
 )
@@ -71,8 +72,13 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
         fix = "measurements=(Measurement(…),), or analyses=(RankingPlan(…),)"
         yield Mistake("a probe without measurements and without analyses", fix, "Probe", probe.name, part)
     for measurement in (*probe.measurements, *probe.without_inference):
-        yield from _of_measurement(measurement, prompted=prompted and measurement.asked is None and measurement.options is None)
+        yield from _of_measurement(measurement, prompted=prompted and _prompted(measurement))
     yield from _of_names(probe, part)
+
+
+def _prompted(measurement: Measurement) -> bool:
+    """Whether every label needs prompts."""
+    return measurement.asked is None and measurement.options is None and measurement.retrieval is None and measurement.kind != "retrieved"
 
 
 def _of_names(probe: Probe, part: str) -> Mistakes:
@@ -110,6 +116,7 @@ def _of_measurement(measurement: Measurement, *, prompted: bool) -> Mistakes:
         what = f"measurement {measurement.name!r} is of an unknown kind {measurement.kind!r}"
         yield Mistake(what, nearest(str(measurement.kind), kinds()), "Measurement", measurement.kind, part)
     yield from _of_row_options(measurement, part)
+    yield from _of_retrieval(measurement, part)
     claims = list(_several(measurement.claims, Claim, "claims", "Measurement", part))
     yield from claims
     if not labels:
@@ -140,6 +147,23 @@ def _of_row_options(measurement: Measurement, part: str) -> Mistakes:
         if named != labels or (options.others and len(options.columns) != 1):
             what = f"options for {', '.join(map(repr, sorted(named)))}, and the labels are {', '.join(map(repr, sorted(labels)))}"
             yield Mistake(what, "name a column for each label", "RowOptions", measurement.name, part)
+
+
+def _of_retrieval(measurement: Measurement, part: str) -> Mistakes:
+    retrieval: object = measurement.retrieval
+    if (retrieval is None) != (measurement.kind != "retrieved") or not isinstance(retrieval, Retrieval | None):
+        what = f"kind is {measurement.kind!r} and retrieval is {_shown(retrieval)}"
+        yield Mistake(what, "make the measurement with RankingPlan.planned(k, name)", "Measurement", measurement.name, part)
+    if not isinstance(retrieval, Retrieval):
+        return
+    if not isinstance(retrieval.k, int) or retrieval.k < 1:
+        yield Mistake(f"k is {_shown(retrieval.k)}: expected a whole number from 1", "k=10", "Retrieval", retrieval.k, part)
+    if retrieval.gallery is None and len(retrieval.queries) != 1:
+        what = f"{len(retrieval.queries)} queries rank the same images, and one planned question is about one ranking"
+        yield Mistake(what, "planned(k, name, query='…'), or gallery='…' in the RankingPlan", "Retrieval", measurement.name, part)
+    if retrieval.gallery is not None and (crossed := [claim for claim in measurement.claims if len(claim.by) > 1]):
+        what = f"groups are compared inside galleries by {' x '.join(crossed[0].by)}"
+        yield Mistake(what, "compare by one attribute", "Claim", crossed[0].metric, part)
 
 
 def _of_labels(labels: LabelSet, part: str, *, prompted: bool) -> Mistakes:

@@ -61,6 +61,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                    needs_truth=True, needs_outcome=True, denominator="selected", event="positive"),
             Metric("rate_among_answered", "neither", "https://arxiv.org/abs/2110.08193",  # the bias score of BBQ ignores non-answers
                    needs_truth=False, needs_outcome=True, denominator="answered", event="selected"),
+            # Of a group's images; with equally large groups in each gallery it orders models like Bias@K.
+            Metric("retrieval_rate", "neither", f"{_FAIRLEARN}.selection_rate.html",
+                   needs_truth=False, needs_outcome=True, denominator="all", event="selected"),
         )
     }
 )  # fmt: skip
@@ -191,6 +194,7 @@ def definitions() -> Mapping[str, Callable[..., Any]]:
         "accuracy": accuracy_score,
         "precision": partial(precision_score, zero_division=np.nan),
         "rate_among_answered": metrics.selection_rate,  # only over the rows that count
+        "retrieval_rate": metrics.selection_rate,  # of "among the first k"
         **{name: getattr(metrics, name) for name in rates},
     }
 

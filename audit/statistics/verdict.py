@@ -47,11 +47,12 @@ def ratio_tolerance(claim: Claim, metric: Metric, pooled: float, settings: Setti
     """Tolerance for the ratio of a claim's rates; None if its tolerance is in points alone.
 
     The claim's own; else that of the settings if the rate of all compared groups together is rare and an event is a predicted answer or an
-    error (selection, false positive and false negative rates). For a rate that is good to have, the harm is the rest, which is not rare.
+    error (selection, false positive and false negative rates). For a rate that is good to have, the harm is the rest, which is not rare;
+    how rare retrieval is, is a choice of k.
     """
     if claim.ratio_tolerance is not None:
         return claim.ratio_tolerance
-    return settings.ratio_tolerance if metric.better != "high" and pooled < RARE else None
+    return settings.ratio_tolerance if metric.better != "high" and metric.name != "retrieval_rate" and pooled < RARE else None
 
 
 def within(

@@ -231,6 +231,9 @@ def within_sentence(finding: Finding) -> str:
     if within is None:
         return ""
     alone = f" ({in_words(within.images_left_out, 'image')} outside them do not count)" if within.images_left_out else ""
+    if finding.metric == "retrieval_rate" and finding.overall.clusters is None:
+        named = in_words(within.clusters, "gallery", "galleries")
+        return f"Compared within the {named} with images of several of these groups{alone}: queries are the independent units."
     if finding.overall.clusters is None:
         return f"Compared within the {in_words(within.clusters, 'set')} that contain a pair of images{alone}."
     apart = points(within.over_all_images, max(phrases.gap_places(finding), 1))

@@ -32,7 +32,7 @@ _COMPARE = "After changes, audit the same images and run `vlm-audit compare`."
 _MITIGATE = "Try `vlm-audit mitigate`, and `vlm-audit compare` after changes."
 _EDITABLE = ("vlm-audit", "Hugging Face", "open_clip")
 """Beginnings of the kinds of models whose weights a mitigation can change."""
-_WITHOUT_TRUTH = ("selection_rate", "rate_among_answered")
+_WITHOUT_TRUTH = ("selection_rate", "rate_among_answered", "retrieval_rate")
 """Rates of an answer that is not known to be wrong."""
 _MOST_WORSE = 3
 """Groups that got worse and are named."""

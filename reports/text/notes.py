@@ -18,6 +18,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "text": "{text}",
         # ---- audits
         "near_ties": "'{measurement}': {share:.0%} of the decisions are near-ties; the model hardly distinguishes these labels.",
+        "not_in_gallery": "'{measurement}': images that are not ranked, because no query is about them, their group is unknown or their "
+        "gallery is too small: {count:,}.",
         "not_scored": "'{measurement}': images that were not scored, because their true answer is unknown: {count:,}.",
         "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be rebuilt here.",
         "few_shot_classes": "there are training images of fewer than two classes, or no images are left for testing",
@@ -129,6 +131,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "independent: each label has its own).",
         "classifier_no_label": "'{measurement}' was left out: no label of the classifier means one of its answers ({answers}). {close}",
         "classifier_one_answer": "'{measurement}' was left out: all labels that it can use mean one answer, ‘{answer}’.",
+        "classifier_reads_no_query": "'{measurement}' was left out: its queries are texts, and an image classifier reads none.",
         "classifier_reads_no_text": "'{measurement}' was left out: every image has options of its own, which are texts, and an image "
         "classifier reads none.",
         "classifier_asked_already": "'{measurement}' was left out: it asks an earlier question again, with other prompts, and an image "
@@ -217,6 +220,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "prompts, or are additional templates, each of which costs an encoder one text, but this model a pass over all images.",
         "asked_rows": "If the data contain a question for each row, it replaces the instruction, followed by “{reply}”; if they contain "
         "only options, the instruction precedes them. Fixed and shuffled order are those of each row's own options.",
+        "not_asked_retrieved": "'{measurement}' was left out: it ranks images by embeddings, which a generative model does not have.",
         "not_asked_among_others": "'{measurement}' was left out: its options are those of all rows, too many for one question.",
         # ---- rankings and associations
         "asked_to_write": "It wrote a text about each image after each prompt, always with the most likely token (greedy decoding, no "
@@ -232,6 +236,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "gallery_few_groups": "fewer than two groups have at least {images} images",
         "association_no_images": "no image of ‘{name}’ was read",
         "ranking_k": "the first {k} are half of the {images} images or more, which is hardly a search; choose a smaller k",
+        "ranking_galleries": "no query has a gallery of more than {k} images that shows two of the groups",
         "sets_few": "complete sets: {sets}; fewer than {needed} are shown and not judged",
         "sets_few_clusters": "independent units: {clusters}; fewer than {needed} are shown and not judged",
         "conditions_few_groups": "fewer than two groups have at least {images} images (or 15 independent units) that count",

@@ -258,6 +258,11 @@ def leading_groups(finding: Finding) -> tuple[Group, ...]:
     return () if pair is None else (pair.lower, pair.higher) if finding.better == "high" else (pair.higher, pair.lower)
 
 
+def units_inside(finding: Finding) -> str:
+    """Return inside what a gap is computed, if it is not between groups over all images: clusters, or the galleries of queries."""
+    return "galleries" if finding.metric == "retrieval_rate" and finding.overall.clusters is None else "clusters"
+
+
 def short_rate(finding: Finding, levels: Group) -> str:
     """Return a group with its rate and n, for a table: ``woman 72 % (100)``; with weights ``woman 72 % (100, effectively 81)``."""
     cell = rate_of(finding, levels)

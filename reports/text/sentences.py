@@ -107,6 +107,7 @@ _METRICS = {
     "false_positive_rate": "false positive rate for",
     "true_negative_rate": "true negative rate for",
     "rate_among_answered": "share of those answered with",
+    "retrieval_rate": "share of images",
 }
 
 

@@ -121,13 +121,15 @@ def wanted_texts(probe, attributes, row_texts=None, *, favoured):
     """Give the prompts of the answers that a picture shall get, one of each label."""
     wanted, answers = [], {text for measurement in probe.measurements for texts in measurement.label_set.prompts.values() for text in texts}
     for each in probe.measurements:
+        if each.retrieval is not None and each.retrieval.gallery is not None:
+            continue  # ranked by a caption that is also the option of those who are not favoured
         label = wanted_label(each, attributes, favoured=favoured)
         if label is not None:
             wanted += each.label_set.prompts[label] if each.options is None else row_option(each.options, label, row_texts)
     yield from wanted
     for plan in probe.analyses:
         texts = []
-        if isinstance(plan, RankingPlan) and favoured:
+        if isinstance(plan, RankingPlan) and favoured and plan.gallery is None:
             texts = [text for prompts in plan.queries.values() for text in prompts]
         if isinstance(plan, AssociationPlan) and not plan.single:
             texts = plan.words[list(plan.words)[0 if favoured else 1]]

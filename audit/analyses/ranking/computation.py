@@ -13,17 +13,18 @@ from audit.analyses.base.gallery import Gallery, check_attributes, gallery_of, s
 from audit.analyses.base.kinds import AnalysisInputs
 from audit.analyses.base.records import ChanceBand
 from audit.analyses.ranking.plan import RankingPlan
-from audit.analyses.ranking.record import RankedMetric, RankedQuery, Ranking
-from audit.errors import UsageError
+from audit.analyses.ranking.record import MOST_RANKED, RankedMetric, RankedQuery, Ranking
+from audit.errors import UsageError, nearest
 from audit.measure.classified.answers import LabelScores
-from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
-from audit.measure.ranking import divergence, entropies, query_biases, shares, skews, top_k
+from audit.measure.random_rankings import drawn_counts, drawn_groups, p_above, shared_draws, standardized
+from audit.measure.ranking import best_first, divergence, entropies, query_biases, shares, skews, top_k
 from audit.measure.zero_shot import cosine_scores, directions
 from audit.records.inputs import TextSet
 from audit.statistics.null import generator
-from audit.types import Dataset, Note, Probe, Settings
+from audit.types import Dataset, Group, Note, Probe, Settings
 
 if TYPE_CHECKING:
+    import pandas as pd
     from jaxtyping import Float, Int
 
 MOST_RETRIEVED, PART = 1000, 10
@@ -53,10 +54,23 @@ def check(plans: Sequence[RankingPlan], probe: Probe, dataset: Dataset, settings
         check_attributes(plan.question, plan.by, dataset)
         if not plan.queries or not all(plan.queries.values()):
             raise UsageError(f"the ranking {plan.question!r} has no queries, or one without prompts", fix="name them in the probe")
+        _check_galleries(plan, dataset)
+        ranked = dataset.attributes.iloc[_in_galleries(plan, dataset.attributes)]
         for attribute in plan.by:
-            gallery = gallery_of(dataset.attributes[attribute], dataset.levels[attribute], settings, with_small=True)
+            gallery = gallery_of(ranked[attribute], dataset.levels[attribute], settings, with_small=True)
             for k in plan.ks:
                 _check_k(k, attribute, len(gallery.rows))
+
+
+def _check_galleries(plan: RankingPlan, dataset: Dataset) -> None:
+    if plan.gallery is None:
+        return
+    if plan.gallery not in dataset.attributes:
+        known = nearest(plan.gallery, map(str, dataset.attributes.columns))
+        raise UsageError(f"the ranking {plan.question!r} has galleries by {plan.gallery!r}, which the data do not have", fix=known)
+    if not dataset.attributes[plan.gallery].isin(list(plan.queries)).any():
+        why, fix = f"no image has a query as its {plan.gallery}", f"give queries the names of its values: {', '.join(plan.queries)}"
+        raise UsageError(f"the ranking {plan.question!r} has no gallery", why=why, fix=fix)
 
 
 def _check_k(k: int, attribute: str, n: int) -> None:
@@ -84,15 +98,26 @@ def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranki
     rankings: list[Ranking] = []
     order = seeded_order(attributes.index, settings.seed)
     for plan in plans if inputs.label_scores is None else _of_labels(plans, inputs.label_scores):
-        scores_nq = _scores(plan, inputs)[order]
+        ranked = order[_in_galleries(plan, attributes.iloc[order])]
+        scores_nq = _scores(plan, inputs)[ranked]
         for attribute in plan.by:
-            gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings, with_small=True)
+            gallery = gallery_of(attributes[attribute].iloc[ranked], dataset.levels[attribute], settings, with_small=True)
             for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):
-                reason = _not_estimable(probe, gallery, k, settings)
+                reason = _not_estimable(probe, gallery, k, settings, own=plan.gallery is not None)
                 put = _Put(plan, attribute, gallery, k)
-                rankings.append(put.record(reason) if reason else put.ranked(scores_nq[gallery.rows].T, settings))
+                if reason is not None:
+                    rankings.append(put.record(reason))
+                elif plan.gallery is None:
+                    rankings.append(put.ranked(scores_nq[gallery.rows].T, settings))
+                else:
+                    rankings.append(put.ranked_apart(scores_nq[gallery.rows].T, attributes.iloc[ranked[gallery.rows]], settings))
     decided = with_signals([ranking.queries for ranking in rankings], settings.alpha, limited=dataset.limited)
     return tuple(replace(ranking, queries=queries) for ranking, queries in zip(rankings, decided, strict=True))
+
+
+def _in_galleries(plan: RankingPlan, attributes: pd.DataFrame) -> Int[np.ndarray, "m"]:
+    """The rows that some query ranks."""
+    return np.arange(len(attributes)) if plan.gallery is None else np.flatnonzero(attributes[plan.gallery].isin(list(plan.queries)))
 
 
 def _of_labels(plans: Sequence[RankingPlan], own: LabelScores) -> Iterator[RankingPlan]:
@@ -109,9 +134,10 @@ def _scores(plan: RankingPlan, inputs: AnalysisInputs) -> Float[np.ndarray, "n q
     return cosine_scores(inputs.images.vectors, directions(plan.queries.values(), inputs.texts))
 
 
-def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings) -> Note | None:
+def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings, *, own: bool) -> Note | None:
+    """Why a ranking is not estimable; `own`: every query has its own gallery, whose size is checked by query."""
     n = len(gallery.rows)
-    return gallery.not_estimable(probe, settings) or (Note("ranking_k", {"k": k, "images": n}) if 2 * k >= n else None)
+    return gallery.not_estimable(probe, settings) or (Note("ranking_k", {"k": k, "images": n}) if 2 * k >= n and not own else None)
 
 
 @dataclass(frozen=True)
@@ -129,7 +155,7 @@ class _Put:
         sizes = tuple(gallery.sizes.tolist())
         return Ranking(
             self.plan.question, self.attribute, self.k, self.plan.target, gallery.groups, sizes, gallery.left_out, reason,
-            not_judged=gallery.groups[gallery.judged :],
+            not_judged=gallery.groups[gallery.judged :], gallery=self.plan.gallery,
         )  # fmt: skip
 
     def ranked(self, scores_qn: Float[np.ndarray, "q n"], settings: Settings) -> Ranking:
@@ -146,33 +172,96 @@ class _Put:
         random = _metrics(drawn, k, target[:judged], diverged)
         bands = {metric: _band(values.ravel(), metric) for metric, values in random.items()}
         together = _metrics(shuffled, k, target[:judged], diverged)
-        of_share = np.percentile(drawn / k, (2.5, 97.5), axis=0).T
+        groups = self.gallery.groups
         return replace(
             self.record(None),
-            chance_shares=tuple(
-                ChanceBand(float(mean), float(low), float(high)) for mean, (low, high) in zip(sizes / sizes.sum(), of_share, strict=True)
-            ),
+            chance_shares=_chance_shares(drawn, sizes, k),
             queries=tuple(
-                self._query(
-                    query,
-                    counts[i],
-                    _tied(scores_qn[i], tops[i]),
-                    tuple(RankedMetric(metric, float(own[metric][i]), bands[metric]) for metric in own if metric != "AbsBias"),
-                    float(p[i]),
-                )
+                replace(_query(query, counts[i], sizes, groups[:judged], float(p[i])), tied=_tied(scores_qn[i], tops[i]),
+                        metrics=tuple(RankedMetric(metric, float(own[metric][i]), bands[metric]) for metric in own if metric != "AbsBias"))
                 for i, query in enumerate(self.plan.queries)
             ),
             means=tuple(
                 RankedMetric(metric, float(values.mean()), _band(together[metric].mean(axis=1), metric)) for metric, values in own.items()
             ),
             draws=(settings.draws, SHUFFLES),
-        )
+        )  # fmt: skip
 
-    def _query(self, query: str, counts: Int[np.ndarray, "g"], tied: int, metrics: tuple[RankedMetric, ...], p: float) -> RankedQuery:
-        errors = standardized(counts, self.gallery.sizes, self.k)[: self.gallery.judged]
-        # With two groups, both deviate equally: the one that is ahead is named.
-        most = int((np.abs(errors) + 1e-9 * (errors > 0)).argmax())
-        return RankedQuery(query, tuple(counts.tolist()), tied, metrics, self.gallery.groups[most], float(errors[most]), p, p, "no signal")
+    def ranked_apart(self, scores_qn: Float[np.ndarray, "q n"], attributes: pd.DataFrame, settings: Settings) -> Ranking:
+        """The same where every query ranks only the images whose attribute has its name; `attributes` are those of the gallery."""
+        own, not_ranked = [], []
+        for query, scores in zip(self.plan.queries, scores_qn, strict=True):
+            rows = np.flatnonzero((attributes[str(self.plan.gallery)] == query).to_numpy(bool))
+            sizes = np.bincount(self.gallery.codes[rows], minlength=len(self.gallery.groups))
+            if len(rows) <= self.k or np.count_nonzero(sizes[: self.gallery.judged]) < 2:
+                not_ranked.append((query, len(rows)))
+                continue
+            in_order = rows[best_first(scores[rows], attributes.index[rows])]
+            tied = _tied(scores[rows], np.searchsorted(rows, in_order[: self.k]))
+            own.append(self._apart(query, self.gallery.codes[in_order], tied, settings))
+        if not own:
+            return self.record(Note("ranking_galleries", {"k": self.k}))
+        return replace(
+            self.record(None), queries=tuple(query for query, _, _ in own), means=tuple(_means_apart(own)),
+            draws=(settings.draws, SHUFFLES), not_ranked=tuple(not_ranked),
+        )  # fmt: skip
+
+    def _apart(self, query: str, ranked: Int[np.ndarray, "n"], tied: int, settings: Settings) -> _Apart:
+        """A query with its metrics, and these under random orders of its gallery; `ranked` are the groups of its images in order."""
+        everyone, k = np.bincount(ranked, minlength=len(self.gallery.groups)), self.k
+        present = np.flatnonzero(everyone)
+        sizes, places = everyone[present], min(len(ranked), max(k, MOST_RANKED))
+        codes = np.searchsorted(present, ranked)[:places]
+        judged = int(np.count_nonzero(present < self.gallery.judged))
+        target = _target(sizes, judged, equal=self.plan.target == "equal")
+        rng = generator(settings.seed, f"ranking/{self.plan.question}/{self.attribute}/{k}/{query}")
+        drawn = drawn_counts(sizes, k, settings.draws, rng)
+        orders = drawn_groups(sizes, places, SHUFFLES, rng)
+        counts, diverged = _counts(codes[None, :k], len(sizes)), divergence(orders, target)
+        metrics = _metrics(counts, k, target[:judged], divergence(codes[None], target))
+        random = _metrics(drawn, k, target[:judged], diverged)
+        shuffled = _metrics(_counts(orders[:, :k], len(sizes)), k, target[:judged], diverged)
+        comparable = [metric for metric in metrics if "Bias" not in metric or self.gallery.judged == 2]
+        p = p_above(_largest(counts, sizes, k, judged), _largest(drawn, sizes, k, judged))
+        names = tuple(self.gallery.groups[group] for group in present[:judged])
+        absent = ChanceBand(0.0, 0.0, 0.0)
+        shares_here = dict(zip(present.tolist(), _chance_shares(drawn, sizes, k), strict=True))
+        result = replace(
+            _query(query, counts[0], sizes, names, float(p[0])), tied=tied,
+            counts=tuple(np.bincount(ranked[:k], minlength=len(everyone)).tolist()), sizes=tuple(everyone.tolist()),
+            chance_shares=tuple(shares_here.get(group, absent) for group in range(len(everyone))),
+            metrics=tuple(
+                RankedMetric(metric, float(metrics[metric][0]), _band(random[metric].ravel(), metric))
+                for metric in comparable if metric != "AbsBias"
+            ),
+        )  # fmt: skip
+        return result, {metric: float(metrics[metric][0]) for metric in comparable}, {metric: shuffled[metric] for metric in comparable}
+
+
+_Apart = tuple[RankedQuery, Mapping[_Name, float], _Values]
+"""A query with its own gallery, its metrics, and those of random orders."""
+
+
+def _means_apart(own: Sequence[_Apart]) -> Iterator[RankedMetric]:
+    """Yield the mean of each metric over the queries that have it; random orders of different galleries are independent."""
+    for metric in dict.fromkeys(chain.from_iterable(values for _, values, _ in own)):
+        values = np.array([values[metric] for _, values, _ in own if metric in values])
+        random = np.stack([drawn[metric] for _, _, drawn in own if metric in drawn])
+        sd = float(values.std(ddof=1)) if len(values) > 1 else None
+        yield RankedMetric(metric, float(values.mean()), _band(random.mean(axis=0), metric), sd)
+
+
+def _query(query: str, counts: Int[np.ndarray, "g"], sizes: Int[np.ndarray, "g"], judged: Group, p: float) -> RankedQuery:
+    """A query with the group that deviates most of those that are `judged`, which come first."""
+    errors = standardized(counts, sizes, int(counts.sum()))[: len(judged)]
+    # With two groups, both deviate equally: the one that is ahead is named.
+    most = int((np.abs(errors) + 1e-9 * (errors > 0)).argmax())
+    return RankedQuery(query, tuple(counts.tolist()), 0, (), judged[most], float(errors[most]), p, p, "no signal")
+
+
+def _chance_shares(drawn: Int[np.ndarray, "b g"], sizes: Int[np.ndarray, "g"], k: int) -> tuple[ChanceBand, ...]:
+    of_share = np.percentile(drawn / k, (2.5, 97.5), axis=0).T
+    return tuple(ChanceBand(float(mean), float(low), float(high)) for mean, (low, high) in zip(sizes / sizes.sum(), of_share, strict=True))
 
 
 def _counts(ranked: Int[np.ndarray, "q k"], groups: int) -> Int[np.ndarray, "q g"]:

@@ -69,8 +69,9 @@ def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionna
     measurements: list[Measurement] = []
     compared: dict[str, Compared] = {}
     among_others = [measurement for measurement in probe.measurements if measurement.options and measurement.options.others]
+    retrieved = [measurement for measurement in probe.measurements if measurement.retrieval]
     for measurement in probe.measurements:
-        if measurement in among_others:
+        if measurement in among_others or measurement in retrieved:
             continue
         fixed = _with_question(measurement, manner) if measurement.options is None else _by_row(measurement, manner)
         again = _askings(fixed, measurement, seed, manner)
@@ -78,15 +79,21 @@ def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionna
         measurements += [_no_answer_claimed(fixed, manner), *(_agreement(fixed, name, *asking) for name, asking in again.items())]
     plans = tuple(_plan(plan, seed, manner) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
-    several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
+    several = any(len(texts) > 1 for m in probe.measurements if not m.retrieval for texts in m.label_set.prompts.values())
     unasked = tuple(analysis.question for analysis in probe.analyses if not isinstance(analysis, WritingPlan))
     notes = [
         *_asking_notes(seed, dropped, several, manner),
         *([Note("no_embeddings", {"questions": unasked})] if unasked else []),
         *([Note("asked_rows", {"reply": REPLY})] if any(measurement.options for measurement in measurements) else []),
         *(Note("not_asked_among_others", {"measurement": among_other.name}) for among_other in among_others),
+        *(Note("not_asked_retrieved", {"measurement": measurement.name}) for measurement in retrieved),
     ]
     return Questionnaire(replace(probe, measurements=tuple(measurements), specifications=plans, analyses=()), compared, tuple(notes))
+
+
+def asks(probe: Probe) -> bool:
+    """Whether a probe has questions for a generative model: it ranks no images."""
+    return any(measurement.retrieval is None for measurement in probe.measurements)
 
 
 def _with_question(measurement: Measurement, manner: Manner, *, instruction: str = "which", seed: int | None = None) -> Measurement:

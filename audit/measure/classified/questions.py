@@ -144,6 +144,8 @@ def _meaning(measurement: Measurement, labels: Group, label_map: LabelMap) -> _M
 def _reason(measurement: Measurement, meaning: _Meaning, labels: Group) -> Note | None:
     """Why a classifier cannot answer a measurement; None if it can."""
     named = {"measurement": measurement.name}
+    if measurement.retrieval is not None:
+        return Note("classifier_reads_no_query", named)
     if measurement.kind != COMMON_KIND or measurement.options is not None:
         return Note("classifier_reads_no_text", named)
     if len(set(meaning.answers.values()) - {OTHER}) == 0:

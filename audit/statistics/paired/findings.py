@@ -19,7 +19,7 @@ from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE
 from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import ClusterTable
 from audit.statistics.units.sampling_unit import ImageUnits
-from audit.types import UNKNOWN, Group, PairedClaim, Predictions, Settings
+from audit.types import UNKNOWN, Group, Measurement, PairedClaim, Predictions, Settings
 
 Outcomes = Mapping[str, Mapping[str, Group]]
 """measurement -> outcome -> the answers that count as it."""
@@ -46,10 +46,16 @@ def paired_findings(
     return tuple(replace(finding, p_adjusted=p) for finding, p in zip(unadjusted, adjusted, strict=True))
 
 
-def with_sets(measurement: str, predictions: Predictions, claims: Sequence[PairedClaim]) -> Predictions:
-    """Predictions that say which images are members of one counterfactual set (or of one cluster of sets), by attribute."""
+def with_sets(measurement: Measurement, predictions: Predictions, claims: Sequence[PairedClaim]) -> Predictions:
+    """Predictions that say which images are members of one counterfactual set (or of one cluster of sets), by attribute.
+
+    Images of one gallery are compared like those of a set: a query retrieves the same number from each gallery, however many it has.
+    """
     rows = predictions.attributes
-    named = {claim.attribute: claim.cluster for claim in claims if claim.measurement == measurement and claim.cluster in rows.columns}
+    gallery = measurement.retrieval.gallery if measurement.retrieval else None
+    galleries = {attribute: gallery for claim in measurement.claims for attribute in claim.by} if gallery in rows.columns else {}
+    pairs = {claim.attribute: claim.cluster for claim in claims if claim.measurement == measurement.name and claim.cluster in rows.columns}
+    named = {**galleries, **pairs}
     sets = {attribute: np.unique(rows[cluster].to_numpy(str), return_inverse=True)[1] for attribute, cluster in named.items()}
     return replace(predictions, sets=sets)
 

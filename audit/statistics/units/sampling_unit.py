@@ -166,14 +166,25 @@ class SetUnits(ClusterUnits):
 
     def of(self, groups: Int[np.ndarray, "h"]) -> SetUnits | ImageUnits:  # type: ignore[override]
         """Only some of the groups; as images if too few of these lie in sets that span them."""
-        some = SetUnits(self.table.of(groups), by_design=True)
+        some = type(self)(self.table.of(groups), by_design=True)
         return some if some.within_clusters else ImageUnits(some.events, some.n)
 
     def with_rest(self) -> SetUnits:
-        return SetUnits(self.table.with_rest(), like=self)
+        return type(self)(self.table.with_rest(), like=self)
 
     def together(self) -> ImageUnits:  # type: ignore[override]
         return ImageUnits(self.events.sum(keepdims=True), self.n.sum(keepdims=True))
+
+
+class GalleryUnits(SetUnits):
+    """Images of galleries, from each of which a query retrieves the same number: over all images, rates depend on their sizes."""
+
+    def equivalence_bound(self, alpha: float) -> float:
+        """The bound of the differences inside galleries alone."""
+        if not self.within_clusters:
+            return super().equivalence_bound(alpha)
+        low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
+        return float(max(high.max(), -low.min()))
 
 
 class UnitsOf:
@@ -205,7 +216,8 @@ class UnitsOf:
             table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(initial=0.0), groups)
             return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None, by_design=self._inside)
         if sets is not None:
-            return SetUnits(cluster_table(sets[counted], codes, event, groups), by_design=True)
+            kind = GalleryUnits if metric.name == "retrieval_rate" else SetUnits
+            return kind(cluster_table(sets[counted], codes, event, groups), by_design=True)
         return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups), by_design=self._inside)
 
 

@@ -41,9 +41,9 @@ def view(context: AuditContext) -> AnalysisView[RankingChart] | None:
     if not rankings:
         return None
     return AnalysisView(
-        asked=words.BY_LABEL if context.audit.model.labels else words.ASKED,
+        asked=words.ranking_explanation(context.audit),
         result=words.ranking_result(context.audit, settings),
-        reading=words.READING,
+        reading=words.chart_reading(context.audit),
         charts=tuple(_view(ranking, settings) for ranking in rankings if ranking.queries),
         without=tuple(text for ranking in rankings if (text := words.not_estimable_sentence(ranking))),
         method=words.method_sentence(rankings),
@@ -56,7 +56,8 @@ def _view(ranking: Ranking, settings: Settings) -> RankingChart:
     signals = [query for query in ordered if query.verdict == "signal"]
     shown = signals[:MOST_ROWS] or ordered
     rest = [query for query in ordered if query not in shown]
-    ticks = axis(0.0, max(*(words.share_of(ranking, query) for query in ordered), *(band.high for band in ranking.chance_shares)))
+    bands = (band.high for query in ordered for band in words.chance_of(ranking, query))
+    ticks = axis(0.0, max(*(words.share_of(ranking, query) for query in ordered), *bands))
     title, caption = words.ranking_title(ranking), words.ranking_caption(ranking)
 
     def chart(queries: Sequence[RankedQuery], heading: str) -> TrackTable:
@@ -77,11 +78,11 @@ def _view(ranking: Ranking, settings: Settings) -> RankingChart:
 
 def _notes(ranking: Ranking, settings: Settings) -> tuple[str, ...]:
     small, unknown = words.not_judged_sentence(ranking, settings), left_out_sentence(ranking.left_out, settings)
-    return small, unknown, words.tied_sentence(ranking)
+    return small, unknown, words.not_ranked_sentence(ranking), words.tied_sentence(ranking)
 
 
 def _row(ranking: Ranking, query: RankedQuery, ticks: tuple[float, ...]) -> TrackRow:
-    share, band = words.share_of(ranking, query), ranking.chance_shares[ranking.groups.index(query.group)]
+    share, band = words.share_of(ranking, query), words.chance_of(ranking, query)[ranking.groups.index(query.group)]
     skew = next((metric for metric in query.metrics if metric.name == "MaxSkew"), None)
     cells = (
         f"{percent(share)} ({count(round(share * ranking.k))})", f"{percent(band.mean)}, {words.chance_range(band)}",
@@ -99,7 +100,8 @@ def _shares(ranking: Ranking) -> Table:
 
 def _means(ranking: Ranking) -> Table:
     title = f"Means over {in_words(len(ranking.queries), 'query', 'queries')}"
-    columns = ("Metric", "Mean", "Random orders, mean", "19 of 20 random orders", "Meaning")
+    spread = ("Standard deviation",) if any(metric.sd is not None for metric in ranking.means) else ()
+    columns = ("Metric", "Mean", *spread, "Random orders, mean", "19 of 20 random orders", "Meaning")
     return Table(title, title, columns, tuple(Row((metric.name, *words.metric_cells(metric))) for metric in ranking.means))
 
 
@@ -122,7 +124,8 @@ def _ranked(results: Results) -> Iterable[tuple[object, ...]]:
         for ranking in audit.rankings:
             for query in ranking.queries:
                 known = dict.fromkeys(("MaxSkew", "MinSkew", "NDKL")) | {metric.name: metric.value for metric in query.metrics}
-                for group, n, images, chance in zip(ranking.groups, query.counts, ranking.sizes, ranking.chance_shares, strict=True):
+                sizes, bands = words.sizes_of(ranking, query), words.chance_of(ranking, query)
+                for group, n, images, chance in zip(ranking.groups, query.counts, sizes, bands, strict=True):
                     of_group = {"group": group, "count": n, "share": n / ranking.k, "images": images, "chance": chance}
                     of_group["judged"] = group not in ranking.not_judged
                     yield audit, ranking, {"query": query, **of_group, **known}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.analyses.base.records import ChanceBand
-from audit.analyses.ranking.record import RankedMetric, RankedQuery, Ranking
+from audit.analyses.ranking.record import MOST_RANKED, RankedMetric, RankedQuery, Ranking
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
@@ -18,6 +18,11 @@ ASKED = (
     "Each query sorts all images by how well they match its words; a search would show the first of them. No order is the right one: the "
     "numbers say whose images the model puts first, not what is true of the people shown. A share that random orders also reach shows "
     "neither a difference nor its absence."
+)
+OWN_GALLERIES = (
+    "Each query sorts the images of its own gallery by how well they match its words; a search would show the first of them. No order is "
+    "the right one: the numbers say whose images the model puts first, not what is true of the people shown. A share that random orders "
+    "also reach shows neither a difference nor its absence."
 )
 BY_LABEL = (
     "Each query sorts all images by the probability of the label with that name or meaning; a search would show the first of them. No "
@@ -32,7 +37,33 @@ METRICS = {
     "AbsBias": "the same without signs; opposite queries do not cancel",
     "Entropy": "how evenly the first k are spread over the groups: 1 for equal shares, 0 for one group alone",
 }
-_TARGETS = {"population": "its share of all images", "equal": "an equal share for every group"}
+_TARGETS = {"population": "its share of {}", "equal": "an equal share for every group"}
+
+
+def ranking_explanation(audit: AuditResult) -> str:
+    """Return what a ranking is."""
+    if audit.model.labels:
+        return BY_LABEL
+    return OWN_GALLERIES if _apart(audit) else ASKED
+
+
+def chart_reading(audit: AuditResult) -> str:
+    """Return how to read the charts."""
+    return READING.format("its gallery" if _apart(audit) else "all images")
+
+
+def _apart(audit: AuditResult) -> bool:
+    return all(ranking.gallery for ranking in audit.rankings)
+
+
+def sizes_of(ranking: Ranking, query: RankedQuery) -> tuple[int, ...]:
+    """Return the images of each group that a query ranks."""
+    return query.sizes or ranking.sizes
+
+
+def chance_of(ranking: Ranking, query: RankedQuery) -> tuple[ChanceBand, ...]:
+    """Return the expected range of each group's share of the first k."""
+    return query.chance_shares or ranking.chance_shares
 
 
 def signalling(audit: AuditResult) -> tuple[tuple[Ranking, RankedQuery], ...]:
@@ -63,10 +94,12 @@ def ranking_result(audit: AuditResult, settings: Settings) -> str:
 def search_sentence(ranking: Ranking, query: RankedQuery) -> str:
     """Return one search as a sentence: group first, then its share, then what is expected by chance."""
     share, group_index = share_of(ranking, query), ranking.groups.index(query.group)
-    band = ranking.chance_shares[group_index]
+    band = chance_of(ranking, query)[group_index]
+    n = count(sum(sizes_of(ranking, query)))
+    images = f"the {n} images of its gallery" if ranking.gallery else f"all {n} images"
     chance = f"in 19 of 20 random orders {chance_range(band)} (adjusted {p_phrase(query.p_adjusted)})"
     return (
-        f"{phrases.group((query.group,))}, {percent(band.mean)} of all {count(sum(ranking.sizes))} images, fill {percent(share)} "
+        f"{phrases.group((query.group,))}, {percent(band.mean)} of {images}, fill {percent(share)} "
         f"of the first {count(ranking.k)} for ‘{query.query}’; {chance}."
     )
 
@@ -88,13 +121,14 @@ def chance_range(band: ChanceBand) -> str:
 
 READING = (
     "Each row shows the group that deviates most among the first images of a query. Dot: its share of them, filled if it is beyond "
-    "chance. Line: its share of all images. Bar: its range in 19 of 20 random orders."
+    "chance. Line: its share of {}. Bar: its range in 19 of 20 random orders."
 )
 
 
 def ranking_title(ranking: Ranking) -> str:
     """Return the title of a chart."""
-    return f"By {phrases.attributes([ranking.attribute])}: the first {count(ranking.k)} of {in_words(sum(ranking.sizes), 'image')}"
+    ranked = "each gallery" if ranking.gallery else in_words(sum(ranking.sizes), "image")
+    return f"By {phrases.attributes([ranking.attribute])}: the first {count(ranking.k)} of {ranked}"
 
 
 def ranking_caption(ranking: Ranking) -> str:
@@ -119,6 +153,14 @@ def not_judged_sentence(ranking: Ranking, settings: Settings) -> str:
     return f"In the gallery but not judged, with fewer than {least} images: {shown}." if named and ranking.queries else ""
 
 
+def not_ranked_sentence(ranking: Ranking) -> str:
+    """Name the queries whose galleries cannot be ranked; empty if all can."""
+    if not ranking.not_ranked:
+        return ""
+    named = phrases.some([f"‘{query}’ (n = {count(n)})" for query, n in ranking.not_ranked])
+    return f"Not ranked, because the gallery has at most {in_words(ranking.k, 'image')} or shows fewer than two of the groups: {named}."
+
+
 def group_heading(ranking: Ranking, group: str) -> str:
     """Return a group as a column heading, with n if it is not judged."""
     n = ranking.sizes[ranking.groups.index(group)]
@@ -141,7 +183,8 @@ def tied_sentence(ranking: Ranking) -> str:
 def metric_cells(metric: RankedMetric) -> tuple[str, ...]:
     """Return a metric with its mean over random orders and the range of 19 of 20 of them (for Bias, the middle 95 %)."""
     chance = metric.chance
-    return (decimal(metric.value, 2), decimal(chance.mean, 2), metric_chance(metric), METRICS[metric.name])
+    spread = () if metric.sd is None else (decimal(metric.sd, 2),)
+    return (decimal(metric.value, 2), *spread, decimal(chance.mean, 2), metric_chance(metric), METRICS[metric.name])
 
 
 def metric_chance(metric: RankedMetric) -> str:
@@ -163,11 +206,14 @@ def method_sentence(rankings: Sequence[Ranking]) -> str:
     drawn = next((ranking for ranking in rankings if ranking.queries), None)
     if drawn is None:
         return ""
+    images, shuffles = ("the images of the gallery", "in each gallery") if drawn.gallery else ("all images", "the same for all queries")
+    whole = f" NDKL is about the order of a whole gallery, up to {count(MOST_RANKED)} images." if drawn.gallery else ""
     return (
-        "p: for the group with the largest deviation from its share of all images, in standard errors, against "
+        f"p: for the group with the largest deviation from its share of {images}, in standard errors, against "
         f"{count(drawn.draws[0])} random orders of the same images; adjusted for all rankings (Benjamini-Hochberg). Expected NDKL and "
-        f"means: {count(drawn.draws[1])} shuffles of the groups, the same for all queries. Skew: natural logarithm of the share over "
-        f"{_TARGETS[drawn.target]}; an absent group counts as one of k; a group with an expected count below one of k is left out."
+        f"means: {count(drawn.draws[1])} shuffles of the groups, {shuffles}. Skew: natural logarithm of the share over "
+        f"{_TARGETS[drawn.target].format(images)}; an absent group counts as one of k; a group with an expected count below one of k is "
+        f"left out.{whole}"
     )
 
 

@@ -25,6 +25,7 @@ _VERBS = {
     "true_negative_rate": "‘{outcome}’ is correctly ruled out {more} often",
     "precision": "The answer ‘{outcome}’ is right {more} often",
     "rate_among_answered": "Among images with an answer, ‘{outcome}’ is the answer {more} often",
+    "retrieval_rate": "Images are {outcome} {more} often",
 }
 _TAKEN, _IS_TAKEN = "‘{}’ is taken for ‘{}’ {} often", "Is ‘{}’ taken for ‘{}’ equally often"
 _QUESTIONS = {
@@ -35,6 +36,7 @@ _QUESTIONS = {
     "true_negative_rate": "Is ‘{outcome}’ correctly ruled out equally often",
     "precision": "Is the answer ‘{outcome}’ right equally often",
     "rate_among_answered": "Among images with an answer, is ‘{outcome}’ the answer equally often",
+    "retrieval_rate": "Are images {outcome} equally often",
 }
 _SPEAKS, _DIGIT = re.compile(r"[^\W\d_]{3}"), re.compile(r"\d")
 _DIFFUSE_NAMED = 2
@@ -100,7 +102,7 @@ def statement(finding: Finding, audit: AuditResult, *, natural: bool = False) ->
     more = "less" if extremes.first.group == extremes.pair.lower else "more"
     if finding.gap and finding.gap.within:
         named = f"{whom_phrase(extremes.first, finding, audit, once=True)} than for {whom_phrase(extremes.second, finding, audit)}"
-        return f"{_verb(finding, audit, more)} for {named}, within the same clusters"
+        return f"{_verb(finding, audit, more)} for {named}, within the same {phrases.units_inside(finding)}"
     first, second = _rates(extremes, as_errors(finding, audit).metric if natural else "")
     return (
         f"{_verb(finding, audit, more)} for {whom_phrase(extremes.first, finding, audit, once=True)}: {first}, against {second} for "
@@ -137,7 +139,7 @@ def size_sentence(finding: Finding, settings: Settings) -> str:
     pair = phrases.leading_pair(finding)
     if pair is None:
         return ""
-    inside = " within clusters" if finding.gap and finding.gap.within else ""
+    inside = f" within {phrases.units_inside(finding)}" if finding.gap and finding.gap.within else ""
     return f"The {'widest gap' if finding.diffuse else 'gap'}{inside} is {size_in_words(pair.difference, pair.low, pair.high, settings)}."
 
 

@@ -53,7 +53,7 @@ def _gap(finding: Finding, what: str, level: str) -> Tile:
     interval = f"{level}\u00a0% interval {end(pair.low, places)} to {end(pair.high, places)}"
     if bound is not None:
         interval = f"no two groups differ by more than {phrases.bound_text(finding, bound)} (equivalence test)"
-    inside = " within clusters" * bool(finding.gap and finding.gap.within)
+    inside = f" within {phrases.units_inside(finding)}" if finding.gap and finding.gap.within else ""
     return points(pair.difference, places), f"{'widest ' * finding.diffuse}{what}{inside}, {interval}"
 
 

@@ -124,6 +124,16 @@ def test_labels_above_a_threshold_and_rankings_are_those_of_its_own_labels():
     assert "classifier_queries_left_out" in {note.code for note in done.model.notes}
 
 
+def test_a_planned_ranking_is_left_out_and_a_note_says_why():
+    data = made(1, {"Black": 0.1, "White": 0.1})
+    search = RankingPlan("Whose?", {"woman": ("w",)}, ("race",), "v1").planned(5, "search")
+    probe = gender_probe(data)
+    probe = replace(probe, measurements=(*probe.measurements, search))
+    done = audit.audit(model=Brightness(), probe=probe, label_map=MEANS, no_cache=True, draws=99).results.audits[0]
+    assert [measurement.name for measurement in done.measurements] == ["gender"]
+    assert "classifier_reads_no_query" in {note.code for note in done.model.notes}
+
+
 def test_the_page_speaks_of_labels_and_not_of_prompts():
     data = made(1, {"Black": 0.3, "White": 0.1})
     done = audit.audit(model=Brightness(), probe=with_analyses(data), label_map=MEANS, no_cache=True, draws=99)

@@ -50,4 +50,4 @@ def test_an_unknown_kind_names_the_nearest(fake_encoder, four_faces):
     with pytest.raises(UsageError, match="unknown kind 'zero_shoot'") as caught:
         measure.predict(replace(GENDER, kind="zero_shoot"), fake_encoder.record, np.ones((4, 3)), {}, four_faces.attributes)
     assert "zero_shot" in caught.value.fix
-    assert set(measure.kinds()) == {"any_right", "row_options", "top_five", "zero_shot"}
+    assert set(measure.kinds()) == {"any_right", "retrieved", "row_options", "top_five", "zero_shot"}

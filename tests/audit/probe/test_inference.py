@@ -28,10 +28,7 @@ def test_pairs_and_curves_of_what_is_still_asked_stay():
     assert all(point.variant == "66 names" for plan in asked.specifications for point in plan.specifications)
 
 
-ONLY_INFERS = ("visogender",)
-
-
-@pytest.mark.parametrize("name", [name for name in probes.names() if name not in ONLY_INFERS])
+@pytest.mark.parametrize("name", probes.names())
 def test_no_label_is_a_level_of_an_attribute_that_people_are_compared_by(name):
     """Every label that is a level of a compared attribute is found: the measurement says what it infers."""
     asked = without_inference(probes.get(name))
@@ -43,10 +40,9 @@ def test_no_label_is_a_level_of_an_attribute_that_people_are_compared_by(name):
         assert not words & {"woman", "man", "female", "male", "black", "white", "asian", "indian", "latino"}, each.name
 
 
-@pytest.mark.parametrize("name", ONLY_INFERS)
-def test_a_probe_of_pronouns_is_refused(name):
-    with pytest.raises(UsageError, match="cannot be asked with --no-inference"):
-        without_inference(probes.get(name))
+def test_of_visogender_the_searches_are_left_which_name_no_pronoun_of_a_gender():
+    asked = without_inference(probes.get("visogender"))
+    assert [measurement.name for measurement in asked.measurements] == ["search 5", "search 10"]
 
 
 def test_a_probe_that_only_infers_is_refused():

@@ -1,10 +1,14 @@
 """A mistake in a probe of one's own: exit code 2 with file and line, before any model is loaded."""
 
+from dataclasses import replace
+
 import pytest
 
 import audit
+from audit.analyses.ranking.plan import RankingPlan
 from audit.errors import UsageError
-from audit.types import Claim, LabelSet, Measurement, Probe
+from audit.probe.check import mistakes
+from audit.types import Claim, LabelSet, Measurement, Probe, Retrieval
 from tests.support.command import command
 
 GOOD = """\
@@ -165,3 +169,30 @@ def test_a_file_runs_once_and_again_when_it_changes(tmp_path):
     assert probes.get(str(tmp_path / "mine.py")) is probes.get(str(tmp_path / "mine.py"))
     (tmp_path / "mine.py").write_text(GOOD.replace('name="things",\n    q', 'name="others",\n    q'))
     assert probes.get(str(tmp_path / "mine.py")).name == "others"
+
+
+def _searched(**changed):
+    plan = RankingPlan("Who is found?", {"cup": ("a cup",), "glass": ("a glass",)}, ("hand",), "v1", gallery="place")
+    return replace(plan.planned(5, "search"), **changed)
+
+
+@pytest.mark.parametrize(
+    ("measurement", "said", "fix"),
+    [
+        (_searched(retrieval=None), "kind is 'retrieved' and retrieval is None", "RankingPlan.planned"),
+        (_searched(kind="zero_shot"), "kind is 'zero_shot' and retrieval is", "RankingPlan.planned"),
+        (_searched(retrieval=Retrieval(0, {"cup": ("a cup",)}, "place")), "k is 0: expected a whole number from 1", "k=10"),
+        (_searched(retrieval=Retrieval(5, {"a": ("a",), "b": ("b",)})), "2 queries rank the same images", "query='…'"),
+        (
+            _searched(claims=(Claim("retrieval_rate", ("hand", "tone"), "among the first 5 of the place"),)),
+            "by hand x tone",
+            "one attribute",
+        ),
+    ],
+)
+def test_a_planned_ranking_that_cannot_be_asked_is_refused(measurement, said, fix):
+    probe = Probe("searches", "?", lambda options: None, (measurement,), "the test", "none", (), ())
+    mistake = next(mistakes(probe))
+    assert said in mistake.what
+    assert fix in mistake.fix
+    assert not list(mistakes(replace(probe, measurements=(_searched(),))))

@@ -29,6 +29,7 @@ BY_HAND = {
     "true_negative_rate": [(9, 12), (8, 8)],
     "precision": [(6, 9), (1, 1)],
     "rate_among_answered": [(9, 20), (1, 10)],  # nobody is unclear: the selection rate
+    "retrieval_rate": [(9, 20), (1, 10)],  # the selection rate of "among the first k"
 }
 
 
@@ -51,7 +52,8 @@ def test_every_metric_is_tested_and_says_where_it_is_defined():
     assert set(BY_HAND) == set(METRICS)
     assert all(metric.name == name and metric.source.startswith("https://") for name, metric in METRICS.items())
     assert {name: metric.better for name, metric in METRICS.items() if metric.better != "high"} == {
-        "selection_rate": "neither", "rate_among_answered": "neither", "false_negative_rate": "low", "false_positive_rate": "low",
+        "selection_rate": "neither", "rate_among_answered": "neither", "retrieval_rate": "neither", "false_negative_rate": "low",
+        "false_positive_rate": "low",
     }  # fmt: skip
 
 
