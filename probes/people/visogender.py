@@ -6,18 +6,20 @@ available only as URLs, so the user provides the folder of pictures.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.analyses.ranking.plan import RankingPlan
 from audit.errors import DataError
-from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData, RowOptions
+from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData, RowOptions
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PRONOUNS = {"his": "his", "her": "her", "unclear": "their"}
 """Label -> possessive pronoun; "their" implies no gender."""
-GENDERS = ("feminine", "masculine")
+GENDERS = ("masculine", "feminine")
 RIGHT = {"masculine": "his", "feminine": "her"}
 TEMPLATES = {
     "single": "The {occupation} and {pronoun} {object}",
@@ -38,8 +40,9 @@ DATA = ProbeData(
         "Participant_perceived_gender, … (two people)",
         "images/<IDX>.jpg (or .jpeg, .png, .webp): what you downloaded from each URL, such as images/OO_1.jpg",
     ),
-    "The tables are in data/visogender_data of https://github.com/oxai/visogender (CC BY 4.0); they name addresses of images, many of "
-    "which no longer answer. Download what is there, and mind the terms of each site.",
+    "The tables are in data/visogender_data of https://github.com/oxai/visogender (CC BY 4.0): use OO/OO_Visogender_10052025.tsv and "
+    "OP/OP_Visogender_11012024.tsv, not OP_Visogender_02102023.tsv, an earlier version in the authors' folder OO. They name addresses of "
+    "images, many of which no longer answer. Download what is there, and mind the terms of each site.",
 )
 
 
@@ -65,6 +68,7 @@ def load(options: LoadOptions) -> Dataset:
             "people": "one",
             "sector": rows["Sector"],
             "occupation": rows["Occupation"],
+            "searched_occupation": rows["Occupation"].where(two, ""),
             "occupation_pronoun": rows["Occupation_perceived_gender"].map(RIGHT).fillna(""),
             "participant_pronoun": rows["Participant_perceived_gender"].map(RIGHT).fillna(""),
         }
@@ -97,9 +101,9 @@ def _table(folder: Path, kind: str) -> tuple[str, pd.DataFrame]:
         raise wrong_layout(DATA, folder, names_in_folder(folder))
     if len(places) > 1:
         names = ", ".join(path.name for path in places)
-        raise DataError(
-            f"several tables of {kind} in VisoGender", where=folder.name, why=f"found {names}", fix="keep the one that is meant"
-        )
+        newest = max(places, key=_date)
+        fix = f"keep {newest.name}, by its name the newest, and remove the others, which are earlier versions of it"
+        raise DataError(f"several tables of {kind} in VisoGender", where=folder.name, why=f"found {names}", fix=fix)
     frame = pd.read_csv(places[0], sep="\t", dtype="str", keep_default_na=False, quoting=3, encoding="utf-8")
     if missing := [name for name in COLUMNS[kind] if name not in frame]:
         raise wrong_layout(
@@ -111,6 +115,12 @@ def _table(folder: Path, kind: str) -> tuple[str, pd.DataFrame]:
         raise DataError(f"undeclared gender {strange[0]!r}", where=places[0].name, fix=f"expected {' or '.join(GENDERS)}")
     known = frame.replace({name: {"neutral": "", "NA": ""} for name in frame if "gender" in name})
     return places[0].name, known.reindex(columns=list(dict.fromkeys((*COLUMNS["OP"], "Object"))), fill_value="")
+
+
+def _date(path: Path) -> str:
+    """The date in the name of a table, as year, month and day: ``OP_Visogender_11012024.tsv`` is of 11 January 2024."""
+    digits = path.stem.rpartition("_")[2]
+    return f"{digits[4:]}{digits[2:4]}{digits[:2]}" if len(digits) == 8 and digits.isdecimal() else ""
 
 
 def _image(folder: Path, row: str) -> str:
@@ -148,28 +158,53 @@ def _measurement(kind: str, question: str, person: str, further: tuple[tuple[str
     )  # fmt: skip
 
 
+def _fitted(dataset: Dataset) -> Probe:
+    """The probe with the captions of the occupations in the data as queries."""
+    assert dataset.texts is not None  # noqa: S101 (`load`)
+    captions = dataset.texts["worker unclear"].groupby(dataset.attributes[str(RANKING.gallery)], sort=True)
+    queries = {str(occupation): tuple(texts.unique()) for occupation, texts in captions if occupation != UNKNOWN}
+    ranking = replace(RANKING, queries=queries)
+    return replace(PROBE, measurements=(*RESOLUTION, *_searches(ranking)), analyses=(ranking,))
+
+
+def _searches(ranking: RankingPlan) -> tuple[Measurement, ...]:
+    return tuple(ranking.planned(k, f"search {k}") for k in ranking.ks)
+
+
+RANKING = RankingPlan(
+    "Of two people at work, whose images does a search with “their” find first?", {}, ("occupation_gender",), "visogender v1", ks=(5, 10),
+    gallery="searched_occupation",
+)  # fmt: skip
+"""The authors' retrieval: the caption of an occupation, with "their", ranks the images of two people with this occupation."""
+
+
+RESOLUTION = (
+    _measurement("single", "One person at work: his, her or their tool?", "occupation", ()),
+    _measurement(
+        "worker", "Two people: is the pronoun that of the worker?", "occupation",
+        (("people",), ("occupation_gender", "people")),
+    ),
+    _measurement(
+        "participant", "Two people: is the pronoun that of the other person?", "participant",
+        (("people",), ("participant_gender", "people")),
+    ),
+)  # fmt: skip
 PROBE = Probe(
     name="visogender",
     question="Is the pronoun resolved equally well, regardless of the perceived gender of the person that it refers to?",
     load=load,
-    measurements=(
-        _measurement("single", "One person at work: his, her or their tool?", "occupation", ()),
-        _measurement(
-            "worker", "Two people: is the pronoun that of the worker?", "occupation",
-            (("people",), ("occupation_gender", "people")),
-        ),
-        _measurement(
-            "participant", "Two people: is the pronoun that of the other person?", "participant",
-            (("people",), ("participant_gender", "people")),
-        ),
-    ),
+    measurements=(*RESOLUTION, *_searches(RANKING)),
     source="VisoGender: Hall et al. 2023 (arXiv 2306.12424); templates and tables of the authors, scored with “their” as a third answer",
     licence="VisoGender tables: CC BY 4.0; images: the terms of each site",
     limits=(
         "Gender is what annotators perceived in a picture, feminine or masculine; it is not how the people shown identify themselves.",
         "“Their” is right of everybody; the authors count it as wrong, and so does accuracy here. Its share by gender is shown beside.",
+        "Searches: opposite biases of two occupations cancel in the planned questions, which are about the mean over occupations, as are "
+        "Bias@5 and Bias@10; the rankings show every occupation, with MaxSkew and NDKL.",
         "Images that no longer exist are left out: two audits are comparable only on the same pictures.",
     ),
-    not_tested=("retrieval of images for a neutral caption", "people who are perceived as neither", "languages other than English"),
+    not_tested=("people who are perceived as neither", "languages other than English"),
+    analyses=(RANKING,),
+    fitted=_fitted,
     data=DATA,
 )  # fmt: skip

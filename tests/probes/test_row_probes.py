@@ -1,18 +1,33 @@
 """Probes that bring a question for each row: what their loaders make of the authors' layouts, and what they refuse."""
 
 import json
+from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 
+import audit
 import probes
 from audit.errors import DataError, UsageError
 from audit.testing import png
 from audit.types import LoadOptions
 from probes.people import surveillance as surveillance_probe
+from strictio.images.decode import decode
+from tests.audit.analyses.test_ranking_galleries import by_the_paper
 from tests.probes.made import surveillance, visogender, vlbias
 from tests.support.command import command
 from tests.support.planted import MODELS
+
+NOISY = """
+import numpy as np
+
+
+class Noisy(Stereotyper):
+    def encode_images(self, images):
+        made = super().encode_images(images)
+        return np.stack([row + np.random.default_rng(int(abs(row.sum()) * 1e9)).normal(size=len(row)) / 8 for row in made])
+"""
 
 
 def loaded(name, folder):
@@ -41,29 +56,98 @@ def genders(tmp_path):
 
 def test_captions_pronouns_and_rotten_links_of_visogender(genders):
     data = loaded("visogender", genders)
-    # 160 rows less 4 rotten ones: of each table one of a man and one of a woman.
-    assert len(data.images) == len(data.attributes) == len(data.texts) == 156
+    # 12 occupations of 10 and of 20 rows, less 4 rotten ones: of each table one of a man and one of a woman.
+    assert len(data.images) == len(data.attributes) == len(data.texts) == 356
     assert data.exclusions[0].count == 4
     assert data.exclusions[0].by_group["occupation_gender"] == {"masculine": 2, "feminine": 2}
-    assert data.texts.loc["OO_2", "single her"] == "The baker and her mixing spoon"
-    assert data.texts.loc["OP_2", ["worker his", "participant unclear"]].tolist() == [
+    assert data.texts.loc["OO_91", "single her"] == "The baker and her mixing spoon"
+    assert data.texts.loc["OP_181", ["worker his", "participant unclear"]].tolist() == [
         "The baker and his customer", "The customer and their baker",
     ]  # fmt: skip
     assert (data.texts.loc["OP_2", "single his"], data.texts.loc["OO_2", "worker his"]) == ("", "")
-    # The 50th picture of two: the worker is a woman from the 46th on, the other one too, as 49 leaves 4 by 9.
-    pair = data.attributes.loc["OP_50", ["occupation_pronoun", "participant_pronoun", "people"]]
+    # The last five of twenty: two women.
+    pair = data.attributes.loc["OP_40", ["occupation_pronoun", "participant_pronoun", "people"]]
     assert pair.tolist() == ["her", "her", "two alike"]
     assert data.attributes.loc["OO_4", "occupation_gender"] == data.attributes.loc["OO_4", "occupation_pronoun"] == "unknown"
     assert not set(data.texts) & set(data.levels)
 
 
 @pytest.mark.parametrize("name", ["OO_Visogender_02102023.tsv", "OO_Visogender_10052025.tsv"])
-def test_both_names_of_the_table_of_objects_are_read_and_two_at_once_refused(genders, name):
+def test_both_names_of_the_table_of_objects_are_read(genders, name):
     (genders / "OO" / "OO_Visogender_10052025.tsv").rename(genders / "OO" / name)
     assert name in loaded("visogender", genders).source
-    (genders / "OO" / "OO_Visogender_14082023.tsv").write_bytes((genders / "OO" / name).read_bytes())
-    with pytest.raises(DataError, match="several tables of OO"):
+
+
+def test_of_two_tables_the_newest_is_named_and_an_earlier_one_in_the_authors_folder_is_not_read(genders):
+    """The authors' folder OO also has an earlier table of two people; both in one folder are refused."""
+    new = genders / "OP" / "OP_Visogender_11012024.tsv"
+    (genders / "OO" / "OP_Visogender_02102023.tsv").write_bytes(new.read_bytes())
+    assert new.name in loaded("visogender", genders).source
+    (genders / "OP" / "OP_Visogender_02102023.tsv").write_bytes(new.read_bytes())
+    with pytest.raises(DataError, match="several tables of OP") as caught:
         loaded("visogender", genders)
+    assert caught.value.fix.startswith("keep OP_Visogender_11012024.tsv, by its name the newest")
+    assert "OP_Visogender_11012024.tsv, not OP_Visogender_02102023.tsv" in probes.get("visogender").data.obtain
+
+
+def test_each_caption_with_their_searches_its_own_occupation_among_pictures_of_two(genders):
+    data = loaded("visogender", genders)
+    probe = probes.get("visogender").fitted(data)
+    [ranking] = probe.analyses
+    assert ranking.queries["baker"] == ("The baker and their customer",)
+    assert (len(ranking.queries), ranking.ks, ranking.gallery) == (12, (5, 10), "searched_occupation")
+    galleries = data.attributes["searched_occupation"].value_counts()
+    assert (galleries["unknown"], galleries["baker"], galleries["teacher"]) == (118, 20, 19)  # 120 rows of one person; a rotten teacher
+    planned = [measurement for measurement in probe.measurements if measurement.retrieval]
+    assert [(measurement.name, measurement.retrieval.k, measurement.claims[0].primary) for measurement in planned] == [
+        ("search 5", 5, True), ("search 10", 10, True),
+    ]  # fmt: skip
+
+
+def test_both_halves_of_visogender_are_recomputed_from_the_embeddings_in_plain_loops(genders, tmp_path):
+    """The resolution accuracy of each gender, and Bias, MaxSkew and NDKL of each occupation, with their mean and standard deviation."""
+    (tmp_path / "models.py").write_text(MODELS.format(probe="visogender", data=str(genders)) + NOISY)
+    out = tmp_path / "out"
+    arguments = ("--probe", "visogender", "--data", genders, "--out", out, "--no-cache")
+    assert command("--model", f"{tmp_path / 'models.py'}:Noisy", *arguments).returncode == 0
+    [result] = audit.load(out).results.audits
+    data, scope = loaded("visogender", genders), {}
+    exec((tmp_path / "models.py").read_text(), scope)
+    model = scope["Noisy"]()
+    images = model.encode_images([decode(content).image for content in data.images])
+    images = dict(zip(data.attributes.index, images / np.linalg.norm(images, axis=1, keepdims=True), strict=True))
+
+    def cosine(name, text):
+        [vector] = model.encode_texts([text])
+        return float(images[name] @ vector / np.linalg.norm(vector))
+
+    for gender, pronoun in (("masculine", "his"), ("feminine", "her")):
+        right, asked = 0, 0
+        for name in data.attributes.index[data.attributes["occupation_gender"] == gender]:
+            options = {label: data.texts.loc[name, f"worker {label}"] for label in ("his", "her", "unclear")}
+            if options["his"]:
+                asked += 1
+                right += max(options, key=lambda label: cosine(name, options[label])) == pronoun
+        [finding] = [each for each in result.findings if each.id == "worker pronoun/accuracy/occupation_gender"]
+        [rate] = [each for each in finding.by_group if each.group == (gender,)]
+        assert (rate.events, rate.n) == (right, asked)
+    in_order = {}
+    for name, job in data.attributes["searched_occupation"].items():
+        if job != "unknown":
+            in_order.setdefault(job, []).append((cosine(name, data.texts.loc[name, "worker unclear"]), name))
+    genders_of = {
+        job: [data.attributes.loc[name, "occupation_gender"][0] for _, name in sorted(rows, reverse=True)] for job, rows in in_order.items()
+    }
+    for ranking in result.rankings:
+        orders = ["".join(genders_of[query.query]).replace("f", "w") for query in ranking.queries]
+        expected = np.array([by_the_paper(order, ranking.k) for order in orders])
+        assert len(expected) == 12
+        for column, metric in enumerate(("Bias", "MaxSkew", "NDKL")):
+            [mean] = [each for each in ranking.means if each.name == metric]
+            assert (mean.value, mean.sd) == pytest.approx((expected[:, column].mean(), expected[:, column].std(ddof=1)))
+        first = Counter(letter for letters in genders_of.values() for letter in letters[: ranking.k])
+        [finding] = [each for each in result.findings if each.measurement == f"search {ranking.k}"]
+        assert [(rate.group[0][0], rate.events, rate.n) for rate in finding.by_group] == [("m", first["m"], 119), ("f", first["f"], 119)]
 
 
 def test_a_column_that_visogender_has_not_and_a_gender_that_it_does_not_know_are_named(genders):
