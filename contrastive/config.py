@@ -55,7 +55,10 @@ class Config:
             raise UsageError(what, fix="for example data.weight=weight")
         if data.balance_within and not optim.target_shares:
             raise UsageError("data.balance_within needs the setting optim.target_shares", fix="for example {woman = 0.5, man = 0.5}")
-        if data.weight is not None and optim.sampling != "weighted":
+        if data.upsampling and optim.sampling not in ("natural", "resampled"):
+            what = f"data.upsampling cannot be used with optim.sampling = {optim.sampling!r}"
+            raise UsageError(what, fix="optim.sampling=natural or optim.sampling=resampled")
+        if data.weight is not None and optim.sampling not in ("weighted", "resampled"):
             raise UsageError("data.weight has no effect", why=f"optim.sampling is {optim.sampling!r}", fix="optim.sampling=weighted")
 
     def to_dict(self) -> dict[str, Any]:

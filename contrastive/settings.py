@@ -147,6 +147,9 @@ class DataConfig:
     groups can be used in `groups`: ``(?P<gender>woman|man)/``."""
     weight: StrictStr | None = None
     """Column with the weight of each pair, a number of at least 0, for ``optim.sampling = "weighted"``; named as in `groups`."""
+    upsampling: tuple[NotNegative, ...] = ()
+    """For several names of tar shards in `train`, separated by ``::``: factor for each of them, by which the pairs of its shards are drawn
+    more often, such as ``[1.0, 3.0]`` (open_clip: ``--train-data-upsampling-factors``)."""
     balance_within: tuple[StrictStr, ...] = ()
     """Columns, such as an occupation: the groups have the shares in ``optim.target_shares`` within each of their values as well (the second
     moments of M4, `contrastive.data.raking`); named as in `groups`. Pairs without a value are not restricted."""
@@ -209,10 +212,14 @@ class OptimConfig:
     """Peak learning rate."""
     epochs: NotNegativeInt = 0
     """Passes over the training pairs, instead of `steps`; incomplete batches are dropped."""
-    sampling: Literal["natural", "balanced", "weighted"] = "natural"
-    """How often each training pair is drawn in an epoch of n draws. ``natural``: once. ``balanced``: every group of ``data.groups`` equally
+    sampling: Literal["natural", "balanced", "weighted", "resampled"] = "natural"
+    """How often each training pair is drawn in an epoch. ``natural``: equally often. ``balanced``: every group of ``data.groups`` equally
     often. ``weighted``: in proportion to ``data.weight`` or, with `target_shares`, to weights that give groups these shares. Counts are
-    exact up to rounding, new in each epoch (docs/training.md)."""
+    exact up to rounding, new in each epoch (docs/training.md). ``resampled``: with replacement, in proportion to ``data.weight`` if it is
+    set (open_clip: ``--dataset-resampled``)."""
+    epoch_draws: NotNegativeInt = 0
+    """Number of draws in an epoch (open_clip: ``--train-num-samples``); 0: the number of training pairs. With fewer, an epoch has another
+    part of the pairs each time."""
     target_shares: Mapping[StrictStr, Annotated[StrictFloat, Field(ge=0, le=1)]] = field(default_factory=dict)
     """With ``sampling = "weighted"``: group -> share of the draws of the groups named here, with sum 1: ``{woman = 0.5, man = 0.5}``. Pairs
     of other groups keep their weight. The weights are the nearest to ``data.weight`` (or to 1) with these shares."""

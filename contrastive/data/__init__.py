@@ -63,7 +63,7 @@ def _refuse_for_tables(config: DataConfig) -> None:
 
 def _open_stored(config: DataConfig) -> CaptionedImages:
     """Open a dataset on the hub, a folder (recognised by its content) or a file (recognised by its suffix)."""
-    from contrastive.data.remote import RemoteShards, shard_names
+    from contrastive.data.remote import RemoteShards, several_names, shard_names
     from contrastive.data.saved import load_hub, load_parquet, load_saved  # imports Arrow, which built-in datasets do not need
     from contrastive.data.table import load_folder, load_table
     from contrastive.data.tars import TarShards
@@ -74,9 +74,11 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
         return load_table(path, config)
     _refuse_for_tables(config)
     if "://" in name:
-        return RemoteShards(name.partition("?")[0].rpartition("/")[2], shard_names(name), int(config.spool_gib * 2**30), unit)
-    if not os.path.exists(name) and (shards := _shard_files(shard_names(name), name)):  # noqa: PTH110  # `Path.exists` raises if a list of shards is longer than a file name may be
-        return TarShards("::".join(Path(part).name for part in name.split("::")), shards, unit)
+        counts = [len(shard_names(part)) for part in several_names(name)]
+        return RemoteShards(name.partition("?")[0].rpartition("/")[2], shard_names(name), int(config.spool_gib * 2**30), unit, counts)
+    if not os.path.exists(name) and (parts := [_shard_files(shard_names(part), name) for part in several_names(name)]) and all(parts):  # noqa: PTH110  # `Path.exists` raises if a list of shards is longer than a file name may be
+        title = "::".join(Path(part).name for part in name.split("::"))
+        return TarShards(title, [shard for part in parts for shard in part], unit, list(map(len, parts)))
     if name.startswith("hf:"):
         return load_hub(name, *columns, others=config.columns)
     if path.is_dir():

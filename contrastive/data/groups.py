@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from contrastive.config import Config, DataConfig
 from contrastive.data.order import Sampling
 from contrastive.data.raking import raked
-from contrastive.data.source import CaptionedImages, TrainingDataError, column_values, hash_of, printable
+from contrastive.data.source import PART, CaptionedImages, TrainingDataError, column_values, hash_of, printable
 from strictio.errors import UsageError, nearest
 
 NO_VALUE = "(none)"
@@ -105,6 +105,20 @@ def read_weights(source: CaptionedImages, data: DataConfig) -> NDArray[np.float6
     return weight_n
 
 
+def read_factors(source: CaptionedImages, data: DataConfig) -> NDArray[np.float64] | None:
+    """Return the factor of ``data.upsampling`` for each pair; None without. Raises `UsageError` if it does not fit the shards."""
+    if not data.upsampling:
+        return None
+    values = column_values(source, (PART,)) if data.train.partition("?")[0].endswith((".tar", "}")) else [[]]
+    part_n = np.array([int(value) for value in values[0]], np.int64)
+    parts = data.train.count("::") + 1
+    if not len(part_n) or len(data.upsampling) != parts:
+        why = f"data.upsampling has {len(data.upsampling)} factors, data.train {parts} names of tar shards" if len(part_n) else None
+        fix = 'for example data.train="a/{000..003}.tar::b/{000..009}.tar" data.upsampling="[1.0, 3.0]"'
+        raise UsageError("data.upsampling needs a factor for each of several names of tar shards", why=why, fix=fix)
+    return np.array(data.upsampling, np.float64)[part_n]
+
+
 def _in_pattern(name: str, data: DataConfig) -> bool:
     return data.group_pattern is not None and name in re.compile(data.group_pattern).groupindex
 
@@ -125,18 +139,29 @@ class Grouping:
     weight_n: NDArray[np.float64] | None = None
     within: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Columns of ``data.balance_within``."""
+    factor_n: NDArray[np.float64] | None = None
+    """Factor of ``data.upsampling`` for each pair."""
+    pairs: int = 0
+    """n."""
 
     @cached_property
     def sampling(self) -> Sampling | None:
         """How often each pair is drawn; None: once per epoch. Raises `TrainingDataError` if all weights are 0, or like `raked`."""
         optim, of_groups = self.config.optim, None if self.groups is None else self.groups.group_n
         if optim.sampling == "balanced" and of_groups is not None:
-            return Sampling.balanced(of_groups)
+            return Sampling.balanced(of_groups, optim.epoch_draws)
         if self.weight_n is not None and not self.weight_n.any():
             what = f"all weights of training pairs are 0 in the column {self.config.data.weight!r}"
             raise TrainingDataError(what, why="0 leaves a pair out", fix="give some a weight above 0")
         weight_n = self._target_weights() if optim.target_shares else self.weight_n
-        return None if weight_n is None else Sampling.weighted(weight_n, of_groups)
+        if self.factor_n is not None:
+            weight_n = self.factor_n if weight_n is None else weight_n * self.factor_n
+            if not weight_n.any():
+                raise TrainingDataError("all training pairs have the weight or the factor 0", fix="give some a factor above 0")
+        resampled = optim.sampling == "resampled"
+        if weight_n is None and (resampled or optim.epoch_draws not in (0, self.pairs)):
+            weight_n = np.ones(self.pairs)
+        return None if weight_n is None else Sampling.weighted(weight_n, of_groups, optim.epoch_draws, resampled)
 
     def _target_weights(self) -> NDArray[np.float64] | None:
         """Return weights that give groups their target shares."""
@@ -192,11 +217,17 @@ class Grouping:
     def _drawn(self) -> tuple[str, ...]:
         if self.sampling is None:
             return ()
-        if self.config.optim.sampling == "balanced":
+        optim, data = self.config.optim, self.config.data
+        if optim.sampling == "balanced":
             how = "Training drew every group equally often, and within a group every pair equally often"
         else:
-            column = f" in proportion to the weights in the column {printable(self.config.data.weight)}" if self.config.data.weight else ""
-            how = f"Training drew pairs{column}{self._target_words()}"
+            column = f" in proportion to the weights in the column {printable(data.weight)}" if data.weight else ""
+            again = " with replacement" if self.sampling.replacement else ""
+            how = f"Training drew pairs{again}{column}{self._target_words()}"
+        if data.upsampling:
+            how = f"{how}, with the factors {', '.join(f'{factor:g}' for factor in data.upsampling)} for the sets of shards in their order"
+        if optim.epoch_draws:
+            how = f"{how}; an epoch had {optim.epoch_draws:,} draws"
         never = int((self.sampling.expected_n == 0).sum())
         return (f"{how}{f'; {never:,} with weight 0 were never drawn' if never else ''}.",)
 
@@ -219,6 +250,8 @@ class Grouping:
 
     def _copies(self) -> tuple[str, ...]:
         most = 1.0 if self.sampling is None else float(self.sampling.expected_n.max())
+        if self.sampling is not None and self.sampling.replacement:
+            return (f"A pair was drawn up to {most:.3g} times per epoch on average.",) if most > 1 + 1e-9 else ()
         return (f"A pair was drawn up to {math.ceil(most - 1e-9)} times per epoch.",) if most > 1 + 1e-9 else ()
 
     @property
@@ -226,7 +259,7 @@ class Grouping:
         """A sentence if batches hold copies of a pair, on average."""
         if self.sampling is None:
             return ()
-        copies = float(self.sampling.expected_n.max()) * self.config.data.batch / len(self.sampling.expected_n)
+        copies = float(self.sampling.expected_n.max()) * self.config.data.batch / self.sampling.draws
         if copies <= 1:
             return ()
         how = f"A batch of {self.config.data.batch} holds up to {copies:.2g} copies of a pair on average"
@@ -243,6 +276,8 @@ def read_grouping(source: CaptionedImages, config: Config, rows: NDArray[np.int6
     names = config.data.balance_within
     values = column_values(source, names, config.data.group_pattern) if names else []
     within = {name: [column[row] for row in rows.tolist()] for name, column in zip(names, values, strict=True)}
-    grouping = Grouping(config, groups and groups.of_rows(rows), None if weight_n is None else weight_n[rows], within)
+    factors = read_factors(source, config.data)
+    weights, factor_n = (None if values is None else values[rows] for values in (weight_n, factors))
+    grouping = Grouping(config, groups and groups.of_rows(rows), weights, within, factor_n, len(rows))
     _ = grouping.sampling, grouping.loss_weight_g  # raise before the first step
     return grouping

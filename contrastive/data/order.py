@@ -7,7 +7,7 @@ regardless of where a run was stopped. Philox (Salmon et al. 2011) is a keyed fu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -109,30 +109,40 @@ class Sampling:
     """How often each of n pairs is drawn in an epoch of n draws."""
 
     expected_n: NDArray[np.float64]
-    """Mean number of draws of each pair; the sum is n."""
+    """Mean number of draws of each pair; the sum is the number of draws in an epoch."""
     group_n: NDArray[np.int64]
     """Group of each pair: the number of its draws is exact up to rounding, too."""
+    replacement: bool = False
+    """Whether pairs are drawn independently of each other, so that counts vary as chance has it."""
+
+    @cached_property
+    def draws(self) -> int:
+        """Number of draws in an epoch."""
+        return round(float(self.expected_n.sum()))
 
     @classmethod
-    def balanced(cls, group_n: NDArray[np.int64]) -> Sampling:
+    def balanced(cls, group_n: NDArray[np.int64], draws: int = 0) -> Sampling:
         """Every group is drawn equally often, and so is every pair of a group.
 
         >>> Sampling.balanced(np.array([0, 0, 0, 1])).expected_n.round(3).tolist()
         [0.667, 0.667, 0.667, 2.0]
         """
         _, number_n, counts_g = np.unique(group_n, return_inverse=True, return_counts=True)
-        return cls.weighted(1 / counts_g[number_n], group_n)
+        return cls.weighted(1 / counts_g[number_n], group_n, draws)
 
     @classmethod
-    def weighted(cls, weight_n: NDArray[np.float64], group_n: NDArray[np.int64] | None = None) -> Sampling:
-        """Pairs are drawn in proportion to their weights, which are not negative, with a positive sum."""
+    def weighted(
+        cls, weight_n: NDArray[np.float64], group_n: NDArray[np.int64] | None = None, draws: int = 0, replacement: bool = False
+    ) -> Sampling:
+        """Pairs are drawn in proportion to their weights, which are not negative, with a positive sum. `draws`: 0 for as many as pairs."""
         relative_n = weight_n / weight_n.max()  # their sum is neither infinite nor almost 0
-        return cls(relative_n * (len(weight_n) / relative_n.sum()), np.zeros(len(weight_n), np.int64) if group_n is None else group_n)
+        expected_n = relative_n * ((draws or len(weight_n)) / relative_n.sum())
+        return cls(expected_n, np.zeros(len(weight_n), np.int64) if group_n is None else group_n, replacement)
 
 
 @lru_cache(maxsize=2)
 def drawn(seed: int, epoch: int, sampling: Sampling) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the n positions drawn in an epoch, increasing, and how often each was drawn before in the epoch (0, 1, 2 for equal ones).
+    """Return the positions drawn in an epoch, increasing, and how often each was drawn before in the epoch (0, 1, 2 for equal ones).
 
     A systematic sample (Madow 1949, https://doi.org/10.1214/aoms/1177730208): the expected draws are laid end to end, the pairs of a group
     in random order next to each other, and cut by a ruler of step 1 with a random start. So a pair with 2.4 expected draws is drawn 2 or
@@ -141,17 +151,27 @@ def drawn(seed: int, epoch: int, sampling: Sampling) -> tuple[NDArray[np.int64],
     >>> [part.tolist() for part in drawn(0, 0, Sampling(np.array([1.0, 0.0, 3.0, 0.0]), np.zeros(4, int)))]
     [[0, 2, 2, 2], [0, 0, 1, 2]]
     """
-    rng, n = stream(seed, "sampling", epoch), len(sampling.expected_n)
-    pairs = rng.permutation(n)
-    pairs = pairs[np.argsort(sampling.group_n[pairs], kind="stable")]
-    ends = np.minimum(np.cumsum(sampling.expected_n[pairs]), n)  # rounding of the sum must not add a draw
-    ends[-1] = n
-    times = np.diff(np.floor(ends + rng.random()), prepend=0.0).astype(np.int64)
-    positions = np.sort(np.repeat(pairs, times))
+    rng, n = stream(seed, "sampling", epoch), sampling.draws
+    positions = _independent(rng, sampling) if sampling.replacement else _systematic(rng, sampling)
     before = np.arange(n) - np.searchsorted(positions, positions)
     for array in (positions, before):
         array.flags.writeable = False  # they stay in the cache
     return positions, before
+
+
+def _independent(rng: np.random.Generator, sampling: Sampling) -> NDArray[np.int64]:
+    ends = np.cumsum(sampling.expected_n)
+    return np.sort(np.searchsorted(ends, rng.random(sampling.draws) * ends[-1], side="right"))
+
+
+def _systematic(rng: np.random.Generator, sampling: Sampling) -> NDArray[np.int64]:
+    n = sampling.draws
+    pairs = rng.permutation(len(sampling.expected_n))
+    pairs = pairs[np.argsort(sampling.group_n[pairs], kind="stable")]
+    ends = np.minimum(np.cumsum(sampling.expected_n[pairs]), n)  # rounding of the sum must not add a draw
+    ends[-1] = n
+    times = np.diff(np.floor(ends + rng.random()), prepend=0.0).astype(np.int64)
+    return np.sort(np.repeat(pairs, times))
 
 
 def batch_positions(

@@ -35,10 +35,18 @@ def shard_names(text: str) -> list[str]:
     >>> shard_names("{a,b}.tar::c.tar"), shard_names("simplecache::s3://a.tar")
     (['a.tar', 'b.tar', 'c.tar'], ['simplecache::s3://a.tar'])
     """
+    return [shard for part in several_names(text) for shard in expanded_names(part)]
+
+
+def several_names(text: str) -> list[str]:
+    """Return the names of tar shards that ``::`` separates, each with its braces.
+
+    >>> several_names("{a,b}.tar::c.tar"), several_names("simplecache::s3://a.tar")
+    (['{a,b}.tar', 'c.tar'], ['simplecache::s3://a.tar'])
+    """
     several = text.split("::")
-    if len(several) > 1 and all(part.partition("?")[0].endswith((".tar", "}")) and not part.startswith("tar://") for part in several):
-        return [shard for part in several for shard in expanded_names(part)]
-    return expanded_names(text)
+    separate = all(part.partition("?")[0].endswith((".tar", "}")) and not part.startswith("tar://") for part in several)
+    return several if separate else [text]
 
 
 class RemoteShards(TarShards):
@@ -47,14 +55,14 @@ class RemoteShards(TarShards):
     `most`: bytes of fetched shards to keep at a time. Raises like `TarShards` and `fetch`.
     """
 
-    def __init__(self, title: str, urls: Sequence[str], most: int, caption_unit: CaptionUnit = "file"):
+    def __init__(self, title: str, urls: Sequence[str], most: int, caption_unit: CaptionUnit = "file", parts: Sequence[int] = ()):
         self._urls, self._most, self._lock = tuple(urls), most, threading.Lock()
         self._fetching = [threading.Lock() for _ in urls]  # threads may fetch different shards concurrently, but not the same one
         self._folder = Path(tempfile.mkdtemp(prefix="vlm-audit-shards-"))
         self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also at exit
         self._kept: OrderedDict[int, int] = OrderedDict()
         names = [Path(url.partition("?")[0]).name for url in urls]
-        super().__init__(title, [self._folder / f"{number:06d}" / name for number, name in enumerate(names)], caption_unit)
+        super().__init__(title, [self._folder / f"{number:06d}" / name for number, name in enumerate(names)], caption_unit, parts)
 
     def _index(self, shard: int) -> ShardIndex:
         return self._stated(shard) or index_of(self._local(shard))

@@ -40,6 +40,11 @@ class RepairedCaptions:
         return getattr(self.source, "pictures", None)
 
     @property
+    def sizes(self) -> tuple[int, ...] | None:
+        """Number of pairs in each tar shard; None for other data."""
+        return getattr(self.source, "sizes", None)
+
+    @property
     def caption_unit(self) -> str | None:
         """How text files were read; None: the captions are from elsewhere."""
         return getattr(self.source, "caption_unit", None)

@@ -63,6 +63,10 @@ class Columns(Protocol):
         ...
 
 
+PART = "::"
+"""A column of tar shards: which of the names that ``::`` separates a pair's shard belongs to, from 0."""
+
+
 @runtime_checkable
 class ImageFiles(Protocol):
     """Data whose images are separate files."""

@@ -22,7 +22,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.source import CaptionUnit, TrainingDataError, caption_sentence, captions_of_file, card_of, hash_of, require_columns
+from contrastive.data.source import (
+    PART,
+    CaptionUnit,
+    TrainingDataError,
+    caption_sentence,
+    captions_of_file,
+    card_of,
+    hash_of,
+    require_columns,
+)
 from strictio.files import replacing, sha256_of_file
 from strictio.images.decode import MAX_BYTES, UnreadableImage
 from strictio.images.in_process import ENDINGS, decode_rgb
@@ -56,10 +65,11 @@ class TarShards:
     Raises `TrainingDataError` if a shard cannot be read, is compressed or is not a tar file, or if no shard contains a pair.
     """
 
-    def __init__(self, title: str, paths: Sequence[Path], caption_unit: CaptionUnit = "file"):
+    def __init__(self, title: str, paths: Sequence[Path], caption_unit: CaptionUnit = "file", parts: Sequence[int] = ()):
         self.title, self._paths, self.caption_unit = title, tuple(paths), caption_unit
-        parts = [_as_arrays(self._index(shard)) for shard in range(len(paths))]  # only one shard's index at a time as Python objects
-        names, pictures, captions, hashes = map(list, zip(*parts, strict=True))
+        self._parts = tuple(parts) or (len(paths),)
+        arrays = [_as_arrays(self._index(shard)) for shard in range(len(paths))]  # only one shard's index at a time as Python objects
+        names, pictures, captions, hashes = map(list, zip(*arrays, strict=True))
         if not any(map(len, names)):
             raise TrainingDataError(f"{title} holds no pairs", why="no tar shard has an image in it", fix="members like 17.jpg and 17.txt")
         self._names, self._pictures, self._captions = pa.concat_arrays(names), np.concatenate(pictures), np.concatenate(captions)
@@ -100,6 +110,14 @@ class TarShards:
 
     def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
         """Return the values of keys in the ``.json`` file next to each image, "" where it is missing or lacks a key. Reads every shard."""
+        keys = [name for name in names if name != PART]
+        columns = self._values(keys) if keys else {}
+        if PART in names:
+            of_shard = np.repeat(np.arange(len(self._parts)), self._parts)
+            columns[PART] = np.repeat(of_shard, self.sizes).astype(str).tolist()
+        return columns
+
+    def _values(self, names: Sequence[str]) -> dict[str, list[str]]:
         columns: dict[str, list[str]] = {name: [] for name in names}
         known: set[str] = set()
         for number, table in enumerate(table for shard in range(len(self._paths)) for table in self._tables(shard)):

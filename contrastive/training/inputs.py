@@ -20,7 +20,6 @@ from contrastive.data.order import Stream, batch_draws, split
 from contrastive.data.pairs import PairSet, load_pairs, load_whole
 from contrastive.data.reading import Identities, content_groups
 from contrastive.data.source import counted
-from contrastive.data.tars import TarShards
 from contrastive.loss import Distillation, FixedWeights, GroupDRO, GroupLoss, Objective, make_objective
 from contrastive.model.clip import ModelConfig
 from contrastive.model.pieces import AnyTokenizer
@@ -107,8 +106,13 @@ class RunInputs:
         return self.grouping.groups.group_n[self._positions(step)[0]]
 
     def _positions(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        config, n = self.config, len(self.train_rows)
-        return batch_draws(config.run.seed, step, n, config.data.batch, self.stream, self.grouping.sampling)
+        config = self.config
+        return batch_draws(config.run.seed, step, self.epoch_draws, config.data.batch, self.stream, self.grouping.sampling)
+
+    @property
+    def epoch_draws(self) -> int:
+        """Number of draws in an epoch."""
+        return self.config.optim.epoch_draws or len(self.train_rows)
 
     def group_loss(self) -> GroupLoss | None:
         """Create what weighs the loss of pairs by group, in its first state; None: all count alike."""
@@ -153,8 +157,10 @@ def prepare(config: Config) -> RunInputs:
     train_rows, held_out_rows, content = _split(source, config)
     if (n := len(train_rows)) < data.batch:
         raise SmallTableError(n, data.batch)
+    if 0 < (draws := config.optim.epoch_draws) < data.batch:
+        raise UsageError(f"optim.epoch_draws = {draws} does not fill a batch of {data.batch}", fix=f"optim.epoch_draws={data.batch}")
     grouping = read_grouping(source, config, train_rows)
-    config = _decided(config, n, source)
+    config = _decided(config, draws or n, source)
     pairs = load_pairs(source, preprocess, tokenizer, data)
     left_out: tuple[str, ...] = ()
     measured_on = pairs, held_out_rows, Identities.of(source, held_out_rows, content)
@@ -188,6 +194,7 @@ def _validation(
         groups=(),
         group_pattern=None,
         weight=None,
+        upsampling=(),
         balance_within=(),
     )
     source = open_source(data)
@@ -211,9 +218,10 @@ def _stream(source: CaptionedImages, rows: NDArray[np.int64], data: DataConfig) 
     buffer = data.shuffle_buffer if data.shuffle_buffer is not None else URL_BUFFER if "://" in data.train else 0
     if not buffer:
         return None
-    if not isinstance(source, TarShards):
+    sizes: tuple[int, ...] | None = getattr(source, "sizes", None)
+    if sizes is None:
         raise UsageError("data.shuffle_buffer is for tar shards", why=f"data.train is {data.train!r}", fix="leave it out")
-    counts, _ = np.histogram(rows, np.concatenate([[0], np.cumsum(source.sizes)]))  # of the training pairs, which keep their order
+    counts, _ = np.histogram(rows, np.concatenate([[0], np.cumsum(sizes)]))  # of the training pairs, which keep their order
     return Stream(tuple(map(int, counts)), buffer)
 
 

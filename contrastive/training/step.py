@@ -52,7 +52,7 @@ def take_step(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...] |
     if finite and training.ema is not None:
         average.update(training.ema, model, training.step, config.optim.ema)
     return {
-        "step": training.step, "epoch": place(step, len(inputs.train_rows), config.data.batch)[0], "loss": value, "lr": rate,
+        "step": training.step, "epoch": place(step, inputs.epoch_draws, config.data.batch)[0], "loss": value, "lr": rate,
         "grad_norm": norm, "logit_scale": float(distributed.local_tensor(model.logit_scale).detach().exp()),
         "samples": training.step * config.data.batch, "skipped": int(not finite), **_group_weights(training, inputs),
     }  # fmt: skip
@@ -71,7 +71,7 @@ def batch_of(inputs: RunInputs, step: int, device: torch.device) -> tuple[Tensor
     It depends only on (seed, step) and the row, not on the number of processes or parts.
     """
     config = inputs.config
-    epoch, _ = place(step, len(inputs.train_rows), config.data.batch)
+    epoch, _ = place(step, inputs.epoch_draws, config.data.batch)
     own = distributed.rank_slice(config.data.batch)
     rows, before = (part[own] for part in inputs.draws(step))
     pixels, ids = inputs.pairs.batch(rows, epoch, config.run.seed, config.data.shift, before)
