@@ -1,131 +1,184 @@
-"""Near duplicates among thumbnails: the same image after a crop, a recompression or a mirror.
+"""Near duplicates among thumbnails: the same image after a crop, a recompression, a mirroring, a loss of colour or another exposure.
 
-A perceptual hash of each image, of its mirror image and of a few crops finds candidates: copies have nearly equal hashes, which are
-cheap to compare. Then the two images are aligned, and are near duplicates if little difference remains.
+Two steps. A signature of each image and of crops of it finds candidates: the low frequencies of its luminance, which neither colour nor
+brightness changes. All pairs are compared in blocks of matrix products. Then the two images of a candidate are aligned, their brightness
+is matched, and they are near duplicates if little difference remains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Float64, Int, UInt8, UInt64
+    from jaxtyping import Bool, Float, Float32, Float64, Int8, UInt8
 
 SIDE = 64
 """Width and height of the thumbnails, for originals of any shape."""
-MAX_DISTANCE = 14
-"""Maximum number of differing bits (of 63) for a pair to be aligned; by chance, 6 pairs of a million are."""
+MIN_SIMILARITY = 0.82
+"""Minimum cosine of two signatures for a pair to be aligned."""
 MIN_CORRELATION, MIN_AGREEMENT = 0.5, 0.965
 """Minimum values for two aligned images to be near duplicates."""
 LARGEST_CROP = 0.15
 """Largest fraction of a side that a crop may remove."""
+LARGEST_GAIN = 1.4
+"""Largest ratio of the brightness of two near duplicates."""
 _GRID = 32
-"""Width and height for hashing and for the search for crops."""
-_LOW = 8
-_WINDOW, _HOPELESS = 5, 4.0
-_Crop = tuple[float, float, float]
-"""Left edge, top edge and side, as fractions."""
+"""Pixels per side over which a signature is computed."""
+_Crop = tuple[float, float, float, float]
+"""Left, top, right and bottom edge, as fractions."""
+_EDGES = {1.0: (0.0,), 0.925: (0.0, 0.075), 0.85: (0.0, 0.075, 0.15)}
+_CROPS = tuple((x, y, x + side, y + side) for side, edges in _EDGES.items() for x in edges for y in edges)
+"""The crops that have a signature; the whole image comes first. Any crop that keeps the shape, within `LARGEST_CROP`, is within .0375
+of one of them."""
+_FREQUENCIES = np.array([(down, across) for down in range(8) for across in range(8) if 0 < down + across < 8])
+"""Cycles per two sides of each entry of a signature: the lowest 35."""
+_MIRROR: Float32[np.ndarray, "d"] = np.where(_FREQUENCIES[:, 1] % 2, -1, 1).astype(np.float32)
+"""Signature of the mirror image, divided by that of the image."""
+_LENGTH = 2048
+"""Of a signature. Its entries are whole numbers, whose products single precision adds without rounding (below 2^24), in any order."""
 _FLAT = 2.0
 """Standard deviation of the grey values, 0-255, below which an image has too little content to be compared."""
-_EDGES = (0.0, 0.033, 0.067, 0.1)
-_CROPS = ((0.0, 0.0, 1.0), (0.025, 0.025, 0.95), *((x, y, 0.9) for x in _EDGES for y in _EDGES))
-"""The crops that are hashed; the whole image comes first."""
-_BLOCK = 1 << 22
+_GREY = 6.0
+"""Mean difference of the colour channels, 0-255, below which an image is grey."""
+_ROWS, _COLUMNS = 512, 1024
+"""Size of a block of products, which fits a processor's cache."""
+_BLACK, _WHITE = 8.0, 250.0
+"""Values beyond which brightness is not compared."""
+_WINDOW = 5
+"""Pixels over which colours are compared."""
+_SEARCH = ((8, 4), (16, 4), (32, 4))
+"""Grids on which the best crop is searched for, and the most iterations on each."""
+_HOPELESS = 0.5
+"""Agreement before the search for the best crop, below which there is none."""
 
 
 @dataclass(frozen=True)
-class Prints:
-    """Thumbnails and their hashes, which is all that a comparison needs."""
+class Fingerprints:
+    """Thumbnails and their signatures, which is all that a comparison needs."""
 
     pictures: UInt8[np.ndarray, "n h w 3"]
-    hashes: UInt64[np.ndarray, "n v"]
-    """Hashes of the whole image and of each crop."""
-    mirrored: UInt64[np.ndarray, "n v"]
-    """The same for the mirror image."""
-    clear: np.ndarray
-    """bool[n]: whether an image has enough content to be compared."""
+    signatures: Float32[np.ndarray, "c n d"]
+    """Of each crop of each image."""
+    clear: Bool[np.ndarray, "n"]
+    """Whether an image has enough content to be compared."""
 
     def __len__(self) -> int:
         return len(self.pictures)
 
 
-def prints(pictures: UInt8[np.ndarray, "n h w 3"]) -> Prints:
-    """The hashes of images of `SIDE` x `SIDE` pixels, of their crops and of their mirror images."""
-    grey = pictures.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    views = (grey, grey[:, :, ::-1])
-    hashes, mirrored = (np.stack([perceptual_hash(_resampled(view, crop, _GRID)) for crop in _CROPS], axis=1) for view in views)
-    return Prints(pictures, hashes, mirrored, grey.std(axis=(1, 2)) >= _FLAT)
+@dataclass(frozen=True)
+class Way:
+    """How one of two images may come from the other."""
+
+    crop: int
+    """Position in `_CROPS` of the crop of one image that is the whole of the other."""
+    of_query: bool
+    """Whether the crop is of the query; otherwise, of the image that was seen."""
+    mirrored: bool
 
 
-def perceptual_hash(grey: Float[np.ndarray, "n 32 32"]) -> UInt64[np.ndarray, "n"]:
-    """63 bits for each image: which of its lowest frequencies are above their median.
+_WAYS = tuple(
+    Way(crop, of_query, mirrored)
+    for crop in range(len(_CROPS))
+    for of_query in (True, False)[: 2 if crop else 1]
+    for mirrored in (False, True)
+)
+
+
+@dataclass(frozen=True)
+class SimilarPair:
+    """Two images with similar signatures."""
+
+    seen: int
+    query: int
+    similarity: float
+    """Cosine of the most similar signatures."""
+    way: Way
+    """Of these signatures."""
+
+
+def fingerprints(pictures: UInt8[np.ndarray, "n h w 3"]) -> Fingerprints:
+    """The signatures of images of `SIDE` x `SIDE` pixels and of their crops."""
+    grey = _luminance(pictures)
+    return Fingerprints(pictures, signatures(grey), grey.std(axis=(1, 2)) >= _FLAT)
+
+
+def signatures(grey: Float[np.ndarray, "n h w"]) -> Float32[np.ndarray, "14 n 35"]:
+    """The lowest frequencies of each image and of crops of it, weighted by frequency, at a common length.
 
     Parameters
     ----------
-    grey : float[n, 32, 32]
+    grey : float[n, h, w]
         Grey values; neither their mean nor their scale matters.
 
     Returns
     -------
-    uint64[n]
-        One bit for each of the 8 x 8 lowest coefficients of the two-dimensional cosine transform, except the mean.
-
-    References
-    ----------
-    Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions", section 3.2
+    float32[14, n, 35]
+        Whole numbers, of the whole image first. Of the two-dimensional cosine transform, the coefficients whose frequencies add up to
+        1 to 7, times that sum and a half, because images have less of the higher frequencies. Zeros if there is no content.
 
     Examples
     --------
     >>> noise = np.random.default_rng(0).uniform(0, 255, (1, 32, 32))
-    >>> bool(perceptual_hash(noise)[0] == perceptual_hash(3 * noise + 7)[0])
+    >>> bool((signatures(noise) == signatures(3 * noise + 7)).all())
     True
     """
-    basis = _cosines()
-    low = (basis @ grey @ basis.T).reshape(len(grey), _LOW * _LOW)[:, 1:]
-    bits = low > np.median(low, axis=1, keepdims=True)
-    weights = np.left_shift(np.uint64(1), np.arange(bits.shape[1], dtype=np.uint64))
-    return np.asarray((bits * weights).sum(axis=1, dtype=np.uint64))
+    spans = sorted({(left, right) for left, _, right, _ in _CROPS})
+    down, across = (_cosines_of(n, spans).astype(grey.dtype) for n in grey.shape[1:])
+    # One transform for all spans of both sides; a crop takes that of its own.
+    shape = (len(grey), len(spans), 8, len(spans), 8)
+    transformed = (down @ grey @ across.T).reshape(shape)
+    of_crop = [transformed[:, spans.index((top, bottom)), :, spans.index((left, right))] for left, top, right, bottom in _CROPS]
+    low = np.stack(of_crop)[..., _FREQUENCIES[:, 0], _FREQUENCIES[:, 1]] * (_FREQUENCIES.sum(axis=1) + 0.5)
+    length = np.linalg.norm(low, axis=-1, keepdims=True)
+    return np.asarray(np.rint(low / np.where(length > 0, length, 1) * _LENGTH), np.float32)
 
 
-def find_near_duplicates(seen: Prints, queries: Prints) -> Iterator[tuple[int, int, float]]:
-    """Yield each near duplicate: its position in `seen`, its position in `queries`, and the correlation of the two images.
+def find_near_duplicates(seen: Fingerprints, queries: Fingerprints) -> Iterator[tuple[int, int, float]]:
+    """Yield each near duplicate: its position in `seen`, its position in `queries`, and the correlation of the two aligned images.
 
-    Costs len(seen) x len(queries) comparisons of hashes, in blocks of bounded memory; only candidates are aligned.
+    A pair is listed twice if one image is like the other and like its mirror image.
     """
-    for first, second, mirror in _candidates(seen, queries):
-        ways = (queries.pictures[second][:, ::-1] if mirrored else queries.pictures[second] for mirrored in mirror)
-        best = max((likeness(seen.pictures[first], way) for way in ways), key=lambda match: (match.near_duplicate, match.correlation))
-        if best.near_duplicate:
-            yield first, second, best.correlation
+    for pair in similar_pairs(seen, queries):
+        match = compared(seen, queries, pair)
+        if match.near_duplicate:
+            yield pair.seen, pair.query, match.correlation
 
 
-def _candidates(seen: Prints, queries: Prints) -> Iterator[tuple[int, int, list[bool]]]:
-    """Yield the positions of images with nearly equal hashes, and of which: the image (False), its mirror image (True), or both."""
-    if not len(seen) or not len(queries):
-        return
-    step = max(1, _BLOCK // max(1, len(queries)))
-    for start in range(0, len(seen), step):
-        part = slice(start, start + step)
-        nearest = np.stack([_distance(seen.hashes[part], hashes) for hashes in (queries.hashes, queries.mirrored)])
-        close = (nearest <= MAX_DISTANCE) & seen.clear[part, None] & queries.clear
-        for first, second in zip(*np.nonzero(close.any(axis=0)), strict=True):
-            yield int(start + first), int(second), np.flatnonzero(close[:, first, second]).astype(bool).tolist()
+def similar_pairs(seen: Fingerprints, queries: Fingerprints, least: float = MIN_SIMILARITY) -> Iterator[SimilarPair]:
+    """Yield every pair in which the whole of one image and a crop of the other, or its mirror image, have signatures of this cosine.
+
+    Compares all pairs, in blocks of bounded memory: 54 products of signatures per pair. Of its crops, a pair has the most similar one.
+    """
+    blocks = product(range(0, len(seen), _ROWS), range(0, len(queries), _COLUMNS), (False, True))
+    for top, left, mirrored in blocks:
+        rows, columns = slice(top, top + _ROWS), slice(left, left + _COLUMNS)
+        ways = tuple(way for way in _WAYS if way.mirrored == mirrored)
+        products, which = _most_similar(seen.signatures[:, rows], queries.signatures[:, columns], ways, least * _LENGTH**2)
+        similar = (which >= 0) & seen.clear[rows, None] & queries.clear[columns]
+        for row, column in np.argwhere(similar).tolist():
+            yield SimilarPair(top + row, left + column, float(products[row, column]) / _LENGTH**2, ways[which[row, column]])
 
 
-def _distance(first: UInt64[np.ndarray, "n v"], second: UInt64[np.ndarray, "m v"]) -> UInt8[np.ndarray, "n m"]:
-    """Number of differing bits, between the whole of one image and the nearest crop of the other."""
-    nearest = np.full((len(first), len(second)), 64, np.uint8)
-    for crop in range(len(_CROPS)):
-        for one, other in {(0, crop), (crop, 0)}:
-            np.minimum(nearest, np.bitwise_count(first[:, one, None] ^ second[None, :, other]), out=nearest)
-    return nearest
+def _most_similar(
+    seen: Float32[np.ndarray, "c n d"], queries: Float32[np.ndarray, "c m d"], ways: Sequence[Way], least: float
+) -> tuple[Float32[np.ndarray, "n m"], Int8[np.ndarray, "n m"]]:
+    """The largest product of signatures of each pair, and its position in `ways`; -1 if no product is as large as `least`."""
+    largest = np.full((seen.shape[1], queries.shape[1]), np.ceil(least) - 1, np.float32)
+    which = np.full(largest.shape, -1, np.int8)
+    for number, way in enumerate(ways):
+        first, second = (seen[0], queries[way.crop]) if way.of_query else (seen[way.crop], queries[0])
+        products = (first * _MIRROR if way.mirrored else first) @ second.T
+        if products.max() >= least:
+            larger = products > largest
+            largest[larger], which[larger] = products[larger], number
+    return largest, which
 
 
 @dataclass(frozen=True)
@@ -133,7 +186,7 @@ class Likeness:
     """Similarity of two aligned images."""
 
     correlation: float
-    """Over all three colour channels, in [-1, 1]; 0 if one of them has no content."""
+    """Of their grey values, in [-1, 1]; 0 if one of them has no content."""
     agreement: float
     """Fraction of pixels whose colours differ by no more than recompression and a small shift explain."""
     worst: float
@@ -145,75 +198,115 @@ class Likeness:
         return self.correlation >= MIN_CORRELATION and self.agreement >= MIN_AGREEMENT and self.worst <= 1
 
 
-def likeness(first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]) -> Likeness:
-    """Compare two images, one of which may be a crop of the other, at the best-fitting crop.
+def compared(seen: Fingerprints, queries: Fingerprints, pair: SimilarPair) -> Likeness:
+    """Align the images of a pair and compare them."""
+    images, way = (seen.pictures[pair.seen], queries.pictures[pair.query]), pair.way
+    part, whole = images if way.of_query else images[::-1]
+    return likeness(whole, part[:, ::-1] if way.mirrored else part, _CROPS[way.crop])
+
+
+def likeness(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"], crop: _Crop = _CROPS[0]) -> Likeness:
+    """Compare an image with the best-fitting crop of another one.
 
     Parameters
     ----------
-    first, second : uint8[64, 64, 3]
+    whole, part : uint8[64, 64, 3]
         Thumbnails.
+    crop : (float, float, float, float)
+        Left, top, right and bottom edge, as fractions of `whole`, near which the best-fitting crop is searched for.
 
     Returns
     -------
     Likeness
         Correlation alone is not enough: drawings that differ in one colour correlate as highly as an image with its recompressed
-        copy. They disagree wherever the colours differ.
+        copy. They disagree wherever the colours differ, at any one brightness.
 
     Examples
     --------
     >>> picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    >>> found = likeness(picture, picture)
-    >>> round(found.correlation, 6), found.agreement, found.worst
+    >>> match = likeness(picture, picture)
+    >>> round(match.correlation, 6), match.agreement, match.worst
     (1.0, 1.0, 0.0)
     """
-    ways = [(_coarse(whole, part), whole, part) for whole, part in ((first, second), (second, first))]
-    (fit, crop), whole, part = max(ways, key=lambda way: way[0])
-    if fit < MIN_CORRELATION / 2:
-        return Likeness(fit, 0.0, np.inf)
-    rough = _compared(whole, part, fit, crop)
-    if rough.worst > _HOPELESS or rough.agreement < 1 / 2:
-        return rough
-    return _compared(whole, part, *_best_crop(whole, part, fit, crop))
+    match = _aligned(whole, part, crop)
+    if match.agreement < _HOPELESS:
+        return match
+    for start in dict.fromkeys((crop, _CROPS[0])):
+        match = _aligned(whole, part, _best_crop(_luminance(whole), _luminance(part), start))
+        if match.near_duplicate:
+            break
+    return match
 
 
-def _coarse(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"]) -> tuple[float, _Crop]:
-    """How well the best of a few crops of `whole` fits `part`, and that crop."""
-    fit = _fitting(whole, part)
-    return max((fit(crop), crop) for crop in _CROPS)
-
-
-def _fitting(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"]) -> Callable[[_Crop], float]:
-    wanted = _standardized(_resampled(part[None], _CROPS[0], _GRID)[0])
-    return lambda crop: float(np.mean(_standardized(_resampled(whole[None], crop, _GRID)[0]) * wanted))
-
-
-def _best_crop(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"], best: float, crop: _Crop) -> tuple[float, _Crop]:
-    """Search around a crop, with decreasing steps, for the best-fitting one."""
-    fit, step = _fitting(whole, part), 1 / _GRID
-    while step > 1 / (8 * SIDE):
-        better, there = max((fit(candidate), candidate) for candidate in (_moved(crop, *(step * part for part in move)) for move in _MOVES))
-        best, crop, step = (better, there, step) if better > best else (best, crop, step / 2)
-    return best, crop
-
-
-def _compared(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"], fit: float, crop: _Crop) -> Likeness:
-    """Align `part` with a crop of `whole`."""
-    target = part.astype(np.float32)
+def _aligned(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"], crop: _Crop) -> Likeness:
+    """Compare `part` with this crop of `whole`."""
+    first, second = _resampled(whole[None], crop, SIDE)[0], part.astype(np.float32)
+    correlation = float(np.mean(_standardized(_luminance(first)) * _standardized(_luminance(second))))
+    first, second = _same_exposure(*_same_colours(first, second))
     window = (_WINDOW, _WINDOW, 1)
     # Means over a few pixels: compression noise cancels out, another colour does not.
-    apart = np.abs(uniform_filter(_resampled(whole[None], crop, SIDE)[0] - target, window, mode="nearest"))
-    contrast = maximum_filter(target, window) - minimum_filter(target, window)
+    apart = np.abs(uniform_filter(first - second, window, mode="nearest"))
+    contrast = maximum_filter(second, window) - minimum_filter(second, window)
     agreeing = (apart <= 10 + contrast / 4).all(axis=-1)
-    return Likeness(fit, float(agreeing.mean()), float((apart / (27 + 0.45 * contrast)).max()))
+    return Likeness(correlation, float(agreeing.mean()), float((apart / (27 + 0.45 * contrast)).max()))
 
 
-_MOVES = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1), (-0.5, -0.5, 1), (0.5, 0.5, -1))
-"""Steps of the left edge, the top edge and the side."""
+def _same_colours(first: Float32[np.ndarray, "h w 3"], second: Float32[np.ndarray, "h w 3"]) -> tuple[np.ndarray, np.ndarray]:
+    """Both without colour if one of them has none."""
+    if min(float(np.ptp(image, axis=-1).mean()) for image in (first, second)) >= _GREY:
+        return first, second
+    return _luminance(first)[..., None], _luminance(second)[..., None]
 
 
-def _moved(crop: _Crop, dx: float, dy: float, ds: float) -> _Crop:
-    side = min(1.0, max(1 - LARGEST_CROP, crop[2] + ds))
-    return min(1 - side, max(0.0, crop[0] + dx)), min(1 - side, max(0.0, crop[1] + dy)), side
+def _same_exposure(first: Float32[np.ndarray, "h w c"], second: Float32[np.ndarray, "h w c"]) -> tuple[np.ndarray, np.ndarray]:
+    """Make the darker image as bright as the other one, as far as `LARGEST_GAIN` goes; what is too bright is white."""
+    usable = (np.minimum(first, second) > _BLACK) & (np.maximum(first, second) < _WHITE)
+    if not usable.any():
+        return first, second
+    gain = float(np.clip(np.median(second[usable] / first[usable]), 1 / LARGEST_GAIN, LARGEST_GAIN))
+    if gain > 1:
+        return np.minimum(first * gain, 255), second
+    return first, np.minimum(second / gain, 255)
+
+
+def _best_crop(whole: Float32[np.ndarray, "h w"], part: Float32[np.ndarray, "h w"], crop: _Crop) -> _Crop:
+    """The crop of `whole` that differs least from `part`, apart from contrast: Gauss-Newton from this crop, on finer and finer grids."""
+    for side, iterations in _SEARCH:
+        wanted = _view(part, _CROPS[0], side)
+        nudge = 1 / (4 * side)
+        for _ in range(iterations):
+            view = _view(whole, crop, side)
+            slopes = np.stack([_view(whole, nudged, side) - view for nudged in _nudged(crop, nudge)], axis=1)
+            moves = np.linalg.lstsq(slopes, wanted - view)[0] * nudge
+            crop = _within(crop + _INWARD * np.clip(moves, -1 / side, 1 / side))
+            if np.abs(moves).max() < 1 / (16 * SIDE):
+                break
+    return crop
+
+
+def _view(image: Float32[np.ndarray, "h w"], crop: _Crop, side: int) -> Float32[np.ndarray, "s*s"]:
+    left, top, right, bottom = crop
+    view = _cover(image.shape[0], top, bottom, side) @ image @ _cover(image.shape[1], left, right, side).T
+    return _standardized(view.ravel())
+
+
+_INWARD = np.array([1, 1, -1, -1])
+
+
+def _nudged(crop: _Crop, nudge: float) -> list[_Crop]:
+    """The crop with one edge after the other moved inwards, where there always are pixels."""
+    return [tuple(moved) for moved in crop + nudge * np.diag(_INWARD)]
+
+
+def _within(crop: Float64[np.ndarray, "4"]) -> _Crop:
+    """The nearest crop that lies in the image and removes no more than `LARGEST_CROP`."""
+    left, top = np.clip(crop[:2], 0, LARGEST_CROP)
+    right, bottom = np.clip(crop[2:], (left + 1 - LARGEST_CROP, top + 1 - LARGEST_CROP), 1)
+    return float(left), float(top), float(right), float(bottom)
+
+
+def _luminance(pictures: Float[np.ndarray, "... 3"]) -> Float32[np.ndarray, "..."]:
+    return pictures.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def _standardized(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -221,22 +314,21 @@ def _standardized(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
 
 
-@cache
-def _cosines() -> Float64[np.ndarray, "8 32"]:
-    return np.cos(np.pi / _GRID * np.outer(np.arange(_LOW), np.arange(_GRID) + 0.5))
+def _cosines_of(n: int, spans: Sequence[tuple[float, float]]) -> Float64[np.ndarray, "s*8 n"]:
+    """The eight lowest cosines over each span of `n` pixels."""
+    cosines = np.cos(np.pi / _GRID * np.outer(np.arange(8), np.arange(_GRID) + 0.5))
+    return np.concatenate([cosines @ _cover(n, start, end, _GRID) for start, end in spans])
 
 
 def _resampled(pictures: Float[np.ndarray, "n h w ..."], crop: _Crop, side: int) -> Float[np.ndarray, "n s s ..."]:
     """Resize a crop of each image: each new pixel is the mean of the area that it covers."""
-    across, down = (_cover(pictures.shape[axis], start, crop[2], side) for axis, start in ((2, crop[0]), (1, crop[1])))
+    across, down = (_cover(pictures.shape[axis], crop[2 - axis], crop[4 - axis], side) for axis in (2, 1))
     rows = np.tensordot(down, pictures.astype(np.float32), axes=(1, 1))
     return np.moveaxis(np.tensordot(across, rows, axes=(1, 2)), (0, 1, 2), (2, 1, 0))
 
 
-@cache
-def _cover(n: int, start: float, length: float, side: int) -> Float[np.ndarray, "s n"]:
+def _cover(n: int, start: float, end: float, side: int) -> Float32[np.ndarray, "s n"]:
     """The share of each old pixel in each new one."""
-    edges = np.linspace(start * n, (start + length) * n, side + 1)
-    old: Int[np.ndarray, "n"] = np.arange(n)
-    weights = [np.clip(np.minimum(old + 1, high) - np.maximum(old, low), 0, None) for low, high in pairwise(edges)]
-    return np.asarray(np.stack(weights) / (length * n / side), np.float32)
+    edges, old = np.linspace(start * n, end * n, side + 1)[:, None], np.arange(n)
+    covered = np.minimum(old + 1, edges[1:]) - np.maximum(old, edges[:-1])
+    return np.asarray(np.maximum(covered, 0) / ((end - start) * n / side), np.float32)

@@ -1,17 +1,19 @@
 """Overlap of training and test data: how many test pictures were in the training data, and does the model recognise those better?
 
 Design: Radford et al. 2021 (arXiv 2103.00020), section 5: accuracy on overlapping and on clean pictures, with its interval. Duplicates are
-found with perceptual hashes, and confirmed by overlaying the two pictures (`audit.measure.near_duplicates`).
+found by the low frequencies of their luminance, and confirmed by overlaying the two pictures (`audit.measure.near_duplicates`).
 """
 
 from __future__ import annotations
 
+import os
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from audit.errors import DataError
 from audit.naming import NEAR_DUPLICATE
@@ -22,8 +24,7 @@ from strictio.streams.tars import tar_members
 if TYPE_CHECKING:
     import numpy as np
 
-    from strictio.images.decoders import Decoders
-
+_Name = TypeVar("_Name")
 DATA = ProbeData(
     "training and test pictures",
     (
@@ -65,29 +66,73 @@ def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, 
     """Return test row -> most similar training picture, and how many training pictures were read and could not be read."""
     import numpy as np
 
-    from audit.measure.near_duplicates import find_near_duplicates, prints
-    from strictio.images.decoders import Decoders
+    from audit.measure.near_duplicates import find_near_duplicates, fingerprints
 
-    decoders = Decoders(2)
-    try:
-        rows = {row: small for row in range(len(dataset.images)) if (small := _small(_content(dataset, row), decoders)) is not None}
+    with _Thumbnails() as thumbnails:
+        rows = [(row, small) for row, small in thumbnails.of(_test(dataset)) if small is not None]
         if not rows:
             raise DataError(
                 f"no picture in {training.parent.name}/test can be read", why=f"{len(dataset.images)} were tried", fix=DATA.layout[1]
             )
-        test_prints, places = prints(np.stack(list(rows.values()))), list(rows)
+        test = fingerprints(np.stack([small for _, small in rows]))
         best: dict[int, tuple[float, str]] = {}
         seen = unreadable = 0
-        pictures = _training(training)
+        pictures = thumbnails.of(_training(training))
         while block := list(islice(pictures, _BLOCK)):
-            read = [(name, small) for name, content in block if (small := _small(content, decoders)) is not None]
+            read = [(name, small) for name, small in block if small is not None]
             seen, unreadable = seen + len(read), unreadable + len(block) - len(read)
             if read:
-                for first, second, likeness in find_near_duplicates(prints(np.stack([small for _, small in read])), test_prints):
-                    best[places[second]] = max(best.get(places[second], (0.0, "")), (likeness, read[first][0]))
-    finally:
-        decoders.close()
+                for first, second, correlation in find_near_duplicates(fingerprints(np.stack([small for _, small in read])), test):
+                    row = rows[second][0]
+                    best[row] = max(best.get(row, (0.0, "")), (correlation, read[first][0]))
     return {row: name for row, (_, name) in best.items()}, seen, unreadable
+
+
+class _Thumbnails:
+    """Decodes pictures on all cores, a few ahead of the one that is needed."""
+
+    def __init__(self) -> None:
+        from strictio.images.decoders import Decoders
+
+        self._workers = min(8, os.cpu_count() or 1)
+        self._decoders = Decoders(self._workers)
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._decoders.close()  # first: a thread may be waiting for a decoder that hangs
+        self._pool.shutdown(cancel_futures=True)
+
+    def of(self, pictures: Iterator[tuple[_Name, bytes]]) -> Iterator[tuple[_Name, np.ndarray | None]]:
+        """Yield the name of each picture with its thumbnail, in order; None if it cannot be read."""
+        while ahead := list(islice(pictures, 4 * self._workers)):
+            yield from zip((name for name, _ in ahead), self._pool.map(self._small, (content for _, content in ahead)), strict=True)
+
+    def _small(self, content: bytes) -> np.ndarray | None:
+        import numpy as np
+        from PIL import Image
+
+        from audit.measure.near_duplicates import SIDE
+        from strictio.images.decode import UnreadableImage
+
+        try:
+            image = self._decoders.decode(content, draft=2 * SIDE).image
+        except UnreadableImage:
+            return None
+        return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def _test(dataset: Dataset) -> Iterator[tuple[int, bytes]]:
+    """Yield the row and content of every test picture; no content if it cannot be read, which the audit counts by reason."""
+    from strictio.images.decode import UnreadableImage
+
+    for row in range(len(dataset.images)):
+        try:
+            yield row, dataset.images[row]
+        except UnreadableImage:
+            yield row, b""
 
 
 def _training(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -115,29 +160,6 @@ def _members(path: Path, most: int) -> Iterator[tuple[str, bytes]]:
         raise DataError(f"the shard {path.name} cannot be read", why=str(error), fix="give the shard as the trainer reads it") from error
 
 
-def _content(dataset: Dataset, row: int) -> bytes:
-    from strictio.images.decode import UnreadableImage
-
-    try:
-        return dataset.images[row]
-    except UnreadableImage:
-        return b""  # the audit counts it by reason
-
-
-def _small(content: bytes, decoders: Decoders) -> np.ndarray | None:
-    """Return a picture as prepared for comparison; None if it cannot be read."""
-    import numpy as np
-    from PIL import Image
-
-    from audit.measure.near_duplicates import SIDE
-    from strictio.images.decode import UnreadableImage
-
-    try:
-        return np.asarray(decoders.decode(content).image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-    except UnreadableImage:
-        return None
-
-
 def asked_of_data(dataset: Dataset) -> Probe:
     """Return the questions for these data: all classes, compared by overlap."""
     measurement, _ = asked_of_classes(dataset)
@@ -159,7 +181,8 @@ PROBE = Probe(
     source="Radford et al. 2021 (arXiv 2103.00020), section 5: median overlap 2.2 % of 35 data sets, accuracy at most .6 points higher",
     licence="that of your data",
     limits=(
-        "Near duplicates are crops, recompressions and mirror images; the same scene photographed twice is not.",
+        "Near duplicates are crops of up to 15 % of a side, recompressions, mirror images, images without colour or up to 1.4 times "
+        "as bright; the same scene photographed twice, a larger crop or another contrast is not found.",
         "Overlapping pictures may be easier, or of other classes, than clean ones: a difference is not memory alone.",
         "Training pictures that are not in the folder are not known to overlap.",
     ),
