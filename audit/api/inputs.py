@@ -39,7 +39,7 @@ from audit.predictions.rows import ColumnOptions
 from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
-from audit.probe.variants import with_slices, without_inference
+from audit.probe.variants import with_harmless_corruptions, with_slices, without_inference
 from audit.records.inputs import ProbeSource
 from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
@@ -68,6 +68,8 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
             planned_claim(plan, measurements, place_of(plan.finding, request.probe))
     if request.no_inference:
         chosen = list(map(without_inference, chosen))
+    if request.harmless:
+        chosen = list(map(with_harmless_corruptions, chosen))
     if request.cluster:
         chosen = [replace(probe, cluster=request.cluster) for probe in chosen]
     if request.weights:

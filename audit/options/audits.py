@@ -54,7 +54,7 @@ Decode = Literal["exact", "fast"]
 Tracker = Literal["wandb", "mlflow"]
 WITH_A_MODEL = (
     "model", "model_args", "label_map", "data", "image_root", "image_column", "column", "attributes_from", "limit", "include_examples",
-    "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite",
+    "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite",
 )  # fmt: skip
 OF_ANSWERS = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
 
@@ -184,6 +184,10 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     weights: Text | None = option(None, UNITS, "a column with the weight of each image in a rate, such as survey weights", metavar="COLUMN")
 
     no_inference: Switch = option(False, QUESTIONS, "never ask the model which group a person belongs to: outcomes by group only")
+    harmless: Switch = option(
+        False, QUESTIONS, "robustness: eight kinds of corruption with our own milder parameters, at the size of the image, in place of "
+        "the fifteen of ImageNet-C",
+    )  # fmt: skip
     what_if: Several[Text] = option(
         (), QUESTIONS, "what would change if ...: neutral-label, projection, ... or all; repeatable", metavar="METHOD"
     )

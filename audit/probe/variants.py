@@ -1,10 +1,11 @@
-"""Variants of a probe: with additional groups, or without questions about a person's group."""
+"""Variants of a probe: with additional groups, milder corruptions, or without questions about a person's group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from audit.analyses.conditions.plan import HARMLESS, ImageConditionsPlan
 from audit.errors import UsageError
 from audit.naming import finding_id
 from audit.types import Claim, Measurement, Probe
@@ -40,6 +41,24 @@ def without_inference(probe: Probe) -> Probe:
         what_ifs=tuple(plan for plan in probe.what_ifs if plan.finding in ids),
         not_tested=(*probe.not_tested, NOT_ASKED),
     )
+
+
+def with_harmless_corruptions(probe: Probe) -> Probe:
+    """Replace the corruptions of ImageNet-C by our own, milder set; raises UsageError if the probe corrupts no images."""
+    plans = tuple(_harmless(plan) if isinstance(plan, ImageConditionsPlan) else plan for plan in probe.analyses)
+    if plans == probe.analyses:
+        why = "it does not corrupt images as ImageNet-C does"
+        raise UsageError(
+            f"--harmless cannot be used with the probe {probe.name!r}", why=why, fix="leave it out, or take the probe robustness"
+        )
+    return replace(probe, analyses=plans)
+
+
+def _harmless(plan: ImageConditionsPlan) -> ImageConditionsPlan:
+    if plan.parameters == "harmless" or not plan.corruptions:
+        return plan
+    kinds = tuple(name for name in plan.corruptions if name in HARMLESS)
+    return replace(plan, corruptions=kinds, parameters="harmless", normalized_by=None)
 
 
 def with_slices(probe: Probe, slices: Sequence[tuple[str, ...]]) -> Probe:

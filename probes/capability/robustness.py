@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.analyses.conditions.plan import AttackPlan, ImageConditionsPlan
+from audit.analyses.conditions.plan import IMAGENET_C, AttackPlan, ImageConditionsPlan
 from audit.analyses.natural_shift.plan import NaturalShiftPlan
+from audit.data.published.open_clip_prompts import is_imagenet
 from audit.types import UNKNOWN, Dataset, Probe
 from probes.capability import BEFORE_DATA, LABELLED, MOST_LEVELS, asked_of_classes, load_labelled
-
-CORRUPTIONS = ("Gaussian noise", "shot noise", "defocus blur", "motion blur", "brightness", "contrast", "JPEG", "pixelate")
 
 SHIFT_COLUMNS = ("condition", "source", "domain", "device", "camera", "light", "weather", "season", "country")
 """Names of columns that give the natural condition or the source of a picture."""
@@ -37,7 +36,8 @@ def asked_of_data(dataset: Dataset) -> Probe:
     """Return the questions for these data."""
     measurement, by = asked_of_classes(dataset)
     plan = ImageConditionsPlan(
-        question="Whose pictures stop being recognised first?", measurement=measurement.name, by=by, corruptions=CORRUPTIONS,
+        question="Whose pictures stop being recognised first?", measurement=measurement.name, by=by, corruptions=IMAGENET_C,
+        normalized_by="AlexNet" if is_imagenet(measurement.label_set.labels) else None,
         words={label: label.replace("_", " ") for label in measurement.label_set.labels},
     )  # fmt: skip
     return replace(
@@ -56,11 +56,15 @@ PROBE = Probe(
     question="Whose pictures are no longer recognised when they are corrupted, or carry a wrong word?",
     load=load_labelled,
     measurements=(BEFORE_DATA,),
-    source="Corruptions after Hendrycks and Dietterich 2019 (arXiv 1903.12261), printed words after Goh et al. 2021, natural shifts and "
+    source="Corruptions of ImageNet-C with their published parameters, Hendrycks and Dietterich 2019 (arXiv 1903.12261), "
+    "printed words after Goh et al. 2021, natural shifts and "
     "effective robustness after Taori et al. 2020 (arXiv 2007.00644); the code is our own",
     licence="that of your data; digits of scikit-learn: CC BY 4.0",
     limits=(
-        "Corruptions are made by a program; a bad camera or real fog may hurt otherwise. Strengths are ours, not a benchmark's.",
+        "Corruptions are made by a program; a bad camera or real fog may hurt otherwise.",
+        "Fourteen kinds are those of ImageNet-C; frost is procedural, because the photographs that the published one blends may not be "
+        "distributed. It is not part of the mean corruption error.",
+        "Pictures are corrupted with a shorter side of 224 pixels, whole: ImageNet-C shows the central square of 224 of 256 pixels.",
         "At most 400 pictures are changed, drawn by the seed; a group whose pictures are not recognised unchanged cannot lose much.",
         "On pictures of a few dozen pixels a printed word may be too small to read.",
         "Pictures of another condition may show other things: that accuracy falls there does not say that the condition is the cause.",

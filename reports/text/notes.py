@@ -250,6 +250,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "shift_one_accuracy": "not estimable: the other models are all equally accurate in the standard condition",
         "shift_no_logit": "not estimable: an accuracy of 0 or 100\u00a0% has no logit",
         "conditions_sampled": "{images} of {total} images were changed: whole independent units, chosen at random by the seed",
+        "conditions_imagenet_c": "Corruptions have the published parameters of ImageNet-C (Hendrycks and Dietterich 2019), on whole images "
+        "with a shorter side of 224 pixels. Frost is procedural: the photographs that the published one blends may not be distributed",
         "conditions_unreadable": "{images} images could not be read under some condition and are left out everywhere",
         "sets_of_weights": "images count by “{column}”, but every set counts once",
         # ---- what-ifs

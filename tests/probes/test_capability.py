@@ -40,7 +40,7 @@ def test_what_is_asked_follows_the_data(tmp_path):
     assert set(asked.label_set.labels) == {"cup", "traffic_light"}
     assert plan.by == ("region", "code")
     assert plan.words["traffic_light"] == "traffic light"
-    assert len(plan.corruptions) == 8
+    assert (len(plan.corruptions), plan.parameters, plan.normalized_by) == (15, "ImageNet-C", None)
     assert attacked.budgets == (1.0, 2.0, 4.0)
 
 

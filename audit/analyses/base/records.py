@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from audit.records.base import record
+from audit.records.base import Estimate, record
 from audit.records.comparison import GapEnds, PairChange, RateChange
-from audit.records.finding import Rate
+from audit.records.finding import CellStatus, Rate
 from audit.types import Group, Note
 
 Signal = Literal["signal", "no signal"] | None
@@ -58,6 +58,58 @@ class ConditionResult:
 
 
 @record
+class KindError:
+    """Share of wrong answers under one kind of corruption, the mean over its severities."""
+
+    kind: str
+    overall: float
+    by_group: tuple[float | None, ...]
+    """In the order of the groups; None without images."""
+    baseline: float | None
+    """The published error that this one is divided by; None if the mean is not normalised, or the kind is not part of it."""
+    in_mean: bool
+    """Whether the kind is as published, and part of the mean."""
+
+
+@record
+class GroupError:
+    """Mean corruption error of one group."""
+
+    group: Group
+    n: int
+    value: float | None
+    low: float | None
+    high: float | None
+    """Student's interval over images (or clusters); Wilson's if all images have the same error."""
+    status: CellStatus
+
+
+@record
+class ErrorGap:
+    """The compared groups with the highest and the lowest mean corruption error."""
+
+    highest: Group
+    lowest: Group
+    difference: Estimate
+    """Interval from those of the two groups (Zou and Donner 2008), simultaneous over all pairs (Bonferroni)."""
+
+
+@record
+class CorruptionError:
+    """Mean corruption error (Hendrycks and Dietterich 2019) over the kinds that are as published.
+
+    The mean over kinds of the error over all severities, divided by that of `normalized_by` if there is one. It is a mean over images, too.
+    """
+
+    normalized_by: str | None
+    overall: GroupError
+    by_group: tuple[GroupError, ...]
+    gap: ErrorGap | None
+    """None if fewer than two groups are compared."""
+    kinds: tuple[KindError, ...]
+
+
+@record
 class Conditions:
     """One question for one attribute, under every condition."""
 
@@ -81,3 +133,5 @@ class Conditions:
     draws: int = 0
     tests: int = 0
     """Tests of the whole audit, over which p is adjusted."""
+    corruption_error: CorruptionError | None = None
+    """None unless the conditions are all kinds of ImageNet-C, accuracy is measured, and images have no weights."""

@@ -13,9 +13,12 @@ from audit.analyses.base.gallery import check_attributes
 from audit.analyses.base.kinds import AnalysisInputs, ExtraPictures
 from audit.analyses.base.records import Condition, ConditionKind, Conditions
 from audit.analyses.conditions.attack import attacked_answers, part_of_predictions, sample
-from audit.analyses.conditions.plan import AttackPlan, ConditionsPlan, ImageConditionsPlan, PromptConditionsPlan
+from audit.analyses.conditions.corruption_error import corruption_error
+from audit.analyses.conditions.plan import HARMLESS, IMAGENET_C, AttackPlan, ConditionsPlan, ImageConditionsPlan, PromptConditionsPlan
 from audit.answers import answers_of
-from audit.data.changed.corruptions import CORRUPTIONS, STRENGTHS, Change, corruption, under, word_overlay
+from audit.data.changed import corruptions, imagenet_c
+from audit.data.changed.corruptions import STRENGTHS, Change, under, word_overlay
+from audit.data.changed.subset import part_of
 from audit.errors import UsageError, nearest
 from audit.measure import predict
 from audit.records.inputs import TextSet
@@ -24,8 +27,8 @@ from audit.types import Dataset, Measurement, Note, Predictions, Probe, Settings
 
 PLAN, FIELD, MODELS = ConditionsPlan, "conditions", ("dual encoder",)
 MOST_IMAGES = 400
-"""Images that are changed: whole clusters, drawn by the seed. Each is re-embedded under some forty conditions."""
-UNCHANGED = Condition("unchanged")
+"""Images that are changed: whole clusters, drawn by the seed. Each is re-embedded under up to 77 conditions."""
+UNCHANGED, RESIZED = Condition("unchanged"), Condition(f"uncorrupted, {imagenet_c.SIDE} pixels")
 
 
 def check(plans: Sequence[ConditionsPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
@@ -55,9 +58,10 @@ def _check_conditions(plan: ConditionsPlan, measurement: Measurement, where: str
         why = "pixels are moved against the right one of its labels"
         raise UsageError("an attack needs a zero-shot measurement with a true answer", where=where, why=why, fix="name another measurement")
     if isinstance(plan, ImageConditionsPlan):
+        kinds = HARMLESS if plan.parameters == "harmless" else IMAGENET_C
         for name in plan.corruptions:
-            if name not in CORRUPTIONS:
-                raise UsageError(f"no corruption {name!r}", where=where, fix=nearest(name, CORRUPTIONS))
+            if name not in kinds:
+                raise UsageError(f"no corruption {name!r}", where=where, fix=nearest(name, kinds))
         if plan.words is not None and (unsaid := [answer for answer in answers_of(measurement.label_set) if answer not in plan.words]):
             raise UsageError(f"no word for the answer {unsaid[0]!r}", where=where, fix="give every answer a word")
 
@@ -65,7 +69,9 @@ def _check_conditions(plan: ConditionsPlan, measurement: Measurement, where: str
 def extra_pictures(plan: ConditionsPlan, images: int) -> ExtraPictures:
     """The number of changed images to embed, and of those that need gradients."""
     few = min(images, MOST_IMAGES)
-    changed = len(plan.corruptions) * STRENGTHS + bool(plan.words) if isinstance(plan, ImageConditionsPlan) else 0
+    changed = 0
+    if isinstance(plan, ImageConditionsPlan):
+        changed = len(plan.corruptions) * STRENGTHS + bool(plan.words) + plan.resized
     return ExtraPictures(few * changed, few * isinstance(plan, AttackPlan))
 
 
@@ -130,37 +136,36 @@ def _on_changed(plan: ImageConditionsPlan, inputs: AnalysisInputs) -> Iterator[C
     kept = sample(unchanged, MOST_IMAGES, inputs.settings.seed)
     rows = inputs.attributes.index.get_indexer(unchanged.attributes.index)[kept]
     words = _wrong_words(plan, _measurement(plan, inputs), unchanged, kept, inputs.settings.seed)
-    named = [(Condition(name, name, float(at)), corruption(name, at)) for name in plan.corruptions for at in range(1, STRENGTHS + 1)]
-    if plan.words:
-        by_row = dict(zip(inputs.images.rows[rows].tolist(), (plan.words[answer] for answer in words), strict=True))
-        named.append((Condition("a wrong word printed on the picture"), word_overlay(_Words(by_row))))
-    seen, readable = _embedded([change for _, change in named], rows, inputs)
-    notes = _notes(unchanged, kept, readable)
+    named = _named_changes(plan, words)
+    seen, readable = _embedded(plan, [change for _, change in named], rows, inputs)
+    notes = (*_notes(unchanged, kept, readable), *([Note("conditions_imagenet_c")] if plan.resized else []))
     start = part_of_predictions(unchanged, kept[readable])
-
-    def answered(conditions: Sequence[int]) -> UnderConditions:
-        changed = [(named[at][0], _predicted(plan, inputs, seen[at], start)) for at in conditions]
-        return [(UNCHANGED, start), *changed]
-
-    yield from _by_attribute(plan, answered(range(len(named))), inputs, "images", notes)
+    predicted = [_predicted(plan, inputs, vectors, start) for vectors in seen]
+    labels = [condition for condition, _ in named]
+    # At the published size, the first change is none: the baseline.
+    baseline, first = (labels[0], 1) if plan.resized else (UNCHANGED, 0)
+    before = predicted[0] if plan.resized else start
+    answered = [(baseline, before), *zip(labels[first:], predicted[first:], strict=True)]
+    for record in _by_attribute(plan, answered, inputs, "images", notes):
+        yield replace(record, corruption_error=corruption_error(plan, answered, record, inputs))
     if plan.words and plan.outcome is None:
         # With the printed word as truth, accuracy is the share of images for which the model reads instead of looking.
-        read = [(label, replace(predictions, y_true=np.array(words)[readable])) for label, predictions in answered([len(named) - 1])]
+        printed = np.array(words)[readable]
+        read = [(label, replace(predictions, y_true=printed)) for label, predictions in (answered[0], answered[-1])]
         follows = replace(plan, question=f"{plan.question} Who answers the printed word?")
         yield from _by_attribute(follows, read, inputs, "images", notes)
 
 
-class _Words(Sequence[str]):
-    """The word of each row."""
-
-    def __init__(self, by_row: dict[int, str]):
-        self._by_row = by_row
-
-    def __len__(self) -> int:
-        return len(self._by_row)
-
-    def __getitem__(self, row: int) -> str:  # type: ignore[override]
-        return self._by_row[row]
+def _named_changes(plan: ImageConditionsPlan, words: Sequence[str]) -> list[tuple[Condition, Change]]:
+    """The conditions of a plan and their changes; `words` are the answers to print, by image."""
+    source = corruptions if plan.parameters == "harmless" else imagenet_c
+    named: list[tuple[Condition, Change]] = [(RESIZED, imagenet_c.at_published_size)] if plan.resized else []
+    named += [
+        (Condition(name, name, float(at)), source.corruption(name, at)) for name in plan.corruptions for at in range(1, STRENGTHS + 1)
+    ]
+    if plan.words:
+        named.append((Condition("a wrong word printed on the picture"), word_overlay([plan.words[word] for word in words])))
+    return named
 
 
 def _wrong_words(plan: ImageConditionsPlan, measurement: Measurement, predictions: Predictions, kept: np.ndarray, seed: int) -> list[str]:
@@ -176,9 +181,14 @@ def _wrong_words(plan: ImageConditionsPlan, measurement: Measurement, prediction
     return drawn
 
 
-def _embedded(changes: Sequence[Change], rows: np.ndarray, inputs: AnalysisInputs) -> tuple[list[np.ndarray], np.ndarray]:
+def _embedded(
+    plan: ImageConditionsPlan, changes: Sequence[Change], rows: np.ndarray, inputs: AnalysisInputs
+) -> tuple[list[np.ndarray], np.ndarray]:
     """The embeddings under each change, of the images that could be read under all changes, and the positions of these images."""
-    seen = inputs.embed(under(inputs.dataset, inputs.images.rows[rows].tolist(), changes))
+    shown = part_of(inputs.dataset, inputs.images.rows[rows].tolist())
+    if plan.resized:
+        shown = imagenet_c.resized(shown)
+    seen = inputs.embed(under(shown, range(len(rows)), changes))
     change, position = np.divmod(seen.rows, len(rows))
     readable = np.flatnonzero(np.bincount(position, minlength=len(rows)) == len(changes))
     kept = np.isin(position, readable)

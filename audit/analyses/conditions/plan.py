@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from audit.plans import AnalysisPlan, Group
+
+IMAGENET_C = (
+    "Gaussian noise", "shot noise", "impulse noise", "defocus blur", "glass blur", "motion blur", "zoom blur", "snow", "frost (procedural)",
+    "fog", "brightness", "contrast", "elastic transform", "pixelate", "JPEG",
+)  # fmt: skip
+"""The kinds of ImageNet-C. Frost is not as published: the photographs of frost that it blends may not be distributed."""
+HARMLESS = ("Gaussian noise", "shot noise", "defocus blur", "motion blur", "brightness", "contrast", "JPEG", "pixelate")
+"""The kinds of our own, milder set."""
+Parameters = Literal["ImageNet-C", "harmless"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +44,18 @@ class ImageConditionsPlan(ConditionsPlan):
     """The same images, corrupted or with a word printed on them, compared with the unchanged ones."""
 
     corruptions: Group
-    """Names in `audit.data.changed.corruptions.CORRUPTIONS`, each at five strengths."""
+    """Names in `IMAGENET_C` (or `HARMLESS`), each at five strengths."""
+    parameters: Parameters = "ImageNet-C"
+    """Published parameters, on images whose shorter side is 224 pixels, or our own milder ones at the size of the image."""
+    normalized_by: Literal["AlexNet"] | None = None
+    """Whose published errors the mean corruption error is divided by; None: it is not normalised."""
     words: Mapping[str, str] | None = None
     """Answer -> its word; a wrong answer's word is printed on every image. None: nothing is printed."""
+
+    @property
+    def resized(self) -> bool:
+        """Whether images get the published size first; those of the baseline and with printed words, too."""
+        return self.parameters == "ImageNet-C" and bool(self.corruptions)
 
 
 @dataclass(frozen=True, kw_only=True)

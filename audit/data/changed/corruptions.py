@@ -1,6 +1,6 @@
-"""Simulates bad cameras, weather and compression: eight corruptions at five strengths, and a word printed on an image.
+"""Simulates bad cameras and compression: eight mild corruptions at five strengths (``--harmless``), and a word printed on an image.
 
-The kinds are those of Hendrycks and Dietterich 2019 (arXiv 1903.12261); code and parameters are our own: lengths are fractions of the
+The kinds are among those of Hendrycks and Dietterich 2019 (arXiv 1903.12261); code and parameters are our own: lengths are fractions of the
 shorter side, so that the effect does not depend on the image size. Randomness is seeded by the image's content, so that an image is
 always changed in the same way.
 """
@@ -11,7 +11,7 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Pixels = Float[np.ndarray, "h w 3"]
 
+Edges = Literal["edge", "reflect"]
 Change = Callable[[int, bytes], bytes]
 """Row of the data set and encoded image -> encoded changed image."""
 STRENGTHS = 5
@@ -42,7 +43,8 @@ def _defocus(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
     radius = share * min(pixels.shape[:2])
     reach = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1)
     # A disk whose edge fades over one pixel: a radius below one still blurs a little.
-    return _convolved(pixels, np.clip(radius + 1.0 - np.hypot(reach[:, None], reach[None]), 0.0, 1.0))
+    kernel = np.clip(radius + 1.0 - np.hypot(reach[:, None], reach[None]), 0.0, 1.0)
+    return convolved(pixels, kernel / kernel.sum())
 
 
 def _motion(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
@@ -50,16 +52,17 @@ def _motion(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
     reach = np.arange(-int(np.ceil(half)), int(np.ceil(half)) + 1)
     across = np.abs(reach[:, None] * np.cos(angle) - reach[None] * np.sin(angle))
     along = np.abs(reach[:, None] * np.sin(angle) + reach[None] * np.cos(angle))
-    return _convolved(pixels, np.clip(1.0 - across, 0.0, 1.0) * np.clip(half + 0.5 - along, 0.0, 1.0))
+    kernel = np.clip(1.0 - across, 0.0, 1.0) * np.clip(half + 0.5 - along, 0.0, 1.0)
+    return convolved(pixels, kernel / kernel.sum())
 
 
-def _convolved(pixels: Pixels, kernel: Float[np.ndarray, "k k"]) -> Pixels:
-    """Convolve an image with a kernel, repeating its edges."""
+def convolved(pixels: Pixels, kernel: Float[np.ndarray, "k k"], edges: Edges = "edge") -> Pixels:
+    """Convolve an image with a kernel; its edges are repeated, or mirrored at the outermost pixels."""
     from scipy.signal import fftconvolve  # the import takes a second, and few audits change images
 
     reach = len(kernel) // 2
-    padded = np.pad(pixels, ((reach, reach), (reach, reach), (0, 0)), "edge")
-    return np.asarray(fftconvolve(padded, (kernel / kernel.sum())[..., None], "valid", axes=(0, 1)))
+    padded = np.pad(pixels, ((reach, reach), (reach, reach), (0, 0)), edges)
+    return np.asarray(fftconvolve(padded, kernel[..., None], "valid", axes=(0, 1)))
 
 
 def _brighter(pixels: Pixels, added: float, rng: np.random.Generator) -> Pixels:
@@ -72,15 +75,15 @@ def _flatter(pixels: Pixels, kept: float, rng: np.random.Generator) -> Pixels:
 
 
 def _pixelated(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
-    picture = _picture(pixels)
+    picture = as_picture(pixels)
     small = picture.resize((max(1, round(picture.width * share)), max(1, round(picture.height * share))), Image.Resampling.BOX)
-    return _pixels(small.resize(picture.size, Image.Resampling.NEAREST))
+    return as_pixels(small.resize(picture.size, Image.Resampling.NEAREST))
 
 
 def _recompressed(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pixels:
     buffer = io.BytesIO()
-    _picture(pixels).save(buffer, "JPEG", quality=int(quality))
-    return _pixels(Image.open(buffer))
+    as_picture(pixels).save(buffer, "JPEG", quality=int(quality))
+    return as_pixels(Image.open(buffer))
 
 
 CORRUPTIONS: Mapping[str, tuple[Callable[[Pixels, float, np.random.Generator], Pixels], tuple[float, ...]]] = {
@@ -109,7 +112,7 @@ def corruption(name: str, strength: int) -> Change:
             return content
         seed = hashlib.sha256(f"{name}/{strength}/".encode() + content).digest()
         rng = np.random.default_rng(int.from_bytes(seed))
-        return encode_png(_picture(change(_pixels(decode(content).image), parameters[strength - 1], rng)))
+        return encode_png(as_picture(change(as_pixels(decode(content).image), parameters[strength - 1], rng)))
 
     return corrupted
 
@@ -157,11 +160,13 @@ def under(dataset: Dataset, rows: Sequence[int], changes: Sequence[Change]) -> D
     return replace(dataset, images=LazyImages(len(places), changed), attributes=dataset.attributes.iloc[places])
 
 
-def _pixels(picture: Image.Image) -> Pixels:
+def as_pixels(picture: Image.Image) -> Pixels:
+    """Channels from 0 to 1."""
     return np.asarray(picture, np.float64) / 255
 
 
-def _picture(pixels: Pixels) -> Image.Image:
+def as_picture(pixels: Pixels) -> Image.Image:
+    """Rounded to eight bits, and limited to their range."""
     return Image.fromarray(np.rint(255 * np.clip(pixels, 0.0, 1.0)).astype(np.uint8))
 
 

@@ -36,12 +36,23 @@ def imagenet_name(label: str, labels: Group) -> str:
 
     The numbers of ILSVRC 2012 are in the order of the ids.
     """
-    numbers = {str(number) for number in range(IMAGENET_CLASSES)}
-    ids = sorted(wordnet_id for wordnet_id in labels if wordnet_id[:1] == "n" and wordnet_id[1:].isdigit() and len(wordnet_id) == 9)
+    keys, lists = _imagenet_keys(labels), _lists()
+    return label if lists is None or not keys else str(lists.IMAGENET_CLASSNAMES[keys.index(label)])
+
+
+def is_imagenet(labels: Group) -> bool:
+    """Whether these are all 1,000 classes of ImageNet, as numbers, WordNet ids or open_clip's names."""
     lists = _lists()
-    if lists is None or (set(labels) != numbers and len(ids) != len(labels)) or len(labels) != IMAGENET_CLASSES:
-        return label
-    return str(lists.IMAGENET_CLASSNAMES[ids.index(label) if ids else int(label)])
+    return bool(_imagenet_keys(labels)) or (lists is not None and set(labels) == set(lists.IMAGENET_CLASSNAMES))
+
+
+def _imagenet_keys(labels: Group) -> list[str]:
+    """The numbers or ids of all 1,000 classes, in their order; empty if the labels are anything else."""
+    numbers = [str(number) for number in range(IMAGENET_CLASSES)]
+    ids = [label for label in labels if label[:1] == "n" and label[1:].isdigit() and len(label) == 9]
+    if len(labels) != IMAGENET_CLASSES:
+        return []
+    return sorted(ids) if len(ids) == len(labels) else numbers if set(labels) == set(numbers) else []
 
 
 def templates_version() -> str:

@@ -17,7 +17,7 @@ from reports.section import AnalysisView
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.notes import sentence
-from reports.text.numbers import count, difference, p_value
+from reports.text.numbers import count, difference, p_value, percent
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 TITLE, PLACE = "The same images, other conditions", 15
@@ -37,6 +37,9 @@ class ConditionsChart:
     """Rates before and after, for conditions that no panel shows."""
     slopes_reading: str
     table: Table
+    error: str
+    """The mean corruption error in a sentence; empty without one, and `errors` is None."""
+    errors: Table | None
     notes: tuple[str, ...]
 
 
@@ -81,6 +84,8 @@ def _view(conditions: Conditions) -> ConditionsChart:
         slopes=_slopes(conditions, alone) if alone else None,
         slopes_reading=words.SLOPES if alone else "",
         table=_table(conditions),
+        error=words.error_in_words(conditions),
+        errors=_errors(conditions),
         notes=tuple(map(sentence, conditions.notes)),
     )
 
@@ -129,6 +134,24 @@ def _row(result: ConditionResult) -> Row:
     judged = p_value(result.p_adjusted) if result.p_adjusted is not None else "not judged"
     cells = (phrases.cell_rate(result.overall.after), *rates, worst, phrases.size(result.gap) if result.gap else "", judged)
     return Row((result.condition.name, *cells))
+
+
+def _errors(conditions: Conditions) -> Table | None:
+    """Return the error under each kind, mean over its severities, and the mean corruption error."""
+    if (error := conditions.corruption_error) is None:
+        return None
+    shown = [at for at, group in enumerate(error.by_group) if group.n]
+    named = (error.normalized_by,) if error.normalized_by else ()
+    columns = ("Kind", *named, "All images", *(phrases.group(error.by_group[at].group) for at in shown))
+    rows = []
+    for kind in error.kinds:
+        baseline = (percent(kind.baseline) if kind.baseline is not None else "not comparable",) if named else ()
+        name = kind.kind if kind.in_mean else f"{kind.kind}, not in the mean"
+        rows.append(Row((name, *baseline, percent(kind.overall), *(percent(kind.by_group[at]) for at in shown))))
+    means = (words.group_error(error.overall), *(words.group_error(error.by_group[at]) for at in shown))
+    rows.append(Row(("Mean corruption error", *("100\u00a0%" for _ in named), *means)))
+    title = f"{words.conditions_title(conditions)}: wrong answers under each kind of corruption"
+    return Table(title, title, columns, tuple(rows))
 
 
 FIELD = "conditions"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.analyses.base.records import ConditionResult, Conditions
+from audit.analyses.base.records import ConditionResult, Conditions, CorruptionError, GroupError
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence
-from reports.text.numbers import count, difference, in_words, p_phrase, percent
+from reports.text.numbers import count, difference, in_words, p_phrase, percent, rate
 
 WHERE = "what changed conditions do"
 """Name of this analysis in a list of analyses with differences beyond chance."""
@@ -84,6 +84,34 @@ def _signal(conditions: Conditions, effect: ConditionResult, p: float) -> str:
     )
 
 
+def error_in_words(conditions: Conditions) -> str:
+    """State the mean corruption error of all images and of the groups that differ most; empty without one."""
+    error = conditions.corruption_error
+    if error is None:
+        return ""
+    kinds = in_words(sum(kind.in_mean for kind in error.kinds), "kind")
+    divided = f", each divided by the published error of {error.normalized_by}" if error.normalized_by else ", not normalised by a baseline"
+    overall = f"Mean corruption error ({kinds} of corruption at five severities{divided}; frost, which is procedural here, is left out): "
+    return f"{overall}{group_error(error.overall)} over all images. {_error_gap(error)}".rstrip()
+
+
+def _error_gap(error: CorruptionError) -> str:
+    if (gap := error.gap) is None:
+        return ""
+    values = {group.group: percent(group.value) for group in error.by_group}
+    apart = difference(gap.difference.value, gap.difference.low, gap.difference.high)
+    chance = "" if gap.difference.low > 0 else " Chance alone may explain that."
+    return (
+        f"Highest for {phrases.group(gap.highest)} ({values[gap.highest]}), lowest for {phrases.group(gap.lowest)} "
+        f"({values[gap.lowest]}): {apart} points apart.{chance}"
+    )
+
+
+def group_error(error: GroupError) -> str:
+    """Return a mean corruption error with its interval."""
+    return rate(error.value, error.low, error.high)
+
+
 def unjudged(conditions: Conditions) -> str:
     """Say why a question is not judged; empty if it is."""
     return f"{conditions_title(conditions)}: {sentence(conditions.reason)}." if conditions.reason else ""
@@ -98,4 +126,5 @@ def method(audit: AuditResult) -> str:
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return the line about conditions in summary and terminal."""
     named = phrases.NOT_PLANNED if any(signals(audit)) else "Conditions: "
-    return f"{named}{result(audit)}" if audit.conditions else ""
+    errors = " ".join(filter(None, map(error_in_words, audit.conditions)))
+    return f"{named}{result(audit)} {errors}".rstrip() if audit.conditions else ""

@@ -18,7 +18,7 @@ from audit.types import Dataset, LabelSet, Measurement, Probe, Settings
 AXES = {"bright": [1.0, 1.0, 1.0], "red": [1.0, 0.0, 0.0], "green": [0.0, 1.0, 0.0], "odd": [0.9, 1.0, 0.0]}
 LABELS = LabelSet("colour", ("red", "green"), {"red": ("red",), "green": ("green",)})
 ASKED = Measurement("colour", "Which colour?", LABELS, "test v1", (), truth="colour", outcomes={"red": ("red",)})
-IMAGES = ImageConditionsPlan(question="Who suffers?", measurement="colour", by=("group",), corruptions=("contrast",))
+IMAGES = ImageConditionsPlan(question="Who suffers?", measurement="colour", by=("group",), corruptions=("contrast",), parameters="harmless")
 
 
 def dataset(n=(40, 35, 5)):
@@ -65,7 +65,8 @@ def test_no_corruption_of_a_plain_picture_s_contrast_changes_anything():
 
 def test_strength_0_equals_the_unchanged_predictions(monkeypatch):
     """With every corruption at strength 0 the same bytes are embedded: all 40 conditions are the baseline."""
-    monkeypatch.setattr(conditions, "corruption", lambda name, strength: corruptions.corruption(name, 0))
+    unchanged = corruptions.corruption("JPEG", 0)
+    monkeypatch.setattr(conditions.corruptions, "corruption", lambda name, strength: unchanged)
     result = audited([replace(IMAGES, corruptions=tuple(corruptions.CORRUPTIONS))])
     (found,) = result.conditions
     assert len(found.results) == 40
@@ -83,7 +84,7 @@ def test_a_fragile_group_is_found(monkeypatch):
 
         return change
 
-    monkeypatch.setattr(conditions, "corruption", only_b)
+    monkeypatch.setattr(conditions.corruptions, "corruption", only_b)
     (found,) = audited([IMAGES]).conditions
     first = found.results[0]
     assert first.verdict == "signal"
@@ -140,6 +141,7 @@ def test_a_sample_keeps_clusters_whole(monkeypatch):
 def test_what_is_wrong_is_refused_before_a_model_sees_an_image():
     for plan, message in (
         (replace(IMAGES, corruptions=("fog",)), "no corruption 'fog'"),
+        (replace(IMAGES, corruptions=("frost",), parameters="ImageNet-C"), "no corruption 'frost'"),
         (replace(IMAGES, measurement="shade"), "no measurement 'shade'"),
         (replace(IMAGES, outcome="blue"), "no outcome 'blue'"),
         (replace(IMAGES, words={"red": "red"}), "no word for the answer 'green'"),

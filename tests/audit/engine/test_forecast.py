@@ -36,20 +36,20 @@ def test_questions_are_counted_as_each_model_is_asked_them():
 
 
 def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_asked():
-    """500 images, of which 400 are changed: two corruptions at five strengths and one printed word are 11 each."""
+    """500 images, of which 400 are changed: two corruptions at five strengths, one size and one printed word are 12 each."""
     dataset = gallery(500)
     shown = dict(question="?", measurement="gender", by=("race",))
     plans = (ImageConditionsPlan(**shown, corruptions=("JPEG", "contrast"), words={"a": "b"}), AttackPlan(**shown))
     planned = forecast_probe(ProbePlan(replace(gender_probe(dataset), analyses=plans), dataset, Settings()))
-    assert (planned.changed, planned.attacked) == (400 * 11, 400)
+    assert (planned.changed, planned.attacked) == (400 * 12, 400)
     embeds, cached, asked = (
         ModelForecast(name, "?", 1, found, pace) for name, found, pace in (("a", (0,), 0.1), ("b", (500,), None), ("c", (), None))
     )
     of = {model.name: AuditForecast((model,), (planned,), (), None, False, None) for model in (embeds, cached, asked)}
-    assert {name: plan.to_embed for name, plan in of.items()} == {"a": 4900, "b": 4400, "c": 500}
-    assert (of["a"].seconds, of["b"].seconds, of["c"].seconds) == (490.0, None, None)
+    assert {name: plan.to_embed for name, plan in of.items()} == {"a": 5300, "b": 4800, "c": 500}
+    assert (of["a"].seconds, of["b"].seconds, of["c"].seconds) == (530.0, None, None)
     assert (_time(of["b"]), _time(of["c"])) == (
-        "unknown: 4,400 images are embedded",
+        "unknown: 4,800 images are embedded",
         "unknown: 500 images are sent to a model with questions",
     )
     lines = {name: forecast_lines(plan, Screen(100)) for name, plan in of.items()}
