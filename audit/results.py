@@ -33,6 +33,7 @@ from audit.evidence.threshold_curves import ThresholdCurve
 from audit.records.base import Timing, Verdict, record
 from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
+from audit.records.effect import EffectResult
 from audit.records.file import File
 from audit.records.finding import ClaimResult, PairedFinding
 from audit.records.gates import GateResult
@@ -233,6 +234,8 @@ class AuditResult:
     """Requests and responses, if the model was used over a network."""
     suite: SuiteRecord | None = None
     """The suite whose probes share the adjustment of p; None: the questions of this probe alone."""
+    effects: tuple[EffectResult, ...] = ()
+    """Differences of scores between groups, and trends of rates along ordered levels; planned ones affect the verdict."""
     lock: AuditLock | None = None
     """How the audit differs from the plan lock of its run; None without a lock."""
 
@@ -320,6 +323,8 @@ def _inconsistencies(results: Results) -> Iterator[str]:
             yield f"a set of texts of {audit.model.name} names a text that is not there"
         for finding in audit.findings:
             yield from _of_finding(finding, audit)
+        for effect in audit.effects:
+            yield from _of_effect(effect, audit)
     for replicates in results.replicates:
         yield from _of_replicates(replicates, results)
 
@@ -333,6 +338,15 @@ def _of_replicates(replicates: Replicates, results: Results) -> Iterator[str]:
     for gap in replicates.findings:
         if not all(gap.finding in ids for ids in finding_ids) or {len(gap.verdicts), len(gap.gaps)} != {len(together)}:
             yield f"the replicates of {replicates.probe} do not all have the question {gap.finding}"
+
+
+def _of_effect(effect: EffectResult, audit: AuditResult) -> Iterator[str]:
+    if effect.measurement not in {measurement.name for measurement in audit.measurements}:
+        yield f"{effect.id} is about a measurement that is not there"
+    if effect.attribute not in audit.data.groups:
+        yield f"{effect.id} is by an attribute that the data do not have"
+    if effect.primary and effect.verdict in ("signal", "no signal"):
+        yield f"{effect.id} was planned and has the verdict {effect.verdict!r} of an exploratory one"
 
 
 def _of_finding(finding: Finding, audit: AuditResult) -> Iterator[str]:

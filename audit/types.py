@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FAILED", "NOT_ANSWERED", "NO_ANSWER", "REFUSAL", "SAME_ANSWER", "STOPPED", "UNCLEAR", "UNKNOWN", "UNPARSED",
     "AnalysisPlan", "Answerer", "AnyModel", "Better",
-    "CellReference", "Claim", "Classifier", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "EndpointAnswers",
+    "CellReference", "Claim", "Classifier", "CodedAnswers", "Dataset", "EffectClaim", "Embeddings", "Encoder", "EndpointAnswers",
     "EndpointUsage", "Exclusion", "Group", "ImageEncoder", "LabelSet",
     "LoadOptions", "Manner", "Measurement", "ModelRecord", "ModelType", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData",
     "PublishedRow", "PublishedTable", "Question", "Retrieval", "RowOptions", "ScoreBins", "Served", "ServedTexts", "Settings",
@@ -180,6 +180,29 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class EffectClaim:
+    """A question that one number answers: which of two groups' images score higher for a label, or how a rate changes along ordered levels.
+
+    ``EffectClaim("superiority", "gender", "unsafe")`` compares the scores of the label ``unsafe``, without a threshold;
+    ``EffectClaim("trend", "age", metric="accuracy", order=("0-2", "3-9", "10-19"))`` tests the rate of the claim
+    ``Claim("accuracy", ("age",))`` of the same measurement.
+    """
+
+    kind: Literal["superiority", "trend"]
+    by: str
+    outcome: str | None = None
+    """Superiority: a label. Trend: the outcome of the claim."""
+    metric: str | None = None
+    """Trend: the metric of the claim."""
+    order: Group = ()
+    """Trend: all levels, in order; empty: as the data order them."""
+    primary: bool = True
+    tolerance: float | None = None
+    """Superiority: largest negligible distance of the probability from 0.5; trend: largest negligible change from the first level to the
+    last. None: the command's `--tolerance`."""
+
+
+@dataclass(frozen=True)
 class Measurement:
     """A label set applied to the images, and what is computed from the answers."""
 
@@ -206,6 +229,8 @@ class Measurement:
     the first are those of all queries (`RankingPlan.planned`)."""
     only: tuple[str, str] | None = None
     """(attribute, level): only the images with this level are asked, such as the scenes of work; None: all images."""
+    effects: tuple[EffectClaim, ...] = ()
+    """Further questions: differences of scores, and trends of the rates of `claims`; a trend without its claim is not asked."""
 
 
 @dataclass(frozen=True)
@@ -353,6 +378,8 @@ class Probe:
     """The attribute with the weight of each image in every rate; None: every image counts once."""
     fitted: Callable[[Dataset], Probe] | None = None
     """Returns the probe for given data: its classes are the labels of any data, or a part of the data may be missing."""
+    ordered: Mapping[str, Group] = field(default_factory=dict)
+    """Attributes whose levels are ordered, such as ages, with all levels in order: the rates by them have an exploratory trend each."""
     not_for_classifiers: str = ""
     """Why its questions make no sense for an image classifier, and which probe to use instead; empty if they do."""
 

@@ -37,6 +37,7 @@ INPUTS = {
     "audits.counts": "names of levels",
     "audits.findings.evidence": "supporting evidence, on which no verdict depends",
     "audits.findings.gap": "detectable differences and numbers of images: planning figures, on which no verdict depends",
+    "audits.effects": "the questions; with clusters, weights or true answers also the differences of scores and the slopes",
     "audits.evidence": "supporting evidence, on which no verdict depends",
     "audits.specifications": "answers with other prompts are not in predictions.parquet",
     "audits.text_sets": "texts given to the model", "audits.texts": "texts given to the model",

@@ -69,10 +69,13 @@ def _checks(gate: Gate, results: Mapping[str, Any], record: Mapping[str, Any]) -
         if gate.subject == "verdict" and gate.name is None:
             checks.append({**key, "finding": None, **_of_verdict(gate, audit["verdict"], audit)})
             continue
-        findings = [finding for finding in audit["findings"] if _is_meant(gate, finding, named)]
+        questions = [*audit["findings"], *(audit.get("effects", ()) if gate.subject in ("gap", "verdict") else ())]
+        findings = [finding for finding in questions if _is_meant(gate, finding, named)]
         for finding in findings:
             if gate.subject == "verdict":
                 facts = _of_verdict(gate, finding["verdict"], audit)
+            elif "kind" in finding:
+                facts = _of_effect(gate, finding, results["settings"], len(findings), limited=audit["data"]["limited"])
             else:
                 facts = _Bound(gate, finding, results["settings"], len(findings), limited=audit["data"]["limited"]).check()
             checks.append({**key, "finding": finding["id"], **facts})
@@ -116,6 +119,8 @@ def _is_meant(gate: Gate, finding: Mapping[str, Any], named: set[str | None] | N
 
 
 def _is_title(gate: Gate, finding: Mapping[str, Any]) -> bool:
+    if "kind" in finding:
+        return True
     by = " x ".join(finding["attributes"])
     names = {f"{finding['measurement']}.{finding['outcome'] or finding['metric']} by {by}", finding["id"]}
     names |= {f"{finding['measurement']}.{finding['outcome']}.{finding['metric']} by {by}"} if finding["outcome"] else set()
@@ -133,6 +138,26 @@ def _of_verdict(gate: Gate, verdict: str, audit: Mapping[str, Any]) -> Facts:
     if (verdict == gate.verdict) == (gate.operator == "=="):
         return {"outcome": "breached"}
     return {"outcome": verdict if verdict in ("inconclusive", "not estimable") else "held"}
+
+
+def _of_effect(gate: Gate, effect: Mapping[str, Any], settings: Mapping[str, Any], family: int, *, limited: bool) -> Facts:
+    """A gate on the distance from no effect of a question about scores, or of a trend."""
+    if not effect["effects"] or effect["reason"] is not None:
+        return {"outcome": "not estimable", "value": None, "low": None, "high": None, "images": None}
+    alpha, none, pairs = float(settings["alpha"]), 0.5 if effect["kind"] == "superiority" else 0.0, len(effect["effects"])
+    stretch = formulas.normal(alpha / (pairs * family)) / formulas.normal(alpha / pairs)
+    value = max(abs(one["value"] - none) for one in effect["effects"]) * effect["steps"]
+    lows = []
+    for one in effect["effects"]:
+        low, high = (one["value"] + stretch * (one[end] - one["value"]) - none for end in ("low", "high"))
+        lows.append(max(low, -high, 0.0) * effect["steps"])
+    bounds = max(lows), max(one["reach"] for one in effect["effects"])
+    breaks = {gate.breaks(end) for end in bounds}
+    p = effect["p_adjusted"] if effect["primary"] else effect["p"]
+    open_end = limited or len(breaks) > 1 or (breaks == {True} and (p is None or p > alpha))
+    outcome = "inconclusive" if open_end else "breached" if breaks == {True} else "held"
+    images = sum(level["n"] for level in effect["levels"] if level["status"] == "ok")
+    return {"outcome": outcome, "value": value, "low": bounds[0], "high": bounds[1], "images": images}
 
 
 class _Bound:

@@ -85,7 +85,8 @@ def _compare_claims(at: int, audit: Facts, locked: Facts | None, concerned: set[
     """Which locked questions are planned, exploratory or not asked; only the planned ones may have a verdict."""
     planned = [] if locked is None else list(locked["claims"])
     deviating = {*planned} if "all" in concerned else concerned
-    asked = {finding["id"] for finding in audit["findings"]}
+    questions = [(kind, at, one) for kind in ("findings", "effects") for at, one in enumerate(audit.get(kind, ()))]
+    asked = {one["id"] for _, _, one in questions}
     added = {deviation["field"][1] for deviation in audit["lock"]["deviations"] if _absent(deviation)}
     lists = {
         "planned": [name for name in planned if name in asked and name not in deviating | added],
@@ -94,8 +95,8 @@ def _compare_claims(at: int, audit: Facts, locked: Facts | None, concerned: set[
     }
     for name, claims in lists.items():
         ledger.compare(("audits", at, "lock", name), sorted(audit["lock"][name]), sorted(claims))
-    for number, finding in enumerate(audit["findings"]):
-        ledger.compare(("audits", at, "findings", number, "primary"), finding["primary"], finding["id"] in lists["planned"])
+    for kind, number, one in questions:
+        ledger.compare(("audits", at, kind, number, "primary"), one["primary"], one["id"] in lists["planned"])
 
 
 def _absent(deviation: Facts) -> bool:
@@ -223,6 +224,14 @@ def _questions(locked: Facts, audit: Facts) -> Iterator[tuple[Field, tuple[Any, 
             yield ("claims", finding["id"], name), (claim[name], finding[name])
         if claim and finding["ratio_tolerance"] is not None:  # only rates under 10 % have one
             yield ("claims", finding["id"], "ratio_tolerance"), (claim["ratio_tolerance"], finding["ratio_tolerance"])
+
+    for effect in audit.get("effects", ()):
+        claim = locked["claims"].get(effect["id"])
+        if claim:
+            metric = effect["kind"] if effect["metric"] is None else f"{effect['kind']} of {effect['metric']}"
+            facts = {"measurement": effect["measurement"], "metric": metric, "outcome": effect["outcome"], "tolerance": effect["tolerance"]}
+            for name, value in {**facts, "attributes": [effect["attribute"]]}.items():
+                yield ("claims", effect["id"], name), (claim[name], value)
 
 
 def _sha256(text: str) -> str:

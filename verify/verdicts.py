@@ -33,15 +33,16 @@ class Tested:
         return bool(self.record["primary"])
 
 
-def adjusted(family: Sequence[Tested], missing: int = 0) -> list[float | None]:
+def adjusted(family: Sequence[Tested], others: Sequence[float] = ()) -> list[float | None]:
     """Holm's p over the planned findings, Benjamini and Hochberg's over the exploratory ones.
 
-    `missing` questions of a plan lock deviate from it, or were not asked: each counts as a planned one with p = 1.
+    `others` are the p of other planned questions: about scores and trends, and 1 for each question of a plan lock that deviates from it or
+    was not asked.
     """
     values: list[float | None] = [None] * len(family)
     for primary, method in ((True, formulas.holm), (False, formulas.benjamini_hochberg)):
         at = [number for number, tested in enumerate(family) if tested.primary == primary and tested.p is not None]
-        p = [*(family[number].p for number in at), *([1.0] * missing if primary else [])]
+        p = [*(family[number].p for number in at), *(others if primary else [])]
         for number, value in zip(at, method(np.array(p, float)).tolist(), strict=False):
             values[number] = value
     return values

@@ -25,6 +25,7 @@ from audit.gates.parse import FLAG, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
 from audit.models.endpoint.settings import embeds_texts, is_served
 from audit.options.audits import AuditRequest
+from audit.options.kinds import parse_order
 from audit.options.logs import OF_LOGS
 from audit.options.schema import flag, is_given
 from audit.predictions.bins import bin_dataset, parse_bins
@@ -41,6 +42,7 @@ from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
 from audit.probe.variants import with_harmless_corruptions, with_slices, without_inference
 from audit.records.inputs import ProbeSource
+from audit.statistics.effects import with_orders
 from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
 from reports.text.numbers import in_words
@@ -74,7 +76,8 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
         chosen = [replace(probe, cluster=request.cluster) for probe in chosen]
     if request.weights:
         chosen = [replace(probe, weights=request.weights) for probe in chosen]
-    return tuple(with_slices(probe, request.by) for probe in chosen)
+    ordered = dict(map(parse_order, request.ordered))
+    return tuple(with_orders(with_slices(probe, request.by), ordered) for probe in chosen)
 
 
 def probe_sources(request: AuditRequest) -> dict[str, ProbeSource]:
@@ -216,7 +219,7 @@ def prediction_plan(request: AuditRequest, probes: Sequence[Probe]) -> Predictio
     """The questions for external predictions."""
     claims = DefaultClaims(
         tuple(map(parse_outcome, request.outcome)), request.depth or 2, tuple(map(parse_pairs, request.pairs)), _beside(request),
-        request.cluster,
+        request.cluster, request.score, dict(map(parse_order, request.ordered)),
     )  # fmt: skip
     return PredictionPlan(tuple(probes), claims, request.cluster, request.weights)
 
@@ -254,7 +257,10 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
 
 def _check_parts(request: AuditRequest, parts: Path) -> None:
     """Raise `UsageError` for options that need single rows: predictions in parts are counted while reading."""
-    others = (("--exclude", request.exclude), ("--nested", request.nested), ("other predictions", request.predictions[1:]))
+    others = (
+        ("--exclude", request.exclude), ("--nested", request.nested), ("--score", request.score),
+        ("other predictions", request.predictions[1:]),
+    )  # fmt: skip
     for what, value in (*others, *((flag(name), getattr(request, name)) for name in OF_LOGS)):
         if value:
             why = f"{parts_name(parts)} is read in parts, of which no row is kept"

@@ -8,14 +8,16 @@ from typing import TypeVar
 
 from audit.errors import UsageError
 from audit.evidence.prompt_sensitivity import SpecificationCurve
-from audit.gates.parse import GateQuestion, NamedQuestion, PlannedQuestion, gate_question, named_question
+from audit.gates.parse import GateQuestion, NamedQuestion, PlannedEffect, PlannedQuestion, effect_question, gate_question, named_question
 from audit.naming import finding_id
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, Results
+from audit.statistics.effects import asked_effects
 from audit.statistics.metrics import METRICS
 from audit.types import Measurement
 from reports.text import sentences as words
+from reports.text.effects import effect_title
 from reports.text.notes import sentence
 from reports.text.phrases import attributes
 
@@ -33,12 +35,17 @@ def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion
                 finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by, claim.primary, better
             )
             questions.append(_named(planned, measurement.truth))
+        for effect_name, effect in asked_effects(measurement):
+            named = PlannedEffect(effect_name, effect.kind, measurement.name, effect.outcome, effect.metric, effect.by, effect.primary)
+            questions.append(effect_question(named, effect_title(named)))
     return tuple(questions)
 
 
 def found_questions(results: Results) -> tuple[GateQuestion, ...]:
     """All questions that were answered, with their names."""
-    return tuple(_named(finding, words.truth_of(finding, audit)) for audit in results.audits for finding in audit.findings)
+    rates = (_named(finding, words.truth_of(finding, audit)) for audit in results.audits for finding in audit.findings)
+    effects = (effect_question(effect, effect_title(effect)) for audit in results.audits for effect in audit.effects)
+    return (*rates, *effects)
 
 
 def _named(question: NamedQuestion, truth: str | None) -> GateQuestion:

@@ -33,8 +33,23 @@ from audit.naming import finding_id
 from audit.predictions.bins import binned_levels
 from audit.records.plan_lock import LOCK_SCHEMA, LockDeviation, LockedClaim, LockedData, LockedModel, LockedProbe, PlanLock, RunLock
 from audit.results import AuditResult
+from audit.statistics.effects import asked_effects
 from audit.statistics.metrics import METRICS
-from audit.types import Answerer, AnyModel, Claim, Dataset, Exclusion, Group, Manner, Measurement, ModelRecord, Probe, Served, Settings
+from audit.types import (
+    Answerer,
+    AnyModel,
+    Claim,
+    Dataset,
+    EffectClaim,
+    Exclusion,
+    Group,
+    Manner,
+    Measurement,
+    ModelRecord,
+    Probe,
+    Served,
+    Settings,
+)
 from audit.version import __version__
 
 _PACKAGES = ("audit", "contrastive", "probes", "reports", "strictio", "verify")
@@ -236,12 +251,15 @@ def _form_of_answers(plan: AnswersPlan) -> _Form:
 
 
 def _planned_number(form: _Form) -> int:
-    return sum(claim.primary for measurement in form.probe.measurements for claim in measurement.claims)
+    measurements = form.probe.measurements
+    effects = sum(claim.primary for measurement in measurements for _, claim in asked_effects(measurement))
+    return sum(claim.primary for measurement in measurements for claim in measurement.claims) + effects
 
 
 def _locked(form: _Form, plan: AuditPlan, suite_size: int | None) -> LockedProbe:
     probe, settings = form.probe, plan.request.settings
     claims = [(finding_id(m.name, claim), m, claim) for m in probe.measurements for claim in m.claims]
+    effects = [(name, m, claim) for m in probe.measurements for name, claim in asked_effects(m)]
     prompts = {m.name: {label: tuple(map(_sha256, texts)) for label, texts in m.label_set.prompts.items()} for m in probe.measurements}
     own = set(chain.from_iterable(texts for m in probe.measurements for texts in m.label_set.prompts.values()))
     source = probe_sources(plan.request).get(probe.name)
@@ -251,8 +269,11 @@ def _locked(form: _Form, plan: AuditPlan, suite_size: int | None) -> LockedProbe
         texts=tuple(sorted(map(_sha256, form.texts - own))),
         data=LockedData(form.dataset.fingerprint, form.images, _left_out(form.dataset.exclusions)),
         bins=binned_levels(note for note in form.dataset.notes), clusters=form.clusters, weights=form.weights,
-        claims={name: _claim(m, claim, settings) for name, m, claim in claims if claim.primary},
-        exploratory=tuple(name for name, _, claim in claims if not claim.primary),
+        claims={name: _claim(m, claim, settings) for name, m, claim in claims if claim.primary}
+        | {name: _effect(m, claim, settings) for name, m, claim in effects if claim.primary},
+        exploratory=(
+            *(name for name, _, claim in claims if not claim.primary), *(name for name, _, claim in effects if not claim.primary),
+        ),
         family=f"suite {plan.suite.name}" if plan.suite else f"probe {probe.name}",
         family_size=_planned_number(form) if suite_size is None else suite_size,
     )  # fmt: skip
@@ -264,6 +285,12 @@ def _claim(measurement: Measurement, claim: Claim, settings: Settings) -> Locked
     ratio = general if claim.ratio_tolerance is None else claim.ratio_tolerance
     better = claim.better or METRICS[claim.metric].better
     return LockedClaim(measurement.name, claim.metric, claim.outcome, claim.by, better, tolerance, ratio)
+
+
+def _effect(measurement: Measurement, claim: EffectClaim, settings: Settings) -> LockedClaim:
+    metric = claim.kind if claim.metric is None else f"{claim.kind} of {claim.metric}"
+    tolerance = settings.tolerance if claim.tolerance is None else claim.tolerance
+    return LockedClaim(measurement.name, metric, claim.outcome, (claim.by,), "neither", tolerance, None, claim.order)
 
 
 def _left_out(exclusions: Sequence[Exclusion]) -> dict[str, int]:

@@ -25,6 +25,7 @@ from audit.predictions.rows import MeasurementAnswers, exclude
 from audit.predictions.texts import TEXTS
 from audit.records.inputs import columns_not_compared
 from audit.stages import Stages, silent
+from audit.statistics.effects import check_effects, with_orders
 from audit.types import NO_ANSWER, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
@@ -123,9 +124,11 @@ def _planned(file: PredictionFile, probe: Probe | None, plan: PredictionPlan) ->
     if columns := columns_not_compared(file.notes):
         entry = f"differences by {', '.join(columns)}: columns of the file that were not compared"
         matched = replace(matched, probe=replace(matched.probe, not_tested=(entry, *matched.probe.not_tested)))
+    answered = _answered(file, matched, plan)
+    check_effects(matched.probe.measurements, answered.dataset.levels, file.name)
     tags = next((answers.tags for answers in file.answers if answers.tags is not None), None)
     kept = None if tags is None else dict(zip(tags.labels, tags.kept.T, strict=True))
-    return AnswersPlan(_answered(file, matched, plan), matched.probe, kept, file.answers[0].texts)
+    return AnswersPlan(answered, matched.probe, kept, file.answers[0].texts)
 
 
 def audit_answers(plan: AnswersPlan, settings: Settings, stages: Stages = silent) -> AuditedProbe:
@@ -208,13 +211,25 @@ def _asked(probe: Probe | None, together: Sequence[MeasurementAnswers], claims: 
 
 def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, source: str) -> _Asked:
     together = with_outcomes_of_tags(together, claims, source)
+    if claims.scores:
+        _check_scores(together, claims.scores, source)
     probe, notes = default_claims(together, claims, source)
+    probe = with_orders(probe, claims.ordered)
     if claims.outcomes:
         named = tuple(f"{outcome.name} = {', '.join(outcome.labels)}" for outcome in claims.outcomes)
         notes.append(Note("outcomes_chosen", {"outcomes": named}))
     if claims.depth != DefaultClaims.depth:
         notes.append(Note("depth_chosen", {"depth": claims.depth, "default": DefaultClaims.depth}))
     return _Asked(probe, {answers.measurement: answers.predictions for answers in together}, tuple(notes))
+
+
+def _check_scores(together: Sequence[MeasurementAnswers], wanted: Group, source: str) -> None:
+    """Raise UsageError for a label of ``--score`` that has no column of scores."""
+    known = {label for answers in together if answers.predictions.scores.shape[1] for label in answers.predictions.labels}
+    if unknown := [label for label in wanted if label not in known]:
+        columns = ", ".join(f"score:{label}" for label in sorted(known)) or "none"
+        why = f"its columns of scores: {columns}"
+        raise UsageError(f"{source} has no scores of {unknown[0]!r}", where="--score", why=why, fix="name labels with a column score:LABEL")
 
 
 def _limits_of_log(probe: Probe, model: str) -> Probe:

@@ -22,6 +22,7 @@ from audit.embedding.folders import SharedRoot
 from audit.engine.plan import ProbePlan
 from audit.engine.texts import given_texts
 from audit.measure.asked.questionnaire import questionnaire
+from audit.statistics.effects import asked_effects
 from audit.types import Answerer, AnyModel, Dataset, Group, ImageEncoder, Manner, Note, Probe
 from strictio.images.decode import UnreadableImage
 from strictio.images.decoders import Decoders
@@ -161,9 +162,8 @@ def suite_cost(name: str, plans: Sequence[ProbePlan]) -> SuiteCost:
     datasets = [plan.dataset for plan in plans]
     images = sum(len(dataset.images) for dataset in datasets) - sum(shared_images(datasets))
     texts = {text for plan in plans for text in given_texts(plan.probe).texts}
-    claims = [claim for plan in plans for measurement in plan.probe.measurements for claim in measurement.claims]
-    planned = sum(claim.primary for claim in claims)
-    return SuiteCost(name, len(plans), images, len(texts), planned, len(claims) - planned)
+    planned, exploratory = map(sum, zip(*(_counted(plan.probe) for plan in plans), strict=True))
+    return SuiteCost(name, len(plans), images, len(texts), planned, exploratory)
 
 
 def shared_images(datasets: Sequence[Dataset]) -> tuple[int, ...]:
@@ -211,8 +211,14 @@ def forecast_probe(plan: ProbePlan, manners: Sequence[Manner | None] = (None,)) 
 def counted_questions(probe: Probe, seed: int, manner: Manner | None) -> tuple[int, int]:
     """Number of planned questions of a probe, in its form for the model, and of exploratory comparisons."""
     expanded = probe if manner is None else questionnaire(probe, seed, manner).probe
-    claims = [claim.primary for measurement in expanded.measurements for claim in measurement.claims]
-    return sum(claims), len(claims) - sum(claims)
+    return _counted(expanded)
+
+
+def _counted(probe: Probe) -> tuple[int, int]:
+    """Number of planned questions, of rates, scores and trends, and of exploratory comparisons of rates."""
+    claims = [claim.primary for measurement in probe.measurements for claim in measurement.claims]
+    effects = [effect.primary for measurement in probe.measurements for _, effect in asked_effects(measurement)]
+    return sum(claims) + sum(effects), len(claims) - sum(claims)
 
 
 def _fault(dataset: Dataset, row: int) -> str | None:

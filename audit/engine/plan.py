@@ -25,6 +25,7 @@ from audit.measure.row_options import check_rows
 from audit.measure.zero_shot import check_answers, check_truth, scored_images
 from audit.plans import WhatIfPlan
 from audit.records.plan_lock import AuditLock
+from audit.statistics.effects import check_effects
 from audit.statistics.paired.findings import check_pairs
 from audit.types import (
     UNCLEAR,
@@ -77,6 +78,7 @@ def plan_probe(probe: Probe, dataset: Dataset, settings: Settings, what_ifs: Seq
     check_rows(probe.measurements, dataset)
     check_shares(probe, dataset, what_ifs=bool(methods))
     _check_answers(probe, dataset)
+    check_effects(probe.measurements, dataset.levels, dataset.name)
     return ProbePlan(probe, dataset, settings, methods, label_map=label_map)
 
 

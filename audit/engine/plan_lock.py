@@ -12,6 +12,7 @@ from audit.encoder import Value
 from audit.errors import DataError
 from audit.naming import finding_id
 from audit.records.plan_lock import FILE, AuditLock, LockDeviation, LockedModel, LockedProbe, PlanLock
+from audit.statistics.effects import asked_effects
 from audit.types import Probe
 
 _STATED = ("schema_version", "stopping_rule", "who", "why", "created")
@@ -61,7 +62,11 @@ def restricted(probe: Probe, lock: AuditLock | None) -> Probe:
     if lock is None:
         return probe
     measurements = tuple(
-        replace(m, claims=tuple(replace(claim, primary=finding_id(m.name, claim) in lock.planned) for claim in m.claims))
+        replace(
+            m,
+            claims=tuple(replace(claim, primary=finding_id(m.name, claim) in lock.planned) for claim in m.claims),
+            effects=tuple(replace(effect, primary=name in lock.planned) for name, effect in asked_effects(m)),
+        )
         for m in probe.measurements
     )
     return replace(probe, measurements=measurements)

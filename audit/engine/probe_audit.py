@@ -37,18 +37,21 @@ from audit.measure.label_sets import COMMON_KIND, answer_all
 from audit.measure.row_options import questions_of_rows, row_texts_record
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
-from audit.records.finding import ClaimResult
+from audit.records.effect import EffectResult
+from audit.records.finding import ClaimResult, planned_verdicts
 from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, SuiteRecord, recognises_nothing
 from audit.records.plan_lock import AuditLock
 from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.stages import Stage, Stages, silent
 from audit.statistics.counts.cells import count_record
+from audit.statistics.effects import decide_effects, effects, planned_p
 from audit.statistics.findings import decide_verdicts
 from audit.statistics.max_t import LabelShuffles
 from audit.statistics.null import generator
 from audit.statistics.paired.findings import answered_once, paired_findings, with_sets
 from audit.statistics.responsiveness import responsiveness, with_composition, with_truth_tested
+from audit.statistics.verdict import worst
 from audit.types import (
     Answerer,
     AnyModel,
@@ -90,6 +93,8 @@ class Family:
 
     suite: SuiteRecord
     others: tuple[ClaimResult, ...]
+    effects: tuple[float, ...]
+    """p of the planned effects of the suite's other probes."""
     missing: int = 0
     """Number of locked questions of the suite that are not planned any more."""
 
@@ -101,6 +106,8 @@ class UndecidedProbe:
     name: str
     results: tuple[ClaimResult, ...]
     """With raw p-values and without verdicts."""
+    effects: tuple[EffectResult, ...]
+    """Likewise."""
     decide: Callable[[Family | None], AuditedProbe]
     """Returns the audit; without a family, p is adjusted for the questions of this probe alone."""
     missing: int = 0
@@ -156,12 +163,15 @@ def audit(
 def decide_suite(name: str, probes: Sequence[UndecidedProbe]) -> Iterator[AuditedProbe]:
     """Decide the probes of a suite, with one correction over the questions of all of them."""
     tested = [result for probe in probes for result in probe.results if result.gap is not None]
-    planned = sum(result.primary for result in tested)
-    suite = SuiteRecord(name, tuple(probe.name for probe in probes), planned, len(tested) - planned)
+    of_effects = {probe.name: planned_p(probe.effects) for probe in probes}
+    claims = sum(result.primary for result in tested)
+    planned = claims + sum(map(len, of_effects.values()))
+    suite = SuiteRecord(name, tuple(probe.name for probe in probes), planned, len(tested) - claims)
     missing = sum(probe.missing for probe in probes)
     for probe in probes:
         others = tuple(result for other in probes if other is not probe for result in other.results)
-        yield probe.decide(Family(suite, others, missing))
+        effects_of_others = tuple(p for name, own in of_effects.items() if name != probe.name for p in own)
+        yield probe.decide(Family(suite, others, effects_of_others, missing))
 
 
 def ask_probe(
@@ -341,7 +351,7 @@ def _tested(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: S
             audited = _build_result(tested, family, settings, stages)
             return replace(audited, result=replace(audited.result, specifications=curves.result()))
 
-    return UndecidedProbe(probe.name, tested.results, decide, missing)
+    return UndecidedProbe(probe.name, tested.results, tested.effects, decide, missing)
 
 
 @dataclass(frozen=True)
@@ -351,6 +361,8 @@ class _Tested:
     predictions: Mapping[str, Predictions]
     """With clusters, weights and counterfactual sets."""
     results: tuple[ClaimResult, ...]
+    """Without verdicts."""
+    effects: tuple[EffectResult, ...]
     """Without verdicts."""
     dependence: Mapping[str, Responsiveness]
 
@@ -369,18 +381,26 @@ def _test_questions(answered: AnsweredProbe, probe: Probe, settings: Settings, s
     raw = [finding for m in probe.measurements for finding in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
     dependence = responsiveness(predictions, settings, questions)
-    results = with_truth_tested(raw, predictions, dependence, dataset, settings)
-    return _Tested(answered, probe, predictions, tuple(results), dependence)
+    results = tuple(with_truth_tested(raw, predictions, dependence, dataset, settings))
+    of_effects = tuple(effect for m in probe.measurements for effect in effects(m, predictions[m.name], dataset.levels, results, settings))
+    return _Tested(answered, probe, predictions, results, of_effects, dependence)
 
 
 def _build_result(tested: _Tested, family: Family | None, settings: Settings, stages: Stages) -> AuditedProbe:
     answered, probe, predictions, dependence = tested.answered, tested.probe, tested.predictions, tested.dependence
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
-    decided, verdict = decide_verdicts(
+    others = family.others if family else ()
+    missing = family.missing if family else answered.lock.missing if answered.lock else 0
+    effects_of_others = family.effects if family else ()
+    decided, _ = decide_verdicts(
         tested.results, settings, limited=dataset.limited, looks={name: record.code for name, record in dependence.items()},
-        invalid=recognises_nothing(dependence.values()), others=family.others if family else (),
-        missing=family.missing if family else answered.lock.missing if answered.lock else 0,
+        invalid=recognises_nothing(dependence.values()), others=others, effects=(*planned_p(tested.effects), *effects_of_others),
+        missing=missing,
     )  # fmt: skip
+    of_claims = [result.gap.p for result in (*tested.results, *others) if result.primary and result.gap]
+    decided_effects = decide_effects(
+        tested.effects, decided, settings, (*of_claims, *effects_of_others, *[1.0] * missing), limited=dataset.limited
+    )
     # In a count table each image is in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)
@@ -396,7 +416,8 @@ def _build_result(tested: _Tested, family: Family | None, settings: Settings, st
             () if weights else probe.paired, predictions, settings, {plan.name: plan.outcomes for plan in probe.measurements}
         ), decided),
         specifications=(), published=probe.published,
-        verdict=verdict, warnings=tuple(_warnings(measurements, predictions, answered.used)),
+        verdict=worst(planned_verdicts((*decided, *decided_effects))), effects=decided_effects,
+        warnings=tuple(_warnings(measurements, predictions, answered.used)),
         counts=counts, suite=family.suite if family else None, lock=answered.lock,
     )  # fmt: skip
     return AuditedProbe(_with_evidence(result, probe.measurements, predictions, dataset, settings, stages), predictions)

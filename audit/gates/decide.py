@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.gates.effects import effect_check
 from audit.gates.parse import COMPARE, Gate, ResolvedGate, same_group
 from audit.records.base import Estimate, FindingVerdict
+from audit.records.effect import EffectResult
 from audit.records.finding import Rate
 from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
 from audit.records.replicates import ReplicatedGap
@@ -89,10 +91,18 @@ def verdict_outcome(gate: Gate, verdict: FindingVerdict, *, limited: bool) -> Ga
 def _checks(resolved: ResolvedGate, audit: AuditResult, settings: Settings) -> list[GateCheck]:
     if resolved.gate.subject == "verdict" and resolved.finding is None:
         return [_verdict_check(resolved, audit, None, audit.verdict)]
-    findings = [finding for finding in audit.findings if (finding.primary if resolved.finding is None else finding.id == resolved.finding)]
+    every: tuple[Finding | EffectResult, ...] = (*audit.findings, *audit.effects)
+    meant = [finding for finding in every if (finding.primary if resolved.finding is None else finding.id == resolved.finding)]
     if resolved.gate.subject == "verdict":
-        return [_verdict_check(resolved, audit, finding.id, finding.verdict) for finding in findings]
-    return [_Bound(resolved, audit, finding, settings, len(findings)).check() for finding in findings]
+        return [_verdict_check(resolved, audit, finding.id, finding.verdict) for finding in meant]
+    # Only rates have a ratio; a question of another kind is not meant by a gate on every ratio.
+    asked = [one for one in meant if isinstance(one, Finding) or resolved.gate.subject == "gap"]
+    return [
+        _Bound(resolved, audit, one, settings, len(asked)).check()
+        if isinstance(one, Finding)
+        else effect_check(resolved, audit, one, settings, len(asked))
+        for one in asked
+    ]
 
 
 def _verdict_check(resolved: ResolvedGate, audit: AuditResult, finding: str | None, verdict: FindingVerdict) -> GateCheck:

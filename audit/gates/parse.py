@@ -26,6 +26,7 @@ from typing import Literal, NoReturn, get_args
 from audit.errors import UsageError, nearest
 from audit.records.base import Verdict
 from audit.records.comparison import ComparedClaim
+from audit.records.effect import EffectKind, EffectResult
 from audit.results import Finding
 from audit.types import Better, Group
 
@@ -75,6 +76,8 @@ class GateQuestion:
     better: Better = "neither"
     shown: str = ""
     """Its name on a terminal, if it is unique."""
+    effect: bool = False
+    """Whether it is an effect question: its gap is its distance from no effect, and it has no rates."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,19 @@ class PlannedQuestion:
     attributes: tuple[str, ...]
     primary: bool
     better: Better
+
+
+@dataclass(frozen=True)
+class PlannedEffect:
+    """An effect claim that will become a result."""
+
+    id: str
+    kind: EffectKind
+    measurement: str
+    outcome: str | None
+    metric: str | None
+    attribute: str
+    primary: bool
 
 
 NamedQuestion = PlannedQuestion | Finding | ComparedClaim
@@ -214,6 +230,14 @@ def gate_question(finding: NamedQuestion, title: str, shown: str = "") -> GateQu
     return GateQuestion(finding.id, names, tuple(finding.attributes), finding.primary, finding.better, shown)
 
 
+def effect_question(effect: EffectResult | PlannedEffect, title: str) -> GateQuestion:
+    """An effect question with its names: ``predictions.unsafe.superiority by gender``, ``gender.accuracy.trend by age``."""
+    what = ".".join(filter(None, (effect.measurement, effect.outcome, effect.metric, effect.kind)))
+    short = ".".join(filter(None, (effect.measurement, effect.outcome or effect.metric, effect.kind)))
+    names = tuple(dict.fromkeys((f"{short} by {effect.attribute}", f"{what} by {effect.attribute}", effect.id, title)))
+    return GateQuestion(effect.id, names, (effect.attribute,), effect.primary, effect=True)
+
+
 def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "gap") -> ResolvedGate:
     """Find the question that a gate names; raises UsageError, with similar names, if there is no such question or more than one.
 
@@ -228,6 +252,9 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "g
         if question is not None:
             if group is not None and gate.subject not in ("rate", "change"):
                 raise UsageError(f"{FLAG}: a {gate.subject} is of all groups", where=repr(gate.expression), fix="leave out 'for …'")
+            if question.effect and gate.subject not in ("gap", "verdict"):
+                what = f"{FLAG}: {gate.name!r} is a question about scores or a trend, which has no {gate.subject}"
+                raise UsageError(what, where=repr(gate.expression), fix=f"put the gate to its gap: gap[{gate.name}] > 0.05")
             if gate.subject in ("verdict", "gap_mean") and not question.primary:
                 what = "verdict" if gate.subject == "verdict" else "mean over replicates"
                 raise UsageError(

@@ -29,6 +29,7 @@ from audit.options.kinds import (
     ModelArgs,
     ModelName,
     Names,
+    Ordered,
     Pairs,
     Prediction,
     ProbeName,
@@ -56,7 +57,7 @@ WITH_A_MODEL = (
     "model", "model_args", "label_map", "data", "image_root", "image_column", "column", "attributes_from", "limit", "include_examples",
     "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite",
 )  # fmt: skip
-OF_ANSWERS = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
+OF_ANSWERS = ("attributes", "outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
 
 
 class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
@@ -155,6 +156,10 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         (), EXTERNAL, "with --predictions: labels that count as one outcome; NAME:low= if it is harmful, NAME:high= if desirable; "
         "repeatable", metavar="NAME=LABEL,LABEL",
     )  # fmt: skip
+    score: Names = option(
+        (), EXTERNAL, "with --predictions: labels whose scores (columns score:LABEL) are compared between groups without a threshold, as "
+        "planned questions: which group scores higher, and how often", metavar="LABEL,LABEL",
+    )  # fmt: skip
     pairs: Pairs = option(
         (), EXTERNAL, "with --predictions: rows that agree on COLUMN and differ in ATTRIBUTE are counterfactual pairs, compared within "
         "each pair (tone=scene); repeatable", metavar="ATTRIBUTE=COLUMN",
@@ -174,6 +179,11 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         (), UNITS, "ask the planned questions by these groups too (their intersections), exploratory; repeatable",
         metavar="NAME,NAME",
     )  # fmt: skip
+    ordered: Ordered = option(
+        (), UNITS, "an attribute whose levels are ordered: each planned rate by it is also tested for a trend; all levels from the "
+        "lowest to the highest, or the name alone for the order of the data; repeatable", metavar="NAME=LEVEL,LEVEL",
+    )  # fmt: skip
+    """Or a mapping of attributes to levels."""
     cluster: Text | None = option(
         None, UNITS, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
     )
@@ -322,11 +332,13 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
 
     def _check_columns(self) -> None:
         if self.tags:
-            one_answer = ("probe", "pairs", "prediction_column", "truth_column", "weights")
+            one_answer = ("probe", "score", "pairs", "prediction_column", "truth_column", "weights")
             self._refuse("--tags", one_answer, "an image has several labels, none of them the answer")
         if self.texts:
-            about_answers = ("outcome", "pairs", "depth", "by", "prediction_column", "truth_column", "tags", "fail_on")
+            about_answers = ("outcome", "score", "ordered", "pairs", "depth", "by", "prediction_column", "truth_column", "tags", "fail_on")
             self._refuse("--texts", about_answers, "a text is not one of several answers")
+        if self.score and self.probe:
+            raise UsageError("--score cannot be used with --probe", why="the probe defines the questions", fix="leave one of them out")
         if self.pairs and (self.probe or self.weights):
             what = "--probe: it says itself what its pairs are" if self.probe else "--weights: each pair counts once"
             raise UsageError(f"--pairs cannot be used with {what}", fix="leave one of them out")

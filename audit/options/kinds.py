@@ -300,6 +300,30 @@ def _columns(value: Any) -> tuple[str, ...]:
     return texts
 
 
+def _ordered(value: Any) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        value = [f"{name}={levels if isinstance(levels, str) else ','.join(levels)}" for name, levels in value.items()]
+    texts = _texts(value, "NAME=LEVEL,LEVEL,… or NAME, a sequence of such, or a mapping of attributes to levels")
+    for text in texts:
+        parse_order(text)
+    return texts
+
+
+def parse_order(text: str) -> tuple[str, tuple[str, ...]]:
+    """Parse ``--ordered``: an attribute and its levels from the lowest to the highest; without levels as the data order them.
+
+    Examples
+    --------
+    >>> parse_order("age=0-2, 3-9,10-19"), parse_order("age")
+    (('age', ('0-2', '3-9', '10-19')), ('age', ()))
+    """
+    name, equals, listed = text.partition("=")
+    levels = tuple(level.strip() for level in listed.split(",") if level.strip())
+    if not name.strip() or (equals and len(set(levels)) < 3) or len(set(levels)) < len(levels):
+        raise ValueError("an attribute with three different levels or more, from the lowest to the highest, such as age=0-2,3-9,10-19")
+    return name.strip(), levels
+
+
 def _pairs(value: Any) -> tuple[str, ...]:
     from audit.predictions.pairs import parse_pairs
 
@@ -336,6 +360,7 @@ ModelArgs = Annotated[Any, PlainValidator(_model_args)]
 LabelMapFile = Annotated[Any, PlainValidator(_label_map)]
 Bins = Annotated[tuple[str, ...], PlainValidator(_bins)]
 Columns = Annotated[tuple[str, ...], PlainValidator(_columns)]
+Ordered = Annotated[tuple[str, ...], PlainValidator(_ordered)]
 Pairs = Annotated[tuple[str, ...], PlainValidator(_pairs)]
 Progress = Annotated[Callable[[int, int], object], _function("a function of two numbers: images embedded, and their number")]
 """Called with the number of images embedded so far, and the total."""

@@ -80,6 +80,20 @@ def read_scores(table: pa.Table, names: Sequence[str], start: int = 0) -> ScoreC
     return ScoreColumns(tuple(name.removeprefix(SCORE) for name in names), values)
 
 
+def with_complement(scores: ScoreColumns | None, answers: pa.Array | None) -> ScoreColumns | None:
+    """Scores with those of the second answer, ``1 - score``, if a file scores one label only, as moderation services do.
+
+    The second answer is the only other one in the column of answers; without answers it is "not LABEL". Other scores stay as they are.
+    """
+    if scores is None or len(scores.labels) != 1:
+        return scores
+    (label,) = scores.labels
+    others = {f"not {label}"} if answers is None else {str(answer) for answer in answers.dictionary.to_pylist()} - {label}
+    if len(others) != 1:
+        return scores
+    return ScoreColumns((*others, label), np.concatenate([1 - scores.shares, scores.shares], axis=1))
+
+
 def by_answer(scores: ScoreColumns, answers: Mapping[str, str], combine: Literal["argmax", "sum"]) -> ScoreColumns:
     """Combine the probabilities of labels to those of their answers: an audit stores those of its labels, such as "Black woman"."""
     label_set = LabelSet("labels", scores.labels, {}, answers, combine)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import prod
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from audit.predictions.answers import distinct
 from audit.predictions.nesting import copies, disagreeing
 from audit.predictions.pairs import PairColumns, paired_claims
 from audit.predictions.rows import MeasurementAnswers
-from audit.types import UNKNOWN, Better, Claim, Dataset, Group, LabelSet, Measurement, Note, Predictions, Probe
+from audit.types import UNKNOWN, Better, Claim, Dataset, EffectClaim, Group, LabelSet, Measurement, Note, Predictions, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -56,6 +56,10 @@ class DefaultClaims:
     beside: Group = ()
     """Columns by which no claim slices: those that identify pairs of rows."""
     cluster: str | None = None
+    scores: Group = ()
+    """Labels whose scores are compared as planned questions."""
+    ordered: Mapping[str, Group] = field(default_factory=dict)
+    """Attributes whose levels are ordered, with all levels from the lowest to the highest; without levels as in the file."""
 
 
 def parse_outcome(text: str) -> Outcome:
@@ -214,7 +218,22 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
     truth = None if predictions.y_true is None else "y_true"
     named = {outcome.name: outcome.labels for outcome in (*outcomes, *(rate.outcome for rate in rates))}
-    return Measurement(answers.measurement, question, labels, "external predictions", tuple(claims), truth, named), left_out
+    scores = tuple(_score_claims(claims, named, predictions, asking))
+    return Measurement(answers.measurement, question, labels, "external predictions", tuple(claims), truth, named, effects=scores), left_out
+
+
+def _score_claims(
+    claims: Sequence[Claim], outcomes: Mapping[str, Group], predictions: Predictions, asking: DefaultClaims
+) -> Iterator[EffectClaim]:
+    """A question about the scores of each named label and each attribute; without truth, an exploratory one for each planned rate."""
+    attributes = dict.fromkeys(claim.by[0] for claim in claims if len(claim.by) == 1)
+    if predictions.scores.shape[1]:
+        yield from (EffectClaim("superiority", name, label) for label in asking.scores for name in attributes)
+    if predictions.y_true is None and predictions.scores.shape[1]:
+        planned = [(outcomes[claim.outcome], claim.by) for claim in claims if claim.primary and claim.outcome]
+        for labels, by in planned:
+            if len(labels) == len(by) == 1 and labels[0] not in asking.scores:
+                yield EffectClaim("superiority", by[0], labels[0], primary=False)
 
 
 def _paired_outcomes(answers: MeasurementAnswers, asking: DefaultClaims) -> list[str]:

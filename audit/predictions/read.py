@@ -25,6 +25,7 @@ from audit.predictions.answers import (
     distinct,
     read_labels,
     read_scores,
+    with_complement,
 )
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import FRAME, as_text, check_finite, check_printable, frame_columns, like_answers, read_columns, renamed
@@ -212,6 +213,7 @@ def read_answers(
         probabilities = read_scores(table, scores) if column in (None, Y_PRED) else None
         answers = read_labels(table[column], column, source) if column else None
         truths = read_labels(table[truth], truth, source, missing=True) if truth else None
+        probabilities = with_complement(probabilities, answers)
         shown = source if column in (None, Y_PRED) else f"{source}, {column}"
         predictions, more = build_predictions(answers, truths, probabilities, rows.attributes, shown, images)
         predictions = replace(predictions, labels=(NO, SOME), answers=(NO, SOME)) if tags else predictions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 from audit.records.base import FindingVerdict, Verdict, record
 from audit.types import Better, Group
@@ -240,7 +240,17 @@ class ClaimResult:
     """For an error rate: a bound that all groups' rates are significantly below, so that no ratio of rates near 0 is tested."""
 
 
-def planned_verdicts(findings: Iterable[ClaimResult]) -> list[Verdict]:
+class Decided(Protocol):
+    """The result of a question that has a verdict."""
+
+    @property
+    def primary(self) -> bool: ...
+
+    @property
+    def verdict(self) -> FindingVerdict: ...
+
+
+def planned_verdicts(findings: Iterable[Decided]) -> list[Verdict]:
     """The verdicts of the primary findings; exploratory ones do not count."""
     # Other values for a planned finding are rejected when a file is read (`audit.results`).
     return [cast(Verdict, finding.verdict) for finding in findings if finding.primary]

@@ -26,7 +26,10 @@ class LockedModel:
 
 @record
 class LockedClaim:
-    """A planned question: everything that decides its verdict besides the answers."""
+    """A planned question: everything that decides its verdict besides the answers.
+
+    The metric of a question about scores is ``superiority``, and of a trend ``trend of`` its rate.
+    """
 
     measurement: str
     metric: str
@@ -36,6 +39,8 @@ class LockedClaim:
     tolerance: float
     ratio_tolerance: float | None
     """For rates under 10 %, unless the probe sets one for the claim."""
+    order: Group = ()
+    """For a trend: the levels from the lowest to the highest; empty: as the data order them."""
 
 
 @record

@@ -250,6 +250,7 @@ def decide_verdicts(
     looks: Mapping[str, Look | None] | None = None,
     invalid: bool = False,
     others: Sequence[ClaimResult] = (),
+    effects: Sequence[float] = (),
     missing: int = 0,
 ) -> tuple[tuple[ClaimResult, ...], Verdict]:
     """Adjust p over the claims of an audit, and of the `others` of its suite, and decide the verdict of every finding and of the audit.
@@ -258,12 +259,14 @@ def decide_verdicts(
     and a verdict, which for exploratory ones is a signal or none; the audit gets the worst of the primary ones. If a sample was audited,
     every verdict is "inconclusive", and nothing is a signal. `looks` says for each measurement whether its answers depend on the images
     (`audit.statistics.responsiveness`); `invalid` says that everything that can be checked fails: then only differences are shown.
+    `effects` has the p of the planned effect questions (`audit.statistics.effects`), which are corrected together with the claims.
     `missing` claims of a plan lock deviate or were not asked: each counts as a primary one with p = 1.
     """
-    adjusted = _adjust((*findings, *others), missing)
+    adjusted = _adjust((*findings, *others), (*effects, *[1.0] * missing))
+    planned = len(adjusted) + len(effects) + missing
     explored = _adjust_exploratory((*findings, *others))
     # The first, strictest step of either adjustment.
-    levels = [settings.alpha / max(len(adjusted) + missing if finding.primary else len(explored), 1) for finding in findings]
+    levels = [settings.alpha / max(planned if finding.primary else len(explored), 1) for finding in findings]
     sought = (with_detectable(finding, level, settings.alpha) for finding, level in zip(findings, levels, strict=True))
     corrected = adjusted | explored
     decided = tuple(_decided(finding, corrected.get(i), settings, limited=limited) for i, finding in enumerate(sought))
@@ -276,10 +279,10 @@ def decide_verdicts(
     return decided, worst(planned_verdicts(decided))
 
 
-def _adjust(findings: Sequence[ClaimResult], missing: int) -> dict[int, float]:
-    """Index -> Holm-adjusted p of the primary findings that have a test; `missing` others have p = 1."""
+def _adjust(findings: Sequence[ClaimResult], others: Sequence[float]) -> dict[int, float]:
+    """Index -> Holm-adjusted p of the primary findings that have a test; `others` are the p of other planned questions."""
     tested = {i: finding.gap.p for i, finding in enumerate(findings) if finding.primary and finding.gap}
-    adjusted = holm(np.array([*tested.values(), *[1.0] * missing]))[: len(tested)]
+    adjusted = holm(np.array([*tested.values(), *others]))[: len(tested)]
     return dict(zip(tested, adjusted.tolist(), strict=True))
 
 

@@ -80,12 +80,12 @@ def signed_ends(ticks: Sequence[float]) -> tuple[str, str]:
     return f"{texts[0]} points", f"{texts[-1]} points"
 
 
-def difference_track(value: float, low: float, high: float, ticks: Sequence[float], *, hot: bool = False) -> Track:
-    """Draw a difference with its interval, and a line at 0."""
+def difference_track(value: float, low: float, high: float, ticks: Sequence[float], *, hot: bool = False, none: float = 0.0) -> Track:
+    """Draw a difference with its interval, and a line at the value without a difference."""
     scale, colour = scale_of(ticks), " hot" if hot else " cool"
     return (
         grid(ticks),
-        *_line(0.0, scale, HEIGHT),
+        *_line(none, scale, HEIGHT),
         ("interval" + colour, bars([(scale(low), scale(high), _MIDDLE)])),
         ("dot" + colour, dots([(scale(value), _MIDDLE)])),
     )

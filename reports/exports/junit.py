@@ -17,6 +17,7 @@ from audit.records.comparison import Comparisons
 from audit.records.gates import GateCheck
 from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
+from reports.text.effects import effect_sentence, planned_effects
 from reports.text.gates import change_check_reason, check_reason
 from reports.text.phrases import intervals
 from reports.text.plan_lock import deviation_lines
@@ -101,6 +102,12 @@ def _other_cases(results: Results) -> Iterator[Element]:
         for finding in audit.findings:
             if finding.primary and (audit.model.name, audit.probe.name, finding.id) not in decided:
                 yield _ungated(audit, finding, results.settings)
+        for effect in planned_effects(audit):
+            if (audit.model.name, audit.probe.name, effect.id) not in decided:
+                case = _case(audit.model.name, audit.probe.name, effect.id)
+                why = f"no gate; verdict {effect.verdict}: {effect_sentence(effect, results.settings.alpha)}"
+                SubElement(case, "skipped", type="no gate", message=_printable(why))
+                yield case
 
 
 def _other_changes(comparisons: Comparisons) -> Iterator[Element]:

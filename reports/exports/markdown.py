@@ -13,6 +13,7 @@ from audit.types import ModelRecord, Settings
 from reports.provenance import written_date
 from reports.text import analyses, changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
+from reports.text.effects import brief_sentence, planned_effects
 from reports.text.errors import comparison_as_errors, comparisons_as_errors
 from reports.text.evidence import within_sentence
 from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
@@ -107,7 +108,13 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
     """Return the judged questions as rows, the others as one line per reason, then signals and what was left out."""
     rows, several = _MOST_ROWS.get(len(results.audits), 0), len(results.audits) > 1
     primary = planned(audit.findings)
-    parts = [*lock_markdown(audit, results), questions_markdown(audit, results.settings, rows) if primary else NO_QUESTION]
+    effects = planned_effects(audit)
+    asked = questions_markdown(audit, results.settings, rows) if primary else "" if effects else NO_QUESTION
+    parts = [*lock_markdown(audit, results), asked]
+    shown = effects[: max(rows, 3)]
+    parts += [_bullets(f"{sentences.VERDICTS[effect.verdict].word}. {brief_sentence(effect)}" for effect in shown)] if effects else []
+    more = len(effects) - len(shown)
+    parts += [f"and {in_words(more, 'more question')} about scores and trends."] if more else []
     if signals := strongest_signals(audit.findings):
         named = "; ".join(sentences.title(signal, audit) for signal in signals)  # with several audits, there is no space for lists
         parts.append(escaped(f"{sentences.signals_sentence(audit)} {named}." if several else sentences.signals_sentence(audit)))

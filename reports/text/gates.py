@@ -15,6 +15,7 @@ from audit.results import AuditResult, Results
 from audit.types import Note
 from reports.text import phrases
 from reports.text.comparison import title as change_title
+from reports.text.effects import WHY_NOT, effect_sentence, effect_title
 from reports.text.notes import sentence
 from reports.text.numbers import decimals, difference, end, exact_points, in_words, number, points
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
@@ -52,6 +53,8 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
     values: Mapping[str, Any] = note.values
     if note.code == "verdict":
         return f"The verdict is {values['verdict']}. {_verdict_reason(check, audit, results)}".rstrip()
+    if note.code == "bounded" and values["subject"] in ("superiority", "trend"):
+        return _effect(values, limited=check.limited or check.deviates)
     if note.code == "bounded":
         finding = next((finding for finding in audit.findings if finding.id == check.finding), None) if audit else None
         gap = finding.gap if finding and values["subject"] == "gap" else None
@@ -71,6 +74,8 @@ def _common(note: Note) -> str:
     if note.code == "too_few_groups":
         needs = "one group" if values["groups"] == 1 else "two groups"
         return f"This requires {needs} with at least {values['images']} images that count."
+    if note.code == "effect_not_estimable":
+        return f"It is not estimable: {WHY_NOT[values['reason']]}."
     if note.code == "not_compared":
         named = [f"{group} (n = {n:,})" for group, n in zip(values["groups"], values["n"], strict=True)]
         return f"Not compared: {phrases.some(named)}."
@@ -80,6 +85,9 @@ def _common(note: Note) -> str:
 def _verdict_reason(check: GateCheck, audit: AuditResult | None, results: Results) -> str:
     if audit is None:
         return ""
+    effect = next((effect for effect in audit.effects if effect.id == check.finding), None)
+    if effect is not None:
+        return effect_sentence(effect, results.settings.alpha)
     finding = next((finding for finding in audit.findings if finding.id == check.finding), None)
     explanation = audit_reason(audit) if finding is None else reason(finding, audit, results.settings)
     return explanation.removeprefix(f"{LIMITED_VERDICT} ")
@@ -140,6 +148,19 @@ def _bounded(values: Mapping[str, Any], *, limited: bool) -> str:
     value, low, high, limit = (_shown(subject, values[name]) for name in ("value", "low", "high", "limit"))
     ended = "." if limited else _ended(values, limit)
     return f"{what} is {value}, between {low.split()[0]} and {high}{ended}"
+
+
+def _effect(values: Mapping[str, Any], *, limited: bool) -> str:
+    """Return the gap of a question about scores, or of a trend, with its bounds."""
+    what = (
+        "The change over all steps" if values["subject"] == "trend" else f"The largest distance{_of_pairs(values['groups'])} from 50\u00a0%"
+    )
+    value, low, high = (number(values[name], 1) for name in ("value", "low", "high"))
+    return f"{what} is {value} points, between {low} and {high}{'.' if limited else _ended(values, exact_points(values['limit']))}"
+
+
+def _of_pairs(pairs: int) -> str:
+    return f" of {in_words(pairs, 'pair')}" if pairs > 1 else ""
 
 
 def _shown(subject: str, value: float) -> str:
@@ -209,6 +230,7 @@ class GateRow:
 def gate_rows(results: Results, audit: AuditResult) -> tuple[GateRow, ...]:
     """Return the gates applied to an audit, each with the check that decided it."""
     titles = {finding.id: title(finding, audit) for finding in audit.findings}
+    titles |= {effect.id: effect_title(effect) for effect in audit.effects}
     whose = {(audit.model.name, audit.probe.name)}
     if any(results.audits[replicate.audits[0]] is audit for replicate in results.replicates):  # shown with the first one
         whose.add((REPLICATES, audit.probe.name))

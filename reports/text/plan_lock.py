@@ -23,7 +23,7 @@ _FIELDS = {
 }  # fmt: skip
 _OF_CLAIMS = {
     "tolerance": "tolerance", "ratio_tolerance": "tolerance in ratio", "better": "direction", "metric": "metric", "outcome": "outcome",
-    "attributes": "attributes", "measurement": "measurement",
+    "attributes": "attributes", "measurement": "measurement", "order": "order of levels",
 }  # fmt: skip
 _NONE = {"limit": "all images", "models": "not audited", "source_sha256": "none", "probes": "absent", "claims": "not planned"}
 _ADDED = {"gates": "gate", "exploratory": "comparison", "texts": "text"}

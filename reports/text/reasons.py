@@ -49,7 +49,7 @@ def explanation(finding: Finding, audit: AuditResult, settings: Settings) -> lis
 
 def audit_reason(audit: AuditResult) -> str:
     """Count the primary questions by verdict, and say which images the audit does not cover."""
-    verdicts = planned_verdicts(audit.findings)
+    verdicts = planned_verdicts((*audit.findings, *audit.effects))
     if not verdicts:
         return "This audit has no primary question, so it has no verdict."
     parts: list[str] = []
@@ -128,6 +128,7 @@ def _measured(finding: Finding, audit: AuditResult, gap: Gap) -> str:
 def p_words(finding: Finding, audit: AuditResult, gap: Gap) -> str:
     """Return the p of a question before and after correction: ``p = .027 for this question, .37 after correction for 16 questions``."""
     family = sum(other.gap is not None for other in audit.findings if other.primary == finding.primary)
+    family += sum(effect.p is not None for effect in audit.effects if effect.primary) if finding.primary else 0
     if audit.suite is not None:
         family = audit.suite.planned if finding.primary else audit.suite.exploratory
     if family < 2 or p_value(gap.p) == p_value(gap.p_adjusted):

@@ -11,6 +11,7 @@ from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.changes import paired_lines
 from reports.exports.terminal.lines import lines_of, mark, marked, row_of, width
 from reports.text import analyses, evidence, phrases, replicates, sentences
+from reports.text.effects import brief_sentence, planned_effects
 from reports.text.errors import as_errors
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule
@@ -66,7 +67,11 @@ def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose:
     more = len(judged) - len(shown)
     lines = _table(shown, audit, settings, screen) if verbose else _rows(shown, audit, settings, screen)
     lines += lines_of(f"and {in_words(more, 'more question')}: see the report", screen) if more else []
-    return [*lines, *(line for text in unjudged_sentences(primary, settings) for line in marked("not estimable", text, screen))]
+    lines += [line for text in unjudged_sentences(primary, settings) for line in marked("not estimable", text, screen)]
+    effects = planned_effects(audit)
+    lines += [line for effect in effects[:_MOST_ROWS] for line in marked(effect.verdict, brief_sentence(effect), screen)]
+    rest = len(effects) - _MOST_ROWS
+    return lines + (lines_of(f"and {in_words(rest, 'more question')} about scores and trends: see the report", screen) if rest > 0 else [])
 
 
 def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:

@@ -8,12 +8,14 @@ from typing import Any
 
 from audit.output.directory import AUDIT, COMPARISON
 from audit.records.comparison import Change, Comparison, Comparisons, GapEnds
+from audit.records.effect import EffectResult
 from audit.records.finding import planned_verdicts
 from audit.records.gates import GateResult
 from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.text import comparison as comparison_text
 from reports.text import phrases
+from reports.text.effects import planned_effects
 from reports.text.errors import comparison_as_errors
 from reports.text.headline import headline_of
 from reports.text.plan_lock import deviation_lines
@@ -43,8 +45,9 @@ def _audit(audit: AuditResult, results: Results) -> dict[str, Any]:
     finding = headline.visible or headline.finding
     return {
         "model": audit.model.name, "probe": audit.probe.name, "data": audit.data.name, "images": audit.data.used,
-        "limited": audit.data.limited, "verdict": audit.verdict, "planned_verdicts": planned_verdicts(audit.findings),
+        "limited": audit.data.limited, "verdict": audit.verdict, "planned_verdicts": planned_verdicts((*audit.findings, *audit.effects)),
         "headline": _plain(headline.text), "finding": None if finding is None else _finding(finding),
+        "effects": list(map(_effect, planned_effects(audit))),
         "deviations": list(map(_plain, deviation_lines(audit, results))) if results.lock else None,
     }  # fmt: skip
 
@@ -59,6 +62,16 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "high": None if pair is None else pair.high, "expected_by_chance": None if pair is None else pair.chance,
         "p_adjusted": None if gap is None else gap.p_adjusted, "tolerance": finding.tolerance,
         "groups": [{"group": list(rate.group), "n": rate.n, "rate": rate.value} for rate in groups],
+    }  # fmt: skip
+
+
+def _effect(effect: EffectResult) -> dict[str, Any]:
+    leading = effect.leading
+    return {
+        "id": effect.id, "kind": effect.kind, "attribute": effect.attribute, "verdict": effect.verdict, "tolerance": effect.tolerance,
+        "first": None if leading is None else leading.first, "second": None if leading is None else leading.second,
+        "value": None if leading is None else leading.value, "low": None if leading is None else leading.low,
+        "high": None if leading is None else leading.high, "p_adjusted": effect.p_adjusted,
     }  # fmt: skip
 
 

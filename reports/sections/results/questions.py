@@ -73,7 +73,7 @@ def view(context: AuditContext) -> Questions | None:
         tolerance_x=share(scale(0.0)) if judged else "",
         caption=captions.questions_caption(findings, context.audit, ticks[-1][1]),
         legend=captions.questions_legend(findings, settings),
-        title=captions.questions_title(len(context.primary)),
+        title=captions.questions_title(len(context.primary), sum(effect.primary for effect in context.audit.effects)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audit.records.base import Verdict
+from audit.records.effect import EffectResult
 from audit.records.finding import planned_verdicts
 from audit.results import AuditResult, Finding
 from audit.statistics.severity import Criterion, by_severity, decisive
@@ -14,6 +15,7 @@ from audit.types import Group, Settings
 from reports.text import phrases, sentences
 from reports.text.analyses import beyond_chance
 from reports.text.detail.endpoint import versions_sentence
+from reports.text.effects import effect_sentence, planned_effects
 from reports.text.evidence import shift_sentence
 from reports.text.headline.choices import not_compared_phrase
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
@@ -101,11 +103,13 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
     primary = planned(audit.findings)
     kind = _kind(audit, primary)
     visible = _visible(audit, kind)
-    texts = _SAID[kind](audit, primary, settings)
+    effect = _led_by(audit, primary, kind)
+    texts = (effect_sentence(effect, settings.alpha), "", ()) if effect else _SAID[kind](audit, primary, settings)
     sentence, size, details = _beside(visible, texts, audit, settings) if visible else texts
     # If the model does not respond to the images, its gap cannot be the leading finding.
     candidates = [finding for finding in primary if finding.gap and not (kind == "not estimable" and finding.unresponsive)]
     leading = commonest(audit, primary) if kind == "unanswered" else next(iter(candidates), None)
+    leading = None if effect else leading
     return Headline(
         kind,
         audit.verdict,
@@ -115,9 +119,9 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
-        tuple(filter(None, (*_cautions(audit, primary, kind, settings), versions_sentence(audit.endpoint)))),
+        tuple(filter(None, (*(() if effect else _cautions(audit, primary, kind, settings)), versions_sentence(audit.endpoint)))),
         tuple(filter(None, details)),
-        _lines(audit, primary) if kind == "disparity" else (),
+        (*_effect_lines(audit, effect, settings), *_lines(audit, primary, led=effect is not None)) if kind == "disparity" else (),
         _ASKED_AGAIN if visible else _not_planned(audit, kind, settings),
         leading,
         affected(leading) if leading and kind == "disparity" else (),
@@ -128,15 +132,29 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
 def _kind(audit: AuditResult, primary: Sequence[Finding]) -> Kind:
     if audit.verdict != "disparity" and instead_of_answers(audit):
         return "unanswered"
-    if not primary:
+    if not primary and not planned_effects(audit):
         return "exploratory"
     if audit.data.limited:
         return "limited"
-    return "unresponsive" if lead(audit) and all(finding.unresponsive for finding in primary) else audit.verdict
+    blind = lead(audit) and all(finding.unresponsive for finding in primary) and audit.verdict == "not estimable"
+    return "unresponsive" if blind else audit.verdict
+
+
+def _led_by(audit: AuditResult, primary: Sequence[Finding], kind: Kind) -> EffectResult | None:
+    """Return the question about scores or a trend that decides the verdict, if no planned rate has this verdict."""
+    effects = [effect for effect in planned_effects(audit) if effect.verdict == kind]
+    decided = any(finding.verdict == kind for finding in primary)
+    return effects[0] if effects and not decided else None
+
+
+def _effect_lines(audit: AuditResult, led: EffectResult | None, settings: Settings) -> tuple[AttributeLine, ...]:
+    """Return a line for each question about scores or a trend that shows a disparity, besides the one of the headline."""
+    others = [effect for effect in planned_effects(audit) if effect.verdict == "disparity" and effect is not led]
+    return tuple(AttributeLine("disparity", effect_sentence(effect, settings.alpha)) for effect in others[:_MOST_LINES])
 
 
 def _scope(audit: AuditResult, kind: Kind) -> str:
-    verdicts = planned_verdicts(audit.findings)
+    verdicts = planned_verdicts((*audit.findings, *audit.effects))
     many, of = verdicts.count(audit.verdict), len(verdicts)
     if kind in ("limited", "exploratory") or many == 0:
         return in_words(of, "planned question")
@@ -206,10 +224,10 @@ def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Setting
     return f"{sentence}.", size_sentence(leading, settings), (beyond_sentence(leading),)
 
 
-def _lines(audit: AuditResult, primary: Sequence[Finding]) -> tuple[AttributeLine, ...]:
-    """Return the lines of the attributes that the headline does not name, the worst finding of each."""
+def _lines(audit: AuditResult, primary: Sequence[Finding], *, led: bool) -> tuple[AttributeLine, ...]:
+    """Return the lines of the attributes that the headline does not name, the worst finding of each; of all, if it names no rate."""
     worst = {finding.attributes: finding for finding in reversed(primary)}
-    others = sorted((finding for by, finding in worst.items() if by != primary[0].attributes), key=by_severity)
+    others = sorted((finding for by, finding in worst.items() if led or by != primary[0].attributes), key=by_severity)
     apart = [finding for finding in others if finding.verdict == "disparity"]
     lines = [AttributeLine("disparity", _line(finding, primary[0], audit)) for finding in apart[:_MOST_LINES]]
     for verdict, word in _REST.items():

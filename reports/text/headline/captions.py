@@ -48,14 +48,18 @@ def _coloured(finding: Finding, hot: Sequence[Group]) -> str:
     return "worse off" if len(hot) > 1 else f"{first}, worse off than {second}"
 
 
-def questions_title(questions: int) -> str:
-    """Return the heading of the list of questions.
+def questions_title(questions: int, others: int = 0) -> str:
+    """Return the heading of the list of questions about rates; `others` are about scores and trends.
 
     Examples
     --------
     >>> questions_title(1), questions_title(2), questions_title(7)
     ('The planned question', 'Both planned questions', 'All 7 planned questions')
+    >>> questions_title(2, 3)
+    '2 of 5 planned questions: rates'
     """
+    if others:
+        return f"{questions} of {questions + others} planned questions: rates"
     return {1: "The planned question", 2: "Both planned questions"}.get(questions, f"All {questions} planned questions")
 
 

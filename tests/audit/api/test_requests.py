@@ -141,6 +141,7 @@ AUDITS = {
     "lock": (MODEL, "none.json"),  # refused: what it does is tested in test_plan_lock.py
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
+    "score": ({**EXTERNAL, "attributes": "race"}, "Female"), "ordered": (MODEL, "race"),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
     "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "weights": ({**EXTERNAL, "attributes": "race"}, "w"),
     "attributes_from": ({**MODEL, "data": "faces.csv"}, "more.csv"), "no_inference": ({**MODEL, "probe": "asked.py"}, True),

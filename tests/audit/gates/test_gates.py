@@ -52,7 +52,7 @@ def audited(*findings, limited=False, exclusions=(), verdict="disparity"):
     named = SimpleNamespace(name="m")
     return SimpleNamespace(
         model=named, probe=SimpleNamespace(name="p"), data=SimpleNamespace(limited=limited, exclusions=exclusions, weights=None),
-        findings=findings, verdict=verdict, suite=None,
+        findings=findings, effects=(), verdict=verdict, suite=None,
     )  # fmt: skip
 
 
