@@ -117,7 +117,8 @@ class DataConfig:
     max_broken: UpToHalf = 0.01
     """Maximum share of broken pairs to be replaced by a neighbour; with more, the run stops and names them."""
     memory_gib: NotNegative = 8.0
-    """Maximum memory for decoded images; larger datasets are decoded on demand."""
+    """Maximum memory for decoded images, which the processes of one machine share; larger datasets are decoded on demand. All images are
+    decoded before the first step; with 0, training begins at once."""
     workers: PositiveInt = 2
     """Number of decoding threads."""
     prefetch: NotNegativeInt = 2

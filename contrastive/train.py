@@ -139,7 +139,7 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
 
     path = Path(config.run.out) / "ckpt.pt"
     state = None if options.fresh else newest_state(path.parent, _complain)
-    inputs = loop.prepare(config)
+    inputs = loop.prepare(config, quiet=options.quiet)
     training = loop.resume(inputs, state, path) if state else branch(inputs) if config.run.resume else loop.start(inputs)
     _announce(inputs, training)
     if isinstance(state, Checkpoint) and state.training is None:

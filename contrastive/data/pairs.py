@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -19,7 +20,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
+from contrastive import distributed
 from contrastive.config import DataConfig
 from contrastive.data.augment import Augmentation
 from contrastive.data.captions import texts_of
@@ -153,6 +156,9 @@ class LazyPairs:
         return torch.stack(pixels), trimmed(self.tokenizer(texts, truncate=True), self.tokenizer.eot)
 
 
+_SHOWN_AFTER_S = 3.0
+"""Seconds of decoding after which a bar appears."""
+
 PairSet: TypeAlias = Pairs | LazyPairs
 
 
@@ -166,31 +172,62 @@ def _draws(seed: int, epoch: int, row: int, before: int) -> np.random.Generator:
 
 
 def load_pairs(
-    source: CaptionedImages, preprocess: Preprocess, tokenizer: AnyTokenizer, config: DataConfig, max_broken: float | None = None
+    source: CaptionedImages,
+    preprocess: Preprocess,
+    tokenizer: AnyTokenizer,
+    config: DataConfig,
+    max_broken: float | None = None,
+    quiet: bool = True,
 ) -> PairSet:
     """Load the pairs of a source, in memory if they fit and are not augmented. Captions are truncated to the context.
 
-    Random crops are taken from the original image, so such images are decoded again each time. Raises `TrainingDataError` if
-    more pairs are broken than `max_broken` (by default `config.max_broken`) allows; datasets not held in memory raise it when they
-    exceed the limit.
-    Raises `UsageError` if `config.augment` is not possible.
+    The processes of one machine share this memory, and each decodes its part of the images. Without `quiet`, a bar shows the progress if it
+    takes longer than a few seconds. Random crops are taken from the original image, so such images are decoded again each time.
+
+    Raises `TrainingDataError` if more pairs are broken than `max_broken` (by default `config.max_broken`) allows; datasets not held in
+    memory raise it when they exceed the limit. Raises `UsageError` if `config.augment` is not possible.
     """
     reader = PairReader(source, config.max_broken if max_broken is None else max_broken)
     if config.augment:
         return LazyPairs(reader, preprocess, tokenizer, config, Augmentation(config.augment, preprocess.size))
     if config.crop is not None or len(source) * 3 * preprocess.size**2 > config.memory_gib * 2**30:
         return LazyPairs(reader, preprocess, tokenizer, config)
-    pixels = torch.empty((len(source), 3, preprocess.size, preprocess.size), dtype=torch.uint8)
-
-    def read(index: int) -> list[str]:
-        image, taken = reader.read(index)
-        pixels[index] = preprocess.pixels([image])[0]  # each thread writes to different rows
-        return texts_of(source, taken, config.templates)
-
-    with _threads(config.workers) as pool:
-        texts = list(pool.map(read, range(len(source))))
+    shape = len(source), 3, preprocess.size, preprocess.size
+    shared = distributed.shared_bytes(shape)
+    pixels = torch.empty(shape, dtype=torch.uint8) if shared is None else shared
+    taken = _decode(reader, pixels, preprocess, config.workers, quiet=quiet, apart=shared is None)
+    texts = [texts_of(source, index, config.templates) for index in taken]
     ids = tokenizer([text for group in texts for text in group], truncate=True).int()
     return Pairs(pixels, ids, np.cumsum([0, *map(len, texts)]), tokenizer.eot, reader.replaced, reader.broken)
+
+
+def _decode(reader: PairReader, pixels: Tensor, preprocess: Preprocess, workers: int, *, quiet: bool, apart: bool) -> list[int]:
+    """Fill `pixels`, and return for each row which pair it is of. `apart`: this process decodes all rows; else those of its part."""
+    node, n = distributed.own_node(), len(pixels)
+    own = range(n) if apart else range(n * node.number // node.processes, n * (node.number + 1) // node.processes)
+
+    def read(index: int) -> int:
+        image, taken = reader.read(index)
+        pixels[index] = preprocess.pixels([image])[0]  # each thread writes to different rows
+        return taken
+
+    bar = partial(tqdm, total=len(own), unit=" images", desc="decoding", delay=_SHOWN_AFTER_S, disable=quiet, leave=False)
+    failed, rows = False, list[int]()
+    try:
+        with _threads(workers) as pool:
+            rows = list(bar(pool.map(read, own)))
+    except TrainingDataError:
+        failed = True
+        if apart:
+            raise  # otherwise below, on all processes: they would wait for this one
+    if apart:
+        return rows
+    parts = distributed.gather_on_node((rows, failed, reader.broken))
+    for _, _, broken in parts:
+        reader.add_broken(broken)
+    if any(failed for _, failed, _ in parts):
+        raise reader.too_many()
+    return [index for rows, _, _ in parts for index in rows]
 
 
 def load_whole(

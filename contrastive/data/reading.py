@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -62,7 +62,15 @@ class PairReader:
                 return self._whole(taken), taken
             except UnreadableImage as error:
                 self._count(taken, str(error))
-        raise self._too_many()
+        raise self.too_many()
+
+    def add_broken(self, broken: Mapping[int, str]) -> None:
+        """Count pairs that another process found broken; `TrainingDataError` if there are too many."""
+        with self._lock:
+            self._broken |= broken
+            too_many = len(self._broken) > self._allowed
+        if too_many:
+            raise self.too_many()
 
     def _named(self, index: int) -> str:
         return shown_name(self.source, index)
@@ -81,9 +89,10 @@ class PairReader:
             self._broken[index] = reason
             too_many = len(self._broken) > self._allowed
         if too_many:
-            raise self._too_many()
+            raise self.too_many()
 
-    def _too_many(self) -> TrainingDataError:
+    def too_many(self) -> TrainingDataError:
+        """Return the error that names the broken pairs."""
         broken = list(self.broken.items())
         named = "; ".join(f"{self._named(index)} ({reason})" for index, reason in broken[:_NAMED])
         rest = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""

@@ -138,8 +138,10 @@ class SmallTableError(TrainingDataError):
         super().__init__(f"{pairs} pairs do not fill a batch of {needed}", fix=fix)
 
 
-def prepare(config: Config) -> RunInputs:
-    """Open the data, train or read the tokenizer, determine the architecture. Every process of a run does the same.
+def prepare(config: Config, *, quiet: bool = True) -> RunInputs:
+    """Open the data, train or read the tokenizer, determine the architecture. Every process of a run must call it.
+
+    `quiet`: without a bar while images are decoded.
 
     Raises `UsageError` if the configuration names something that does not exist or does not fit; `TrainingDataError` if the data cannot be
     read or do not fill a batch; `DataError`, `UnsafeError` if ``model.init`` or ``loss.teacher`` is not a readable model.
@@ -161,7 +163,7 @@ def prepare(config: Config) -> RunInputs:
         raise UsageError(f"optim.epoch_draws = {draws} does not fill a batch of {data.batch}", fix=f"optim.epoch_draws={data.batch}")
     grouping = read_grouping(source, config, train_rows)
     config = _decided(config, draws or n, source)
-    pairs = load_pairs(source, preprocess, tokenizer, data)
+    pairs = load_pairs(source, preprocess, tokenizer, data, quiet=quiet or not distributed.rank0())
     left_out: tuple[str, ...] = ()
     measured_on = pairs, held_out_rows, Identities.of(source, held_out_rows, content)
     if data.validation:
