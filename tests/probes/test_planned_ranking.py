@@ -1,5 +1,6 @@
 """A planned ranking is a planned question everywhere: lock, terminal, page, summary, JSON, gate, JUnit, verification."""
 
+import csv
 import json
 import re
 import shutil
@@ -28,7 +29,7 @@ def finished(tmp_path_factory):
     def make(folder):
         (folder / "data").mkdir()
         visogender.make(folder / "data")
-        (folder / "models.py").write_text(MODELS.format(probe="visogender", data=str(folder / "data")) + NOISY)
+        (folder / "models.py").write_text(MODELS.format(probe="visogender", data=str(folder / "data")) + NOISY.format(noise=1 / 8))
         asked = ("--model", f"{folder / 'models.py'}:Noisy", "--probe", "visogender", "--data", folder / "data", "--fail-on", GATE)
         lock = str(folder / "plan.lock.json")
         assert main(["plan", *map(str, asked), "--out", lock]) == 0
@@ -58,6 +59,11 @@ def test_terminal_summary_page_and_tables_state_the_question(finished):
     assert "Compared within the 12 galleries with images of several of these groups: queries are the independent units." in page
     for text in (said, summary, page):
         assert f"‘{NAMED}’ (search 5) by occupation gender" in re.sub(r"\s+", " ", text)
+    assert "Standard deviation" in page
+    assert "Line: its share of its gallery." in page
+    with (finished / "audit" / "tables" / "ranking.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["query"] == "baker" and row["k"] == "5"]
+    assert [(row["group"], row["images"], row["chance_share"]) for row in rows] == [("masculine", "10", "0.5"), ("feminine", "10", "0.5")]
     assert f"search 5,retrieval_rate,{NAMED}" in (finished / "audit" / "tables" / "gaps.csv").read_text()
     assert code == "1"
 
