@@ -26,7 +26,8 @@ import numpy as np
 class Noisy(Stereotyper):
     def encode_images(self, images):
         made = super().encode_images(images)
-        return np.stack([row + np.random.default_rng(int(abs(row.sum()) * 1e9)).normal(size=len(row)) * {noise} for row in made])
+        noise = [np.random.default_rng(np.asarray(image).ravel()[:16]).normal(size=made.shape[1]) for image in images]
+        return made + {noise} * np.stack(noise)
 """
 
 

@@ -174,9 +174,10 @@ def tied_sentence(ranking: Ranking) -> str:
     if not tied:
         return ""
     end = "ends" if len(tied) == 1 else "end"
+    order = "an order that depends on their names alone" if ranking.gallery else "a random order that depends on the seed"
     return (
         f"{in_words(len(tied), 'query', 'queries')} {end} in a tie (up to {in_words(most, 'image')} that were not found have the same "
-        "score as the last one found): tied images are in a random order that depends on the seed."
+        f"score as the last one found): tied images are in {order}."
     )
 
 

@@ -17,7 +17,7 @@ from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.paired.findings import with_sets
 from audit.testing import FakeEncoder, gender_probe
 from audit.types import UNKNOWN, Dataset, Settings
-from reports.analyses.ranking.words import not_ranked_sentence, ranking_title, search_sentence
+from reports.analyses.ranking.words import not_ranked_sentence, ranking_title, search_sentence, tied_sentence
 from reports.text.notes import sentence
 from tests.audit.measure.asked.test_interview import FakeAnswerer
 from tests.support.analyses import analysed
@@ -160,6 +160,15 @@ def test_galleries_that_cannot_be_ranked_are_named():
     assert not_ranked_sentence(found).replace("\u00a0", " ") == said
     [none] = ranked({"nurse": "wwww", "judge": "mm"}, 2)
     assert sentence(none.reason) == "no query has a gallery of more than 2 images that shows two of the groups"
+
+
+def test_ties_of_a_gallery_are_counted_and_said_to_be_ordered_by_name():
+    orders = {"doctor": "mwmwmw"}
+    dataset, vectors, texts = galleries(orders)
+    vectors[1:5] = vectors[1]  # the first is alone, four tie for the second place, the last is alone
+    [found] = analysed(ranking, [plan_of(orders, 2)], dataset, vectors, texts, SMALL)
+    assert found.queries[0].tied == 3
+    assert tied_sentence(found).endswith("tied images are in an order that depends on their names alone.")
 
 
 def test_an_attribute_or_a_query_that_the_data_do_not_have_is_refused():
