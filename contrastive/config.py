@@ -14,13 +14,22 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from contrastive.settings import CounterfactualConfig, DataConfig, InterventionConfig, LossConfig, ModelSource, OptimConfig, RunConfig
+from contrastive.settings import (
+    CounterfactualConfig,
+    DataConfig,
+    InterventionConfig,
+    LeaveOutConfig,
+    LossConfig,
+    ModelSource,
+    OptimConfig,
+    RunConfig,
+)
 from strictio.errors import UsageError, nearest
 from strictio.schema import from_dict, record, to_dict
 
 __all__ = [
-    "Config", "CounterfactualConfig", "DataConfig", "InterventionConfig", "LossConfig", "ModelSource", "OptimConfig", "RunConfig",
-    "config_from_dict", "first_difference", "read_config", "recipes",
+    "Config", "CounterfactualConfig", "DataConfig", "InterventionConfig", "LeaveOutConfig", "LossConfig", "ModelSource", "OptimConfig",
+    "RunConfig", "config_from_dict", "first_difference", "read_config", "recipes",
 ]  # fmt: skip
 
 

@@ -73,6 +73,20 @@ class CounterfactualConfig:
 
 
 @record
+class LeaveOutConfig:
+    """Pairs that the model is not trained on."""
+
+    where: Mapping[StrictStr, StrictStr | list[StrictStr]] = field(default_factory=dict)
+    """Column -> value, or list of values, as in an intervention: only such pairs."""
+    words: tuple[StrictStr, ...] = ()
+    """Whole words, as written: only pairs with one of them in a caption, after all changes of the captions."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.where or self.words), "data.leave_out", 'where = {gender = "woman"}, words = ["judge"], or both')
+        _require(all(map(str.strip, self.words)), "data.leave_out.words", "words; one is blank")
+
+
+@record
 class DataConfig:
     """Images and captions, and how they are read and augmented."""
 
@@ -106,6 +120,10 @@ class DataConfig:
     """The table ``[data.intervention]``: captions of a share of the pairs that are changed on purpose."""
     counterfactual: CounterfactualConfig | None = None
     """The table ``[data.counterfactual]``: captions that are added with words swapped, after a skew or an intervention."""
+    leave_out: LeaveOutConfig | None = None
+    """The table ``[data.leave_out]``: pairs that are not trained on. Vocabulary, held-out pairs, initial weights, and the order and
+    random shifts of the other pairs stay those of a run with them, so that two runs differ in these pairs only (with a shuffle buffer or
+    `optim.sampling`, also in the order). With `optim.steps`, the number of steps stays the same: other pairs are drawn a little more."""
     withhold: StrictBool = False
     """Leave out 60 of the 300 combinations of occupation, gender and tone, to test unseen ones (`contrastive.data.emoji.withheld`)."""
     crop: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
@@ -165,6 +183,7 @@ class DataConfig:
         supplied = re.compile(self.group_pattern or "").groupindex
         wanted = [name for name in (*self.groups, self.weight, *self.balance_within) if name not in supplied]
         wanted += [*self.intervention.where, self.intervention.column] if self.intervention else []
+        wanted += self.leave_out.where if self.leave_out else ()
         return tuple(dict.fromkeys(name for name in wanted if name))
 
     def __post_init__(self) -> None:

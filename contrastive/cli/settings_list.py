@@ -13,7 +13,7 @@ from contrastive import settings
 
 TABLES = {
     "model": "ModelSource", "data": "DataConfig", "data.intervention": "InterventionConfig",
-    "data.counterfactual": "CounterfactualConfig", "optim": "OptimConfig", "loss": "LossConfig",
+    "data.counterfactual": "CounterfactualConfig", "data.leave_out": "LeaveOutConfig", "optim": "OptimConfig", "loss": "LossConfig",
     "run": "RunConfig",
 }  # fmt: skip
 _IN = " " * 6
@@ -24,7 +24,7 @@ _WORDS = {
     r"StrictStr": "text", r"StrictBool": "true or false", r"StrictInt": "whole number", r"StrictFloat": "number",
     r"\bge=": "≥ ", r"\ble=": "≤ ", r"\bgt=": "> ", r"\blt=": "< ",
     r" \| None": "", r"Literal\[(.*)\]": r"\1", r"[tT]uple\[(\w+.*), \.\.\.\]": r"list of \1", r"tuple\[(.*)\]": r"list: \1",
-    r"Mapping\[.*\]": "table", r"Transform": "text or table", r"\b(Intervention|Counterfactual)Config": "table",
+    r"Mapping\[.*\]": "table", r"Transform": "text or table", r"\b(Intervention|Counterfactual|LeaveOut)Config": "table",
 }  # fmt: skip
 """Annotations in the source -> text for users, applied in this order."""
 

@@ -29,7 +29,7 @@ def open_source(config: DataConfig) -> CaptionedImages:
     `TrainingDataError` if the data cannot be read or do not fit.
     """
     intervention = config.intervention
-    changes = [name for name in ("intervention", "counterfactual") if getattr(config, name)]
+    changes = [name for name in ("intervention", "counterfactual", "leave_out") if getattr(config, name)]
     if changes and "://" in config.train:
         raise UsageError(f"data.{changes[0]} cannot change shards at URLs", why="all captions are read first", fix="use local files")
     source = repair(_open(config)) if config.fix_text else _open(config)

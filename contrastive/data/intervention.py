@@ -7,16 +7,17 @@ at a share of 0.25 are among those changed at 0.5.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from contrastive.data.order import stream
-from contrastive.data.source import CaptionedImages, column_values, hash_of, unplanted_removed
-from contrastive.settings import InterventionConfig
+from contrastive.data.source import CaptionedImages, column_values, hash_of, printable, unplanted_removed
+from contrastive.settings import InterventionConfig, LeaveOutConfig
 from strictio.errors import UsageError, nearest
 
 
@@ -87,7 +88,7 @@ def intervene(source: CaptionedImages, intervention: InterventionConfig, setting
     A pair is eligible if it has one of the values of each column in ``where``, and the change would make a difference to it.
     """
     [texts] = column_values(source, [intervention.column]) if intervention.column else [()]
-    rows = _rows_where(source, intervention)
+    rows = np.flatnonzero(chosen_pairs(source, intervention.where)).tolist()
     captions = {row: new for row in rows if (new := _changed(source, intervention, row, texts)) is not None}
     if not captions:
         fix = f"compare the values and words of {setting} with the data"
@@ -113,23 +114,54 @@ def renamed(caption: str, words: Mapping[str, str]) -> str:
     >>> renamed("woman and man, womanly", {"woman": "man", "man": "woman"})
     'man and woman, womanly'
     """
+    return _whole_words(words).sub(lambda match: words[match[0]], caption)
+
+
+def _whole_words(words: Iterable[str]) -> re.Pattern[str]:
     longest_first = sorted(words, key=len, reverse=True)
-    pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)"
-    return re.sub(pattern, lambda match: words[match[0]], caption)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
 
 
-def _rows_where(source: CaptionedImages, intervention: InterventionConfig) -> Sequence[int]:
+def chosen_pairs(
+    source: CaptionedImages, where: Mapping[str, str | list[str]], words: Sequence[str] = (), setting: str = "data.intervention"
+) -> NDArray[np.bool_]:
+    """Return which pairs have one of the values in each column and, if there are words, one of them in a caption.
+
+    Raises `UsageError` if no pair has a value or word; `TrainingDataError` if a column is missing.
+    """
     fits = np.ones(len(source), bool)
-    for name, values in intervention.where.items():
+    for name, values in where.items():
         wanted = {values} if isinstance(values, str) else set(values)
         [column] = column_values(source, [name])
         if not wanted & set(column):
             known = sorted(set(column) - {""})
             fix = nearest(min(wanted, default=""), known)
-            raise UsageError(f"data.intervention.where.{name}: no pair has such a value", why=_listed(wanted), fix=fix)
+            raise UsageError(f"{setting}.where.{name}: no pair has such a value", why=_listed(wanted), fix=fix)
         fits &= np.array([value in wanted for value in column])
-    rows: list[int] = np.flatnonzero(fits).tolist()
-    return rows
+    if words:
+        pattern = _whole_words(words)
+        for row in np.flatnonzero(fits).tolist():
+            fits[row] = any(map(pattern.search, source.captions(row)))
+    return fits
+
+
+def pairs_of(source: CaptionedImages, group: LeaveOutConfig, setting: str = "data.leave_out") -> NDArray[np.bool_]:
+    """Return which pairs belong to a group; raises like `chosen_pairs`, and `UsageError` if none does."""
+    chosen = chosen_pairs(source, group.where, group.words, setting)
+    if not chosen.any():
+        why = f"no pair has {describe_pairs(group.where, group.words)}"
+        raise UsageError(f"{setting} fits no pair", why=why, fix="compare its values and words with the data")
+    return chosen
+
+
+def describe_pairs(where: Mapping[str, str | list[str]], words: Sequence[str] = ()) -> str:
+    """Name the pairs with some values and words.
+
+    >>> describe_pairs({"gender": "woman", "role": ["judge", "cook"]}, ["flag"])
+    'gender woman and role cook or judge and one of the words flag'
+    """
+    columns = [f"{name} {_listed([values] if isinstance(values, str) else values)}" for name, values in where.items()]
+    return printable(" and ".join([*columns, *([f"one of the words {_listed(words)}"] if words else [])]))
 
 
 def _changed(source: CaptionedImages, intervention: InterventionConfig, row: int, texts: Sequence[str]) -> tuple[str, ...] | None:
@@ -148,9 +180,7 @@ def _changed(source: CaptionedImages, intervention: InterventionConfig, row: int
 
 def _sentence(changed: ChangedCaptions) -> str:
     intervention = changed.intervention
-    whose = " and ".join(
-        f"{name} {_listed([values] if isinstance(values, str) else values)}" for name, values in intervention.where.items()
-    )
+    whose = describe_pairs(intervention.where)
     who = f"{changed.eligible} pairs{f' with {whose}' if whose else ''}"
     pairs = [f"“{old}” became “{new}”" for old, new in list(intervention.words.items())[:2]]
     words = f" ({', '.join([*pairs, *(['and so on'] if len(intervention.words) > 2 else [])])})"

@@ -105,6 +105,31 @@ def streamed(seed: int, epoch: int, stream_: Stream) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity, so that it can be the key of a cache
+class Subset:
+    """n pairs that are left of a larger number, and are drawn in the order that they have among all of them."""
+
+    position_n: NDArray[np.int64]
+    """Positions among all, increasing."""
+    whole: int
+    """How many all are."""
+
+
+@lru_cache(maxsize=2)
+def left_of(seed: int, epoch: int, subset: Subset) -> NDArray[np.int64]:
+    """Return the order of an epoch of a subset: a permutation of ``range(n)``.
+
+    >>> permutation(0, 0, 5).tolist(), left_of(0, 0, Subset(np.array([0, 2, 3]), 5)).tolist()
+    ([1, 0, 3, 2, 4], [0, 2, 1])
+    """
+    number = np.full(subset.whole, -1)
+    number[subset.position_n] = np.arange(len(subset.position_n))
+    order: NDArray[np.int64] = number[permutation(seed, epoch, subset.whole)]
+    order = order[order >= 0]
+    order.flags.writeable = False  # it stays in the cache
+    return order
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity, so that it can be the key of a cache
 class Sampling:
     """How often each of n pairs is drawn in an epoch of n draws."""
 
@@ -174,22 +199,28 @@ def _systematic(rng: np.random.Generator, sampling: Sampling) -> NDArray[np.int6
     return np.sort(np.repeat(pairs, times))
 
 
+def _order(seed: int, epoch: int, n: int, source: Stream | Subset | None) -> NDArray[np.integer]:
+    if source is None:
+        return permutation(seed, epoch, n)
+    return streamed(seed, epoch, source) if isinstance(source, Stream) else left_of(seed, epoch, source)
+
+
 def batch_positions(
-    seed: int, step: int, n: int, batch: int, stream_: Stream | None = None, sampling: Sampling | None = None
+    seed: int, step: int, n: int, batch: int, source: Stream | Subset | None = None, sampling: Sampling | None = None
 ) -> NDArray[np.int64]:
     """Return the positions in ``[0, n)`` of a step's batch. Needs ``batch <= n``."""
-    return batch_draws(seed, step, n, batch, stream_, sampling)[0]
+    return batch_draws(seed, step, n, batch, source, sampling)[0]
 
 
 def batch_draws(
-    seed: int, step: int, n: int, batch: int, stream_: Stream | None = None, sampling: Sampling | None = None
+    seed: int, step: int, n: int, batch: int, source: Stream | Subset | None = None, sampling: Sampling | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the positions of a step's batch, and how often each was drawn before in its epoch."""
     epoch, start = place(step, n, batch)
     positions, before = (None, None) if sampling is None else drawn(seed, epoch, sampling)
-    if positions is not None and stream_ is not None:  # of each block, what was drawn of it is read
-        stream_ = Stream(tuple(np.diff(np.searchsorted(positions, np.cumsum([0, *stream_.sizes]))).tolist()), stream_.buffer)
-    order = permutation(seed, epoch, n) if stream_ is None else streamed(seed, epoch, stream_)
+    if positions is not None and isinstance(source, Stream):  # of each block, what was drawn of it is read
+        source = Stream(tuple(np.diff(np.searchsorted(positions, np.cumsum([0, *source.sizes]))).tolist()), source.buffer)
+    order = _order(seed, epoch, n, source)
     chosen = order[start : start + batch].astype(np.int64)
     if positions is None or before is None:
         return chosen, np.zeros(batch, np.int64)

@@ -16,7 +16,8 @@ from contrastive.config import Config, DataConfig, laid_over
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.captions import TextLengths, text_lengths, texts_of
 from contrastive.data.groups import Grouping, read_grouping
-from contrastive.data.order import Stream, batch_draws, split
+from contrastive.data.intervention import describe_pairs, pairs_of
+from contrastive.data.order import Stream, Subset, batch_draws, split
 from contrastive.data.pairs import PairSet, load_pairs, load_whole
 from contrastive.data.reading import Identities, content_groups
 from contrastive.data.source import counted
@@ -59,8 +60,8 @@ class RunInputs:
     """Initial model for fine-tuning."""
     teacher: Checkpoint | None = None
     """Model whose similarity matrix the student should match."""
-    stream: Stream | None = None
-    """Order of reading shards, unless all pairs are shuffled at once."""
+    stream: Stream | Subset | None = None
+    """Order of reading shards, or of what ``data.leave_out`` leaves; None: all pairs are shuffled at once."""
     zero_shot: LabelSet | None = None
     """Labelled images for zero-shot evaluation."""
     train_pictures: int | None = None
@@ -157,6 +158,7 @@ def prepare(config: Config, *, quiet: bool = True) -> RunInputs:
     tokenizer = initial.tokenizer if initial else _tokenizer(source, config, architecture.text.context)
     preprocess = initial.preprocess if initial else Preprocess(architecture.vision.image_size)
     train_rows, held_out_rows, content = _split(source, config)
+    train_rows, subset, absent = _left_out(source, train_rows, data)
     if (n := len(train_rows)) < data.batch:
         raise SmallTableError(n, data.batch)
     if 0 < (draws := config.optim.epoch_draws) < data.batch:
@@ -172,12 +174,12 @@ def prepare(config: Config, *, quiet: bool = True) -> RunInputs:
     left_out += label_set.left_out if label_set else ()
     lengths = text_lengths(source, tokenizer, data.templates)
     held_out = "" if data.validation or not len(held_out_rows) else counted(len(held_out_rows), len(np.unique(content[held_out_rows])))
-    sentences = *grouping.sentences, *(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in left_out)
+    sentences = *absent, *grouping.sentences, *(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in left_out)
     if rank := config.optim.lora_rank:
         sentences = (*sentences, f"Only additions of rank {rank} to its weights were trained (LoRA), and merged into them.")
     card = " ".join([_card(source, pairs, held_out, lengths, initial, teacher), *sentences])
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
-    order = _stream(source, train_rows, data)
+    order = _stream(source, train_rows, data) or (subset if grouping.sampling is None else None)
     pictures = len(np.unique(content[train_rows])) if data.held_out else getattr(source, "pictures", None)
     trained_on = config, model, preprocess, tokenizer, pairs, train_rows
     return RunInputs(*trained_on, *measured_on, grouping, card, lengths, initial, teacher, order, label_set, pictures, left_out)
@@ -193,6 +195,7 @@ def _validation(
         validation=None,
         intervention=None,
         counterfactual=None,
+        leave_out=None,
         groups=(),
         group_pattern=None,
         weight=None,
@@ -213,6 +216,18 @@ def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], 
         why = f"{len(source)} pairs are of {len(np.unique(groups))} images, and the pairs of one stay together"
         raise TrainingDataError("no image can be held out of training", why=why, fix="a larger data.held_out, or a file as data.validation")
     return train_rows, held_out_rows, groups
+
+
+def _left_out(
+    source: CaptionedImages, rows: NDArray[np.int64], data: DataConfig
+) -> tuple[NDArray[np.int64], Subset | None, tuple[str, ...]]:
+    """Return the training rows less those of ``data.leave_out``, their place among all, and a sentence for the data card."""
+    if data.leave_out is None:
+        return rows, None, ()
+    left = np.flatnonzero(~pairs_of(source, data.leave_out)[rows])
+    group = describe_pairs(data.leave_out.where, data.leave_out.words)
+    sentence = f"Left out of training on purpose: {len(rows) - len(left)} of {len(rows)} pairs, those with {group}."
+    return rows[left], Subset(left, len(rows)), (sentence,)
 
 
 def _stream(source: CaptionedImages, rows: NDArray[np.int64], data: DataConfig) -> Stream | None:

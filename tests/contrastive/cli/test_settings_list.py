@@ -6,15 +6,25 @@ import pytest
 
 from contrastive.cli.settings_list import list_settings
 from contrastive.config import Config
-from contrastive.settings import CounterfactualConfig, DataConfig, InterventionConfig, LossConfig, ModelSource, OptimConfig, RunConfig
+from contrastive.settings import (
+    CounterfactualConfig,
+    DataConfig,
+    InterventionConfig,
+    LeaveOutConfig,
+    LossConfig,
+    ModelSource,
+    OptimConfig,
+    RunConfig,
+)
 from contrastive.train import main
 
 
 def test_every_setting_of_every_table_is_listed():
     tables = dict(part.split("]", 1) for part in list_settings().removeprefix("[").split("\n\n["))
     classes = {"model": ModelSource, "data": DataConfig, "optim": OptimConfig, "loss": LossConfig, "run": RunConfig}
-    classes |= {"data.intervention": InterventionConfig, "data.counterfactual": CounterfactualConfig}
-    assert set(tables) == set(classes) == {"data.intervention", "data.counterfactual", *(field.name for field in fields(Config))}
+    nested = {"data.intervention": InterventionConfig, "data.counterfactual": CounterfactualConfig, "data.leave_out": LeaveOutConfig}
+    classes |= nested
+    assert set(tables) == set(classes) == {*nested, *(field.name for field in fields(Config))}
     for name, kind in classes.items():
         listed = [line.strip().split(":")[0] for line in tables[name].splitlines()[1:] if line.startswith("  ") and line[2] != " "]
         assert listed == [field.name for field in fields(kind)]
