@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contrastive.cli.command import typed_as
+from contrastive.cli.command import typed_as, wait_asleep
 from contrastive.config import Config, read_config, recipes
 from strictio.console import prepare_streams, put
 from strictio.errors import MachineError, VlmAuditError, of_machine
@@ -101,7 +101,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
     if options.check:
         put(json.dumps(config.to_dict(), sort_keys=True), sys.stdout, whole=True)
         return 0
-    _wait_asleep()
+    wait_asleep()
     from contrastive import distributed
     from contrastive.training.watch import check_best
 
@@ -118,16 +118,6 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
         code = _train(config, options, arguments)
         distributed.close()
         return code
-
-
-def _wait_asleep() -> None:
-    """Make torch's threads sleep while they wait for each other, unless the environment configures this.
-
-    By default, OpenMP spins for milliseconds if it has no more threads than there are processors. If other programs need these,
-    spinning uses up the time in which the awaited thread could run: one step then takes as long as thirty.
-    """
-    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):  # read once, when torch is loaded
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]) -> int:

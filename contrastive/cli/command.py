@@ -53,6 +53,16 @@ def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
     return _CLOSED_PIPE if isinstance(failed, BrokenPipeError) else 0
 
 
+def wait_asleep() -> None:
+    """Make torch's threads sleep while they wait for each other, unless the environment configures this.
+
+    By default, OpenMP spins for milliseconds if it has no more threads than there are processors. If other programs need these,
+    spinning uses up the time in which the awaited thread could run: one step then takes as long as thirty.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):  # read once, when torch is loaded
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
 def require_place(path: Path) -> None:
     """Raise `MachineError` before minutes of work if `path` cannot be written because its folder is missing or read-only."""
     folder = path.parent
