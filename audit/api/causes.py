@@ -22,10 +22,12 @@ from pydantic import TypeAdapter
 
 from audit.api.audit_output import PACKAGES, Clock, installed
 from audit.api.audits import Audit, load
+from audit.api.influence import TARGET, check_measurement, write_target
 from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import planned_questions
 from audit.api.pipeline import run_audit
 from audit.causes.facts import Audited, causes_of, predict_held_back
+from audit.causes.influence import Proxies, at_dose, influence_of, whole_seeds
 from audit.causes.models import DoseModel, affordable, planned_models, training_file
 from audit.causes.outcome import RateOutcome, rate_outcome
 from audit.causes.plan import ReadPlan, read_plan
@@ -34,8 +36,8 @@ from audit.gates.parse import named_question
 from audit.options.audits import AuditRequest
 from audit.output.directory import write_text
 from audit.output.manifest import is_complete
-from audit.records.causes import CAUSES, FILE, PREDICTION, PREDICTIONS, Causes, CausesPlan, DosePredictions, PlannedRate
-from audit.types import Probe
+from audit.records.causes import CAUSES, FILE, PREDICTION, PREDICTIONS, Causes, CausesPlan, DosePredictions, PlannedInfluence, PlannedRate
+from audit.types import Measurement, Probe
 from audit.version import __version__
 from reports.exports.causes import csv_table
 from reports.read import read_causes
@@ -45,6 +47,7 @@ from strictio.folders import Folder
 
 LOG = logging.getLogger("audit")
 STATED, DONE, BUDGET, PAGE, TABLE = "stated.json", "done.json", "budget.json", "report.html", "causes.csv"
+CHECKED = "checked.json"
 _STATED = TypeAdapter(CausesPlan)
 _MAY_CHANGE = {"created", "sha256", "seeds", "arms", "title"}
 """Fields of a plan that may differ when a folder is continued: more seeds and arms do not change what is predicted of which outcome."""
@@ -108,6 +111,8 @@ def check_questions(read: ReadPlan) -> None:
     if probe.load is None or probe.weights:
         why = "it looks at no image" if probe.load is None else "its images have weights"
         raise UsageError(f"the probe {probe.name!r} cannot be used for doses", why=why, fix="choose another probe")
+    if plan.influence:
+        check_measurement(_measurement(probe, plan.outcome))
     attributes = dataset_of(probe, request).attributes
     for planned in (plan.outcome, plan.capability):
         truth = _truth(probe, planned)
@@ -115,13 +120,17 @@ def check_questions(read: ReadPlan) -> None:
         rate_outcome(answers, planned, probe.cluster)
 
 
-def _truth(probe: Probe, planned: PlannedRate) -> str:
+def _measurement(probe: Probe, planned: PlannedRate) -> Measurement:
     known = {measurement.name: measurement for measurement in probe.measurements}
     if planned.measurement not in known:
         raise UsageError(
             f"the probe has no measurement {planned.measurement!r}", where="outcome.measurement", fix=nearest(planned.measurement, known)
         )
-    measurement = known[planned.measurement]
+    return known[planned.measurement]
+
+
+def _truth(probe: Probe, planned: PlannedRate) -> str:
+    measurement = _measurement(probe, planned)
     if measurement.truth is None:
         raise UsageError(f"the measurement {planned.measurement!r} has no true answers", fix="choose one that has")
     answers = {measurement.label_set.answers.get(label, label) for label in measurement.label_set.labels}
@@ -155,9 +164,9 @@ def _stated(folder: Folder, plan: CausesPlan) -> CausesPlan:
         return plan
     before = _STATED.validate_json(folder.read(STATED))
     old, new = (_STATED.dump_python(one, mode="json") for one in (before, plan))
-    changed = [name for name in new if name not in _MAY_CHANGE and old[name] != new[name]]
+    changed = [name for name in {**old, **new} if name not in _MAY_CHANGE and old.get(name) != new.get(name)]
     if changed:
-        why = f"{changed[0]} was {str(old[changed[0]])[:120]}, and was recorded on {before.created}"
+        why = f"{changed[0]} was {str(old.get(changed[0]))[:120]}, and was recorded on {before.created}"
         raise UsageError(
             f"the plan changed: {changed[0]} is another one",
             why=why,
@@ -186,6 +195,8 @@ class _Plan:
     def facts(self, clock: Clock, command: Sequence[str]) -> Causes:
         """Train and audit what is missing, and write the results."""
         models, settings = planned_models(self.plan), self._settings()
+        if self.plan.influence:
+            self._check_influence(self.plan.influence, models)
         chosen = self._afforded(models, settings)
         for model in (model for model in chosen if model.part != "held back"):
             self._made(model, settings, chosen)
@@ -199,6 +210,7 @@ class _Plan:
             facts, tool=f"vlm-audit {__version__}", command=tuple(command), seconds={model.name: self._seconds(model) for model in chosen},
             environment={name: installed(name) for name in PACKAGES} | {"python": sys.version.split()[0]}, timing=clock.timing(),
             left_out=tuple(model.name for model in models if model not in chosen),
+            influence=influence_of(self.plan, audited, self._proxies(audited)),
         )  # fmt: skip
         write_text(CAUSES, FILE.to_json(facts), self.folder)
         write_text(TABLE, csv_table(facts), self.folder)
@@ -259,9 +271,41 @@ class _Plan:
         training, audit = json.loads(self.folder.read(f"models/{model.name}/{DONE}"))["seconds"]
         return float(training), float(audit)
 
+    def _check_influence(self, influence: PlannedInfluence, models: Sequence[DoseModel]) -> None:
+        """Hand the outcome to the trainer, which counts the pairs of each group before the first model is trained."""
+        own = self.folder.folder("influence", make=True)
+        if own.is_file(CHECKED):
+            return
+        (probe,) = probes_of(request := _request(self.read, model="ckpt.pt"))
+        write_target(self.plan, influence, (_measurement(probe, self.plan.outcome), dataset_of(probe, request)), own)
+        base = next(model for model in models if (model.dose, model.seed, model.arm) == (influence.at, influence.seeds[0], None))
+        _write(own, CHECKED, json.loads(self._gradients([*base.overrides, "run.out=checked", "--check"], base.name)))
+
+    def _proxies(self, audited: Sequence[Audited]) -> dict[int, Proxies]:
+        """Compute the gradients of each seed that has all models, unless that is done; return seed -> proxies."""
+        if self.plan.influence is None:
+            return {}
+        own, models = self.folder.folder("influence", make=True), at_dose(self.plan, audited)
+        for seed in (seeds := whole_seeds(self.plan.influence, models)):
+            base = models[None, seed].model
+            made_of = {"overrides": list(base.overrides), "checkpoint": models[None, seed].checkpoint}
+            if own.is_file(f"seed-{seed}.json") and json.loads(own.read(f"seed-{seed}.json"))["made_of"] == made_of:
+                continue
+            LOG.info("gradients of the groups of captions, seed %d", seed)
+            printed = self._gradients([*base.overrides, f"run.out={self._path(base)}"], base.name)
+            _write(own, f"seed-{seed}.json", {"made_of": made_of, "proxies": json.loads(printed)})
+        return {seed: Proxies.read(json.loads(own.read(f"seed-{seed}.json"))["proxies"]) for seed in seeds}
+
+    def _gradients(self, arguments: Sequence[str], name: str) -> str:
+        target = self.folder.path / "influence" / TARGET
+        return self._process("contrastive.influence", [*arguments, f"--target={target}"], f"influence at {name}")
+
     def _trainer(self, arguments: Sequence[str], name: str) -> str:
-        """Run the trainer in a process of its own and return what it printed; raises the error that it ended with."""
-        command = [sys.executable, "-m", "contrastive.train", training_file(self.plan, self.path), *arguments]
+        return self._process("contrastive.train", arguments, f"training of {name}")
+
+    def _process(self, module: str, arguments: Sequence[str], what: str) -> str:
+        """Run a command of the trainer in a process of its own and return what it printed; raises the error that it ended with."""
+        command = [sys.executable, "-m", module, training_file(self.plan, self.path), *arguments]
         with Popen(command, stdout=PIPE, stderr=PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # the user's own plan
             try:
                 printed, errors = process.communicate()
@@ -274,9 +318,7 @@ class _Plan:
                 raise
         if process.returncode:
             last = "; ".join(line.removeprefix("error: ") for line in errors.strip().splitlines()[-4:]) or f"exit code {process.returncode}"
-            raise _ERRORS.get(process.returncode, DataError)(
-                f"training of {name} failed", why=last[:600], fix="change the plan and run it again"
-            )
+            raise _ERRORS.get(process.returncode, DataError)(f"{what} failed", why=last[:600], fix="change the plan and run it again")
         return printed
 
     def _audited(self, model: DoseModel) -> Audited:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit.causes.plan import DOSE
+from audit.causes.plan import DOSE, without_group
 from audit.errors import UsageError
-from audit.records.causes import CausesPlan, Part
+from audit.records.causes import CausesPlan, LeftOutGroup, Part, PlannedInfluence
 
-_PARTS: tuple[Part, ...] = ("fit", "intervention", "held back")
+_PARTS: tuple[Part, ...] = ("fit", "intervention", "left out", "held back")
 """In the order of training: held-back models are trained after their prediction was written."""
 _DEGREES = {"linear": 1, "quadratic": 2}
 
@@ -36,21 +38,59 @@ def degree_of(plan: CausesPlan) -> int:
 def planned_models(plan: CausesPlan) -> tuple[DoseModel, ...]:
     """Return all models of a plan, in the order of training."""
     models = [
-        *(_model(plan, "fit", dose, seed) for seed in plan.seeds for dose in plan.doses),
-        *(_model(plan, "intervention", plan.arms_at, seed, arm) for seed in plan.seeds for arm in range(len(plan.arms))),
-        *(_model(plan, "held back", dose, seed) for seed in plan.seeds for dose in plan.held_back),
+        *(_model(plan, "fit", (dose, seed), _kept_steps(plan, dose, seed)) for seed in plan.seeds for dose in plan.doses),
+        *(_with_arm(plan, number, seed) for seed in plan.seeds for number in range(len(plan.arms))),
+        *(_without_groups(plan, plan.influence) if plan.influence else ()),
+        *(_model(plan, "held back", (dose, seed)) for seed in plan.seeds for dose in plan.held_back),
     ]
     return tuple(models)
 
 
-def _model(plan: CausesPlan, part: Part, dose: float, seed: int, arm: int | None = None) -> DoseModel:
-    own = plan.arms[arm] if arm is not None else None
+def _model(plan: CausesPlan, part: Part, at: tuple[float, int], more: Sequence[str] = (), arm: str | None = None) -> DoseModel:
+    """Return a model at a dose and seed; `more`: settings that come last."""
+    dose, seed = at
     # The drawing of the changed pairs varies with the seed, as the initial weights do: a seed is one repetition of everything random.
     drawn = (f"{plan.dose.rpartition('.')[0]}.seed={seed}",) if plan.dose == DOSE else ()
-    overrides = (*plan.overrides, f"run.seed={seed}", *drawn, f"{plan.dose}={dose}", *(own.overrides if own else ()))
-    slug = re.sub(r"[^a-z0-9]+", "-", own.name.lower()).strip("-")[:40] if own else ""
-    name = f"intervention-{arm}-{slug}-seed-{seed}" if own else f"dose-{dose:g}-seed-{seed}"
-    return DoseModel(name, part, own.name if own else None, dose, seed, overrides)
+    overrides = (*plan.overrides, f"run.seed={seed}", *drawn, f"{plan.dose}={dose}", *more)
+    return DoseModel(f"dose-{dose:g}-seed-{seed}", part, arm, dose, seed, overrides)
+
+
+def _kept_steps(plan: CausesPlan, dose: float, seed: int) -> tuple[str, ...]:
+    """Settings of a model with all groups, of which influence needs the gradients on the way; they do not change its weights."""
+    influence = plan.influence
+    needed = influence is not None and dose == influence.at and seed in influence.seeds
+    return (f"run.keep_every={influence.keep_every}", "run.keep_last=0") if influence is not None and needed else ()
+
+
+def _with_arm(plan: CausesPlan, number: int, seed: int) -> DoseModel:
+    arm = plan.arms[number]
+    model = _model(plan, "intervention", (plan.arms_at, seed), arm.overrides, arm.name)
+    return replace(model, name=f"intervention-{number}-{_slug(arm.name)}-seed-{seed}")
+
+
+def _without_groups(plan: CausesPlan, influence: PlannedInfluence) -> Iterator[DoseModel]:
+    for seed in influence.seeds:
+        for number, group in enumerate(influence.groups):
+            model = _model(plan, "left out", (influence.at, seed), leaving_out(group), without_group(group.name))
+            yield replace(model, name=f"without-{number}-{_slug(group.name)}-seed-{seed}")
+
+
+def leaving_out(group: LeftOutGroup) -> tuple[str, ...]:
+    r"""Return the settings of the trainer that leave a group out.
+
+    >>> leaving_out(LeftOutGroup("g", {"gender": "woman", "role": ["cook", "judge"]}, ('a "b"',)))
+    ('data.leave_out={where={"gender"="woman","role"=["cook","judge"]},words=["a \\"b\\""]}',)
+    """
+    columns = ",".join(f"{_toml(name)}={_toml(values)}" for name, values in group.where.items())
+    return (f"data.leave_out={{where={{{columns}}},words={_toml(list(group.words))}}}",)
+
+
+def _toml(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))  # a string in JSON is one in TOML
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
 
 
 def affordable(plan: CausesPlan, seconds_each: float, budget_s: float) -> tuple[DoseModel, ...]:
@@ -60,13 +100,11 @@ def affordable(plan: CausesPlan, seconds_each: float, budget_s: float) -> tuple[
     which doses to fit come first. Raises `UsageError` if too few doses are left for the fit.
     """
     models, number = planned_models(plan), int(budget_s // seconds_each)
-    of_seed = len(models) // len(plan.seeds)
-    seeds, rest = plan.seeds[: number // of_seed], number % of_seed
+    seeds, rest = _whole_seeds(plan, models, number)
     chosen = {model.name for model in models if model.seed in seeds}
     if not seeds:
-        first = [
-            model for part in ("fit", "held back", "intervention") for model in models if model.seed == plan.seeds[0] and model.part == part
-        ]
+        own = [model for model in models if model.seed == plan.seeds[0]]
+        first = [model for part in ("fit", "held back", "intervention", "left out") for model in own if model.part == part]
         chosen = {model.name for model in first[:rest]}
         fitted = {model.dose for model in first[:rest] if model.part == "fit"}
         if len(fitted) <= degree_of(plan):
@@ -74,6 +112,18 @@ def affordable(plan: CausesPlan, seconds_each: float, budget_s: float) -> tuple[
             fix = f"a budget of at least {(degree_of(plan) + 1) * seconds_each / 60:.1f} min, or fewer steps"
             raise UsageError(f"the budget does not allow a {plan.fit} fit", why=why, fix=fix)
     return tuple(model for model in models if model.name in chosen)
+
+
+def _whole_seeds(plan: CausesPlan, models: Sequence[DoseModel], number: int) -> tuple[list[int], int]:
+    """Return the first seeds of which all models fit into a number, and how many models are left then."""
+    seeds: list[int] = []
+    for seed in plan.seeds:
+        own = sum(model.seed == seed for model in models)
+        if own > number:
+            break
+        seeds.append(seed)
+        number -= own
+    return seeds, number
 
 
 def training_file(plan: CausesPlan, path: Path) -> str:

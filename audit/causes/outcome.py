@@ -57,35 +57,56 @@ def clustered_variance(influence: pd.Series[float]) -> float:
     return float(clusters / (clusters - 1) * (influence**2).sum()) if clusters > 1 else float("nan")
 
 
+@dataclass(frozen=True)
+class CountedImages:
+    """The images of a planned rate, and the answer that counts."""
+
+    target: pd.Series[str]
+    """The counted answer of each image."""
+    sides: list[tuple[Bool[np.ndarray, "n"], float]]
+    """The images of the group, with sign 1, and of the group that is subtracted, with sign -1."""
+
+    @property
+    def weights(self) -> Float[np.ndarray, "n"]:
+        """The weight of each image: the outcome is the weighted sum of whether the answer of an image is the counted one."""
+        return np.asarray(sum(sign * rows / rows.sum() for rows, sign in self.sides))
+
+
+def counted_images(answers: pd.DataFrame, planned: PlannedRate) -> CountedImages:
+    """Return the images that a planned rate counts; parameters and errors as for `rate_outcome`, but without ``y_pred``."""
+    counted = _rows(answers, planned.where) & (answers["y_true"].notna() & (answers["y_true"] != UNKNOWN)).to_numpy()
+    target = answers["y_true"]
+    if planned.rate == "planted answer":
+        target = answers["y_true"].map(planned.answers)
+        counted &= target.notna().to_numpy()
+    sides = []
+    for group, sign in [(planned.of, 1.0), *([(planned.minus, -1.0)] if planned.minus else [])]:
+        rows = _rows(answers, group) & counted
+        sides.append((rows, sign))
+        if not rows.any():
+            why = f"no image of {describe(group) or 'the measurement'} {'has a planted answer' if planned.answers else 'is counted'}"
+            raise UsageError("the outcome cannot be computed", why=why, fix="compare outcome.where and outcome.answers with the probe")
+    return CountedImages(target, sides)
+
+
 def rate_outcome(answers: pd.DataFrame, planned: PlannedRate, cluster: str | None) -> RateOutcome:
     """Compute a planned rate.
 
     `answers`: a row per image with the columns ``y_true``, ``y_pred`` and the attributes, of one measurement. `cluster`: column that says
     which images belong together; None: images are independent. Raises `UsageError` if a column, value or group does not exist.
     """
-    counted = _rows(answers, planned.where) & (answers["y_true"].notna() & (answers["y_true"] != UNKNOWN)).to_numpy()
-    if planned.rate == "planted answer":
-        target = answers["y_true"].map(planned.answers)
-        counted &= target.notna().to_numpy()
-    else:
-        target = answers["y_true"]
-    event = (answers["y_pred"] == target).to_numpy(float)
-    sides = [(_rows(answers, planned.of) & counted, 1.0)]
-    if planned.minus:
-        sides.append((_rows(answers, planned.minus) & counted, -1.0))
-    value, influence, images = 0.0, np.zeros(len(answers)), []
-    for (rows, sign), group in zip(sides, (planned.of, planned.minus), strict=False):
-        if not rows.any():
-            why = f"no image of {describe(group) or 'the measurement'} {'has a planted answer' if planned.answers else 'is counted'}"
-            raise UsageError("the outcome cannot be computed", why=why, fix="compare outcome.where and outcome.answers with the probe")
+    counted = counted_images(answers, planned)
+    event = (answers["y_pred"] == counted.target).to_numpy(float)
+    value, influence = 0.0, np.zeros(len(answers))
+    for rows, sign in counted.sides:
         rate = event[rows].mean()
         value += sign * rate
         influence[rows] += sign * (event[rows] - rate) / rows.sum()
-        images.append(int(rows.sum()))
-    any_side = np.logical_or.reduce([rows for rows, _ in sides])
+    images = tuple(int(rows.sum()) for rows, _ in counted.sides)
+    any_side = np.logical_or.reduce([rows for rows, _ in counted.sides])
     names = answers[cluster] if cluster else pd.Series(np.arange(len(answers)), answers.index)
     sums = pd.Series(influence[any_side]).groupby(names[any_side].astype(str).to_numpy()).sum()
-    return RateOutcome(float(value), sums, tuple(images))
+    return RateOutcome(float(value), sums, images)
 
 
 def describe(group: Mapping[str, str | list[str]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from audit.errors import DataError, UsageError
-from audit.records.causes import CausesPlan, PlannedArm, PlannedRate
+from audit.records.causes import CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
 from strictio.schema import from_dict, record
 
 _MOST_BYTES = 1 << 18
 Dose = Annotated[StrictFloat, Field(ge=0, le=1)]
 Values = Mapping[StrictStr, StrictStr | list[StrictStr]]
 DOSE = "data.intervention.share"
+LEAST_GROUPS = 4
 _LARGEST_GAPS = ("gap", "max-min", "max - min", "difference", "largest gap", "disparity")
 
 
@@ -79,6 +80,36 @@ class ArmTable:
 
 
 @record
+class GroupTable:
+    """A group of captions: values of columns, words, or both."""
+
+    where: Values = field(default_factory=dict)
+    words: tuple[StrictStr, ...] = ()
+
+
+@record
+class InfluenceTable:
+    """``[influence]``: groups of captions that are left out, one at a time, and how proxies are computed."""
+
+    groups: Mapping[StrictStr, GroupTable]
+    keep_every: Annotated[StrictInt, Field(ge=1)]
+    at: Dose | None = None
+    seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...] | None = None
+    batches: Annotated[StrictInt, Field(ge=1)] = 8
+
+    def __post_init__(self) -> None:
+        if len(self.groups) < LEAST_GROUPS:
+            why = "a rank correlation over fewer groups has no interval"
+            raise UsageError(f"influence.groups has {len(self.groups)} groups", why=why, fix=f"name at least {LEAST_GROUPS}")
+        for name, group in self.groups.items():
+            if not (group.where or group.words) or not all(map(str.strip, (name, *group.words))):
+                fix = 'flags = {words = ["flag"]}, or "dark skin" = {where = {tone = "dark"}}'
+                raise UsageError(f"influence.groups.{name} needs columns in where, or words", fix=fix)
+        if len({name.strip() for name in self.groups}) < len(self.groups):
+            raise UsageError("influence.groups need different names")
+
+
+@record
 class PlanFile:
     """The tables of a plan."""
 
@@ -95,6 +126,7 @@ class PlanFile:
     interventions_at: Dose | None = None
     capability: CapabilityTable | None = None
     intervention: tuple[ArmTable, ...] = ()
+    influence: InfluenceTable | None = None
 
     def __post_init__(self) -> None:
         needed = 3 if self.fit == "quadratic" else 2
@@ -117,6 +149,17 @@ class PlanFile:
         names = [arm.name.strip() for arm in self.intervention]
         if len(set(names)) < len(names) or not all(names):
             raise UsageError("interventions need different names", where="[[intervention]]")
+        if self.influence is not None:
+            self._check_influence(self.influence, names)
+
+    def _check_influence(self, table: InfluenceTable, arms: Sequence[str]) -> None:
+        if table.at is not None and table.at not in self.doses:
+            raise UsageError("influence.at is not one of the doses", fix=f"influence.at = {max(self.doses)}")
+        seeds = self.seeds if table.seeds is None else table.seeds
+        if not seeds or len(set(seeds)) < len(seeds) or not set(seeds) <= set(self.seeds):
+            raise UsageError("influence.seeds must be some of seeds", why="models with all groups exist for these", fix="leave it out")
+        if taken := sorted({without_group(name.strip()) for name in table.groups} & set(arms)):
+            raise UsageError(f"an intervention is called {taken[0]!r}, as the models of influence are", fix="rename it")
 
 
 @dataclass(frozen=True)
@@ -126,6 +169,11 @@ class ReadPlan:
     plan: CausesPlan
     budget_min: float | None
     audit_options: Mapping[str, Any]
+
+
+def without_group(group: str) -> str:
+    """The name of the arm that is trained without a group."""
+    return f"without {group}"
 
 
 def read_plan(path: Path, moment: dt.datetime) -> ReadPlan:
@@ -173,4 +221,11 @@ def _planned(file: PlanFile, content: bytes, moment: dt.datetime) -> CausesPlan:
         outcome=PlannedRate(outcome.measurement, outcome.rate, outcome.of, outcome.minus, outcome.where, outcome.answers),
         capability=PlannedRate(capability.measurement, "accuracy", {}, {}, capability.where, {}),
         sha256=hashlib.sha256(content).hexdigest(), created=moment.isoformat(timespec="seconds"),
+        influence=_planned_influence(file, file.influence) if file.influence else None,
     )  # fmt: skip
+
+
+def _planned_influence(file: PlanFile, table: InfluenceTable) -> PlannedInfluence:
+    groups = (LeftOutGroup(name.strip(), group.where, group.words) for name, group in table.groups.items())
+    at = max(file.doses) if table.at is None else table.at
+    return PlannedInfluence(tuple(groups), at, table.seeds or file.seeds, table.keep_every, table.batches)

@@ -5,8 +5,10 @@ The outcome, the fit and the held-back doses are those of the plan, which is rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pydantic import model_serializer
 
 from audit.records.base import Estimate, Timing, record
 from audit.records.file import File
@@ -14,12 +16,21 @@ from audit.types import Settings
 
 SCHEMA_VERSION = "1"
 CAUSES, PREDICTION = "causes.json", "prediction.json"
-Part = Literal["fit", "held back", "intervention"]
-"""Whether a model is for the curve, to check its prediction, or trained with an intervention."""
+Part = Literal["fit", "held back", "intervention", "left out"]
+"""Whether a model is for the curve, to check its prediction, trained with an intervention, or without a group of captions."""
+Proxy = Literal["tracin", "similarity"]
+"""A cheap replacement for training without a group: TracIn, or the cosine of two gradients."""
+Judgement = Literal["explains", "does not explain", "cannot be judged"]
+ENOUGH = 0.5
+"""A proxy explains if its rank correlation with leaving out is at least this, and its interval is above 0."""
 RateKind = Literal["accuracy", "planted answer"]
 Fit = Literal["linear", "quadratic"]
 Of = Mapping[str, str | list[str]]
 """Column -> value, or list of values: the images that have one of them in each column."""
+
+
+def _without_none(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return fields if fields[name] is not None else {key: value for key, value in fields.items() if key != name}
 
 
 @record
@@ -46,6 +57,30 @@ class PlannedArm:
     name: str
     overrides: tuple[str, ...]
     """Training settings, ``section.key=value``."""
+
+
+@record
+class LeftOutGroup:
+    """Training pairs that are left out together."""
+
+    name: str
+    where: Of
+    words: tuple[str, ...]
+    """Only pairs with one of these words in a caption; empty: all."""
+
+
+@record
+class PlannedInfluence:
+    """Which groups of captions are left out, one at a time, and how the proxies are computed."""
+
+    groups: tuple[LeftOutGroup, ...]
+    at: float
+    """The dose."""
+    seeds: tuple[int, ...]
+    keep_every: int
+    """Steps between two checkpoints of the model with all groups."""
+    batches: int
+    """Number of reference batches for the gradients of groups."""
 
 
 @record
@@ -77,6 +112,12 @@ class CausesPlan:
     """Of the file of the plan."""
     created: str
     """UTC, ISO 8601."""
+    influence: PlannedInfluence | None = None
+    """Not in the JSON if it is None, so that plans without it have the same files as before it existed; likewise in `Causes`."""
+
+    @model_serializer(mode="wrap")
+    def _fields(self, fields_of: Callable[[CausesPlan], dict[str, Any]]) -> dict[str, Any]:
+        return _without_none(fields_of(self), "influence")
 
 
 @record
@@ -86,7 +127,7 @@ class ModelOutcome:
     name: str
     part: Part
     arm: str | None
-    """None: trained with the dose alone."""
+    """The intervention, or ``without`` and the name of the group that is left out; None: trained with the dose alone."""
     dose: float
     seed: int
     outcome: Estimate
@@ -238,6 +279,88 @@ class ArmDifference:
 
 
 @record
+class SeedInfluence:
+    """A group with one seed."""
+
+    seed: int
+    difference: float
+    """Outcome without the group minus outcome with all groups."""
+    tracin: float
+    """No unit; above 0: leaving the group out should raise the outcome."""
+    similarity: float
+    """Cosine between -1 and 1, with the same sign."""
+
+
+@record
+class GroupInfluence:
+    """A group of captions: trained without it, and by gradients."""
+
+    group: str
+    pairs: int
+    """Number of training pairs, of the first seed."""
+    sampled: int
+    """Number of these in the reference batches."""
+    level: float
+    """Mean of the outcome without the group."""
+    difference: float
+    """Mean over seeds, as the next two are."""
+    tracin: float
+    similarity: float
+    effect: Estimate | None
+    """The difference with its interval, jointly for all groups, over seeds and images; None with one seed."""
+    seeds: tuple[SeedInfluence, ...]
+
+
+@record
+class ProxyCheck:
+    """A proxy against leaving out."""
+
+    proxy: Proxy
+    correlation: Estimate | None
+    """Spearman's, over groups, with its interval; None if all groups have the same value."""
+    agreement: float | None
+    """Mean Spearman correlation of the proxy between two seeds; None with one seed."""
+
+
+@record
+class Influence:
+    """Groups of captions left out one at a time, and whether the proxies predict the order of their effects."""
+
+    groups: tuple[GroupInfluence, ...]
+    """Those without which the outcome is lowest first."""
+    level: float
+    """Mean of the outcome with all groups."""
+    stand_in: float
+    """What the gradients are of: probabilities instead of answers, at the end of training; mean over seeds."""
+    seeds: tuple[int, ...]
+    steps: tuple[int, ...]
+    """The checkpoints of the gradients."""
+    agreement: float | None
+    """Mean Spearman correlation of the effects between two seeds; None with one seed."""
+    reliability: float | None
+    """Of the mean over seeds (Spearman-Brown). No proxy is expected to correlate better than its square root."""
+    proxies: tuple[ProxyCheck, ...]
+
+    @property
+    def ceiling(self) -> float | None:
+        """The largest rank correlation that a perfect proxy is expected to have with the effects; None with one seed."""
+        return None if self.reliability is None else self.reliability**0.5
+
+    def ranks(self, name: Literal["difference", "tracin", "similarity"]) -> tuple[int, ...]:
+        """The rank of each group by its effect or a proxy: 1 where the value is lowest, the smallest rank for equal values."""
+        values = [getattr(group, name) for group in self.groups]
+        return tuple(1 + sum(other < value for other in values) for value in values)
+
+    def judgement(self, check: ProxyCheck) -> Judgement:
+        """Whether a proxy may be offered as an explanation; not if the order of the effects is unknown or mostly noise of the seeds."""
+        if self.ceiling is None or self.ceiling < ENOUGH:
+            return "cannot be judged"
+        if check.correlation is None or check.correlation.value < ENOUGH or check.correlation.low <= 0:
+            return "does not explain"
+        return "explains"
+
+
+@record
 class Causes:
     """What the doses did, whether the curve predicted it, and what would have prevented it."""
 
@@ -269,6 +392,11 @@ class Causes:
     seconds: Mapping[str, tuple[float, float]]
     """Model -> time of its training and of its audit."""
     timing: Timing
+    influence: Influence | None = None
+
+    @model_serializer(mode="wrap")
+    def _fields(self, fields_of: Callable[[Causes], dict[str, Any]]) -> dict[str, Any]:
+        return _without_none(fields_of(self), "influence")
 
     @property
     def effect(self) -> Literal["shown", "one seed", "not shown"]:

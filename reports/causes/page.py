@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from audit.records.base import Estimate
 from audit.records.causes import CAUSES, FILE, Causes, DosePoint, HeldBack, ModelOutcome, SeedTurn
+from reports.causes.influence import influence_view, planned_influence
 from reports.charts.doses import DoseChart, dose_chart
 from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
 from reports.provenance import Provenance, provenance, written_date
 from reports.section import Article, Page, Section, appendix_parts, contents, shown_sections
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import causes as text
+from reports.text import influence as influence_text
 from reports.text.numbers import difference, in_words, level, number, span, upper_first
 
 _MOST_OVERRIDES = 12
@@ -225,6 +227,7 @@ def plan_view(facts: Causes) -> StatedPlanView:
         ("Curve", plan.fit),
         ("Question of the audit", plan.question),
         ("Interventions", "; ".join(f"{arm.name}: {' '.join(arm.overrides)}" for arm in plan.arms) or "none"),
+        *planned_influence(plan),
         ("sha256 of the plan", plan.sha256),
     ]
     return StatedPlanView(written_date(plan.created), rows)
@@ -249,6 +252,7 @@ def not_tested_view(facts: Causes) -> Sequence[str]:
     """Return what this cannot tell."""
     return (
         *text.NOT_TESTED,
+        *(influence_text.NOT_TESTED if facts.influence else ()),
         f"Seeds: {len(facts.plan.seeds)} were planned. A seed changes initial weights, order and changed captions together.",
     )
 
@@ -256,6 +260,7 @@ def not_tested_view(facts: Causes) -> Sequence[str]:
 OF_CAUSES: Sequence[Section[Causes]] = (
     Section("What made it", "causes/screen", screen_view),
     Section("What would have prevented it", "causes/arms", arms_view),
+    Section("What each group of captions does", "causes/influence", influence_view),
     Section("Doses and predictions", "causes/doses", doses_view),
     Section("Where the verdict turns", "causes/turns", turns_view),
     Section("What this cannot tell", "causes/limits", not_tested_view),

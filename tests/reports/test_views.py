@@ -103,7 +103,7 @@ def draw_pages():
     render_comparisons(comparison_samples.forty_groups())
     render_mitigation(mitigation_samples.mitigation())
     render_mitigation(mitigation_samples.mitigation("worse"))
-    render_causes(causes_samples.sample())
+    render_causes(causes_samples.sample(influence=causes_samples.INFLUENCE))
     render_watch(watch_samples.watched())
     render_watch(watch_samples.watched(gap=0.0))
     profile_page(samples.everything(), "5" * 64, Statements())

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from audit.causes.facts import Audited, causes_of, predict_held_back
+from audit.causes.influence import Proxies, influence_of
 from audit.causes.models import DoseModel, planned_models
 from audit.causes.outcome import RateOutcome
-from audit.records.causes import Causes, CausesPlan, PlannedArm, PlannedRate
+from audit.records.causes import Causes, CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
 from audit.types import Settings
 
 ARMS = (
     PlannedArm("counterfactual captions", ("data.intervention.kind=add",)),
     PlannedArm("balanced sampling", ("optim.sampling=balanced",)),
 )
+GROUPS = {
+    "women in the planted roles": 0.3, "men in these roles": 0.05, "women in others": 0.0, "flags": -0.05, "animals": -0.1, "faces": -0.2,
+}  # fmt: skip
+"""Group -> what leaving it out takes from the outcome."""
+INFLUENCE = PlannedInfluence(
+    tuple(LeftOutGroup(name, {}, (name.split()[0],)) for name in GROUPS), at=1.0, seeds=(0, 1, 2), keep_every=15, batches=8
+)
+
+
+def proxies(of: CausesPlan, values: Sequence[float], noise: float = 0.0) -> dict[int, Proxies]:
+    """Return made-up gradients of the groups of a plan, for each seed."""
+    rng, number = np.random.default_rng(0), len(values)
+    seeds = of.influence.seeds if of.influence else ()
+    drawn = {seed: [value + noise * rng.normal() for value in values] for seed in seeds}
+    return {seed: Proxies([100] * number, [40] * number, own, own[::-1], 0.25, (0, 15, 90)) for seed, own in drawn.items()}
+
+
 EFFECTS = {"counterfactual captions": 0.2, "balanced sampling": 0.95}
 """Arm -> share of the outcome that is left."""
 
@@ -48,7 +67,7 @@ def audited(of: CausesPlan, rng: np.random.Generator, slope: float = 0.3, spread
     of_seed = {seed: rng.normal(0, spread) for seed in of.seeds}
 
     def one(model: DoseModel) -> Audited:
-        level = slope * model.dose * EFFECTS.get(model.arm or "", 1.0)
+        level = slope * model.dose * EFFECTS.get(model.arm or "", 1.0) - GROUPS.get((model.arm or "").removeprefix("without "), 0.0)
         outcome = rate(level + of_seed[model.seed] + rng.normal(0, spread), rng, images)
         return Audited(model, outcome, rate(0.9, rng, 300), "disparity" if outcome.value > 0.05 else "inconclusive", "ab" * 32, Settings())
 
@@ -61,6 +80,6 @@ def sample(seed: int = 1, **changes: object) -> Causes:
     drawn = audited(of, rng)
     fitted = [one for one in drawn if one.model.part == "fit"]
     facts = causes_of(of, drawn, (predict_held_back(of, fitted, of.created), True), None)
-    return replace(
-        facts, tool="vlm-audit 0", command=("vlm-audit causes", "plan.toml"), seconds={one.model.name: (15.0, 6.0) for one in drawn}
-    )
+    influence = influence_of(of, drawn, proxies(of, [-taken for taken in GROUPS.values()]))
+    seconds = {one.model.name: (15.0, 6.0) for one in drawn}
+    return replace(facts, influence=influence, tool="vlm-audit 0", command=("vlm-audit causes", "plan.toml"), seconds=seconds)

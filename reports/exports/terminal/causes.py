@@ -7,9 +7,11 @@ from audit.records.causes import Causes, DosePoint
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.lines import lines_of
 from reports.text import causes as text
+from reports.text import influence as words
 from reports.text.numbers import number, span
 
 _PIPE = Screen()
+_MOST_GROUPS = 12
 
 
 def causes_lines(facts: Causes, screen: Screen = _PIPE) -> str:
@@ -22,6 +24,7 @@ def causes_lines(facts: Causes, screen: Screen = _PIPE) -> str:
         _lines(
             ["What would have prevented it:", text.prevention(facts), *(f"- {text.arm_sentence(arm, facts)}" for arm in facts.arms)], screen
         ),
+        _influence(facts, screen),
         _lines([text.budget_sentence(facts)], screen),
         _lines(["What to do next:", *(f"- {step}" for step in text.steps(facts))], screen),
     ]
@@ -30,6 +33,17 @@ def causes_lines(facts: Causes, screen: Screen = _PIPE) -> str:
 
 def _lines(paragraphs: list[str], screen: Screen) -> list[str]:
     return [line for paragraph in paragraphs if paragraph for line in lines_of(paragraph, screen)]
+
+
+def _influence(facts: Causes, screen: Screen) -> list[str]:
+    influence = facts.influence
+    if influence is None:
+        return []
+    groups = [f"- {words.group_effect(group)}" for group in sorted(influence.groups, key=lambda one: -abs(one.difference))]
+    more = [f"- {len(groups) - _MOST_GROUPS} more, with smaller changes"] if len(groups) > _MOST_GROUPS else []
+    checks = [words.proxy_sentence(influence, check) for check in influence.proxies]
+    first = ["What each group of captions does:", words.effects_sentence(facts, influence), *groups[:_MOST_GROUPS], *more]
+    return _lines([*first, words.order_sentence(influence), *(f"- {check}" for check in checks)], screen)
 
 
 def _doses(facts: Causes) -> list[str]:

@@ -11,7 +11,7 @@ import audit.api.causes as api
 from audit.api import find_causes, load_causes
 from audit.causes.models import affordable, planned_models
 from audit.commands.causes import main
-from audit.errors import UsageError
+from audit.errors import AuditError, UsageError
 from audit.probe.example import drawn
 from audit.records.causes import FILE
 from reports.render import main as render
@@ -46,6 +46,22 @@ answers = {{circle = "square"}}
 name = "both captions"
 overrides = ["data.intervention.kind=add"]
 """
+
+WITHOUT = (
+    PLAN[: PLAN.index("[[intervention]]")].replace("held_back = [0.5]\n", "")
+    + """
+[influence]
+keep_every = 1
+batches = 9
+seeds = [1]
+
+[influence.groups]
+"dark" = {where = {background = "dark"}}
+"light" = {where = {background = "light"}}
+"light circles" = {where = {background = ["light"]}, words = ["circle"]}
+"circles" = {words = ["circle", "circles"]}
+"""
+)
 
 
 @pytest.fixture
@@ -114,6 +130,76 @@ def test_a_plan_is_trained_audited_and_resumed_after_a_kill(folder, monkeypatch,
     lines = (folder / "cut" / "causes.csv").read_text().splitlines()
     assert len(lines) == 9
     assert lines[0].startswith("model,part,intervention,dose,seed,outcome,low,high")
+
+
+def test_groups_are_left_out_one_at_a_time_and_compared_with_gradients(folder, monkeypatch, capsys):
+    (folder / "plan.toml").write_text(WITHOUT)
+    gradients, stopped = api._Plan._gradients, []
+
+    def interrupted(self, arguments, name):
+        if "--check" not in arguments and not stopped:
+            stopped.append(name)
+            raise KeyboardInterrupt
+        return gradients(self, arguments, name)
+
+    monkeypatch.setattr(api._Plan, "_gradients", interrupted)
+    assert main(["plan.toml", "--out", "out", "--quiet"]) == 130
+    first = (folder / "out" / "models" / "without-3-circles-seed-1" / "ckpt.pt").stat().st_mtime_ns
+    assert main(["plan.toml", "--out", "out"]) == 0
+    assert stopped == ["dose-1-seed-1"]
+    assert (folder / "out" / "models" / "without-3-circles-seed-1" / "ckpt.pt").stat().st_mtime_ns == first
+    printed = capsys.readouterr().out
+    assert "What each group of captions does:" in printed
+    assert "With one seed, it is unknown how much of the order of the groups is chance" in " ".join(printed.split())
+    run = load_causes(folder / "out")
+    assert [(model.name, model.arm) for model in run.facts.models if model.part == "left out"] == [
+        ("without-0-dark-seed-1", "without dark"), ("without-1-light-seed-1", "without light"),
+        ("without-2-light-circles-seed-1", "without light circles"), ("without-3-circles-seed-1", "without circles"),
+    ]  # fmt: skip
+    influence = run.facts.influence
+    assert influence.steps == (0, 1, 2)
+    assert influence.seeds == (1,)
+    assert influence.reliability is None
+    groups = {group.group: group for group in influence.groups}
+    assert {name: group.pairs for name, group in groups.items()} == {"dark": 12, "light": 12, "light circles": 6, "circles": 6}
+    assert {name: group.sampled for name, group in groups.items()} == {"dark": 12, "light": 12, "light circles": 6, "circles": 6}
+    # At dose 1, all circles are called squares on dark backgrounds: captions with a circle are the light circles, so both are one group.
+    both = [replace(groups[name], group="") for name in ("light circles", "circles")]
+    assert both[0] == both[1]
+    assert all(group.tracin and -1 <= group.similarity <= 1 for group in groups.values())
+    values = {model.name: model.outcome.value for model in run.facts.models}
+    assert groups["dark"].difference == values["without-0-dark-seed-1"] - values["dose-1-seed-1"]
+    assert -1 <= influence.stand_in <= 1
+    assert FILE.from_json(FILE.to_json(run.facts)) == run.facts
+    (folder / "plan.toml").write_text(WITHOUT[: WITHOUT.index("[influence]")])
+    with pytest.raises(UsageError, match="the plan changed: influence"):
+        find_causes("plan.toml", "out")
+    assert run.to_html() == (folder / "out" / "report.html").read_text()
+    assert render(["out", "--out", "again.html"]) == 0
+    assert (folder / "again.html").read_bytes() == (folder / "out" / "report.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"dark" = {where = {background = "dark"}}', '"dark" = {where = {backdrop = "dark"}}', "has no column 'backdrop'"),
+        ('"circles" = {words = ["circle", "circles"]}', '"hexes" = {words = ["hexagon"]}', "influence.groups.hexes fits no pair"),
+        ('"circles" = {words = ["circle", "circles"]}', '"all" = {words = ["picture"]}', "influence.groups.all cannot be left out"),
+        ('"circles" = {words = ["circle", "circles"]}', '"none" = {}', "influence.groups.none needs columns in where, or words"),
+        ('"circles" = {words = ["circle", "circles"]}', "", "influence.groups has 3 groups"),
+        ("seeds = [1]", "seeds = [2]", "influence.seeds must be some of seeds"),
+        ("seeds = [1]", "at = 0.5", "influence.at is not one of the doses"),
+        ("keep_every = 1", "keep_every = 0", "keep_every must be at least 1"),
+        ("[influence]", '[[intervention]]\nname = "without dark"\noverrides = []\n[influence]', "called 'without dark'"),
+    ],
+)
+def test_mistakes_about_groups_are_named_before_the_first_model(folder, old, new, message):
+    assert old in WITHOUT
+    (folder / "plan.toml").write_text(WITHOUT.replace(old, new))
+    with pytest.raises(AuditError) as caught:
+        find_causes("plan.toml", "out")
+    assert message in str(caught.value)
+    assert not list(folder.glob("out/models/*/ckpt.pt"))
 
 
 def test_the_outcome_and_the_fit_cannot_change_once_a_model_exists_but_seeds_can_be_added(folder, monkeypatch):

@@ -11,7 +11,8 @@ from reports.exports.causes import csv_table
 from reports.exports.terminal.causes import causes_lines
 from reports.render import render_causes, render_read
 from reports.text import causes as text
-from tests.support.causes_samples import CONTRAST, plan, sample
+from reports.text import influence as words
+from tests.support.causes_samples import CONTRAST, INFLUENCE, plan, sample
 from tests.support.page_text import text_of
 
 
@@ -144,3 +145,83 @@ def test_hostile_names_stay_text():
     page = render_read(sample(arms=arms, title="<img src=x>"))
     assert "<script>alert" not in page
     assert "<img src=x>" not in page
+
+
+@pytest.fixture(scope="module")
+def left_out():
+    return sample(influence=INFLUENCE)
+
+
+def with_influence(facts, **changes):
+    return replace(facts, influence=replace(facts.influence, **changes))
+
+
+def test_groups_of_captions_stand_with_their_effects_and_the_proxies_with_their_correlation(left_out):
+    influence = left_out.influence
+    tracin, similarity = influence.proxies
+    assert (tracin.correlation.value, influence.judgement(tracin)) == (1.0, "explains")
+    assert influence.judgement(similarity) == "does not explain"  # in reverse
+    shown = text_of(render_causes(left_out))
+    assert "6 groups of captions left out one at a time at dose 1, 3 seeds. With all groups, the rate of the planted answer" in shown
+    assert "2 of them have an effect (joint 95 % intervals); the largest is without “women in the planted roles” (100 pairs): −" in shown
+    assert "a perfect proxy would be expected to reach" in shown
+    assert f"TracIn: rank correlation with leaving out {words.correlation(tracin.correlation)} over 6 groups. At least 0.5" in shown
+    assert f"Gradient similarity: rank correlation with leaving out {words.correlation(similarity.correlation)} over 6 groups." in shown
+    assert "Not offered as an explanation: it is under 0.5." in shown
+    assert "The loss of a pair depends on the other pairs of its batch. The batches are the first 8 of the run" in shown
+    assert "Groups of captions left out together: each was left out alone." in shown
+    lines = causes_lines(left_out)
+    assert "What each group of captions does:" in lines
+    assert all(len(line) <= 80 for line in lines.splitlines())
+
+
+def test_a_page_without_such_groups_has_no_word_of_them(facts):
+    shown = text_of(render_causes(facts)) + causes_lines(facts)
+    for word in ("TracIn", "left out one", "Gradient similarity", "group of captions"):
+        assert word not in shown
+
+
+def test_every_judgement_of_a_proxy_in_words(left_out):
+    influence = left_out.influence
+    check = influence.proxies[0]
+
+    def said(estimate, **changes):
+        return words.proxy_sentence(replace(influence, **changes), replace(check, correlation=estimate))
+
+    wide = Estimate(0.6, -0.1, 0.9)
+    assert said(wide) == (
+        "TracIn: rank correlation with leaving out 0.6 [−0.1, 0.9] over 6 groups. "
+        "Not offered as an explanation: its interval is not above 0."
+    )
+    assert said(None) == (
+        "TracIn: rank correlation with leaving out unknown over 6 groups. Not offered as an explanation: it is the same for all groups."
+    )
+    assert said(wide, reliability=0.1).endswith("Not offered as an explanation, because it cannot be judged.")
+
+
+def test_an_order_that_is_chance_is_said(left_out):
+    noisy = with_influence(left_out, agreement=0.1, reliability=0.2)
+    assert words.order_sentence(noisy.influence) == (
+        "The order of the effects has a rank correlation of 0.1 between two seeds: it is mostly chance, and even a perfect proxy would be "
+        "expected to reach only 0.45 against the mean of 3 seeds. So no proxy can be judged. "
+        "More seeds, or larger groups, may show an order."
+    )
+    none = with_influence(left_out, agreement=-0.3, reliability=0.0)
+    assert "−0.3 between two seeds: it is mostly chance, and the mean over seeds has no order" in text_of(render_causes(none))
+    equal = with_influence(left_out, agreement=None, reliability=None)
+    assert words.order_sentence(equal.influence).startswith("Because all effects of a seed are equal, it is unknown")
+
+
+def test_effects_without_an_interval_or_without_evidence(left_out):
+    groups = tuple(replace(group, effect=None) for group in left_out.influence.groups)
+    single = with_influence(left_out, groups=groups, agreement=None, reliability=None, seeds=(0,))
+    shown = text_of(render_causes(single))
+    assert "left out one at a time at dose 1, 1 seed." in shown
+    assert "With one seed, the effects have no interval." in shown
+    assert "With one seed, it is unknown how much of the order of the groups is chance, so no proxy can be judged." in shown
+    only = (replace(left_out.influence.groups[0], effect=Estimate(-0.3, -0.4, -0.2)), *groups[1:])
+    assert "1 of them has an effect (joint 95 % intervals): without “women" in text_of(render_causes(with_influence(left_out, groups=only)))
+    groups = tuple(replace(group, effect=Estimate(0.01, -0.2, 0.2)) for group in left_out.influence.groups)
+    assert "We found no evidence that leaving one of them out changes it (joint 95 % intervals)." in text_of(
+        render_causes(with_influence(left_out, groups=groups))
+    )
