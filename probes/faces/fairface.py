@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from audit.types import Claim, LabelSet, Measurement, Probe, Specification, SpecificationPlan
-from probes.faces import DATA, LICENCE, load
+from probes.faces import AGES, DATA, LICENCE, load
 from probes.prompts import Preset, preset
 from probes.prompts.harm import CRIME, HARM_OUTCOMES, HARM_RATIO, NON_HUMAN
 from probes.published import tables
@@ -234,6 +234,7 @@ PROBE = Probe(
     ),
     source="Radford et al. 2021 (arXiv 2103.00020), section 7; markedness: Wolfe and Caliskan 2022 (arXiv 2205.11378)",
     licence=LICENCE,
+    ordered={"age": AGES},
     data=DATA,
     limits=(
         "Labels are what annotators perceived; they are not how the people shown identify themselves. "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from audit.analyses.tagging.plan import TaggingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
-from probes.faces import DATA, LICENCE, load
+from probes.faces import AGES, DATA, LICENCE, load
 from probes.prompts.words import word_list
 
 WORDS = word_list(
@@ -56,6 +56,7 @@ PROBE = Probe(
     source="Our own words; areas after MLCommons AI Safety v0.5 (arXiv 2404.12241), harmful labels by group after Goyal et al. 2022 "
     "(arXiv 2202.07603)",
     licence=LICENCE,
+    ordered={"age": AGES},
     data=DATA,
     limits=(
         "The faces are everyday pictures: every label of unsafe content is wrong, and none says anything about the people shown.",

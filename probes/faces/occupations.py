@@ -9,7 +9,7 @@ from __future__ import annotations
 from audit.analyses.association.plan import AssociationPlan
 from audit.analyses.ranking.plan import RankingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
-from probes.faces import DATA, LICENCE, load
+from probes.faces import AGES, DATA, LICENCE, load
 
 FIELDS = {
     "care": ("a nurse", "a kindergarten teacher", "a childminder", "a care worker"),
@@ -79,6 +79,7 @@ PROBE = Probe(
     ),
     source="Our own words, in seven fields; after Berg et al. 2022 (arXiv 2203.11933) and Wang et al. 2021 (arXiv 2109.05433)",
     licence=LICENCE,
+    ordered={"age": AGES},
     data=DATA,
     limits=(
         "No answer is right: no one knows what the people shown do for a living. What is measured is what a model associates with a face.",

@@ -10,7 +10,7 @@ from audit.analyses.association.plan import AssociationPlan
 from audit.analyses.ranking.plan import RankingPlan
 from audit.analyses.tagging.plan import TaggingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
-from probes.faces import DATA, LICENCE, load
+from probes.faces import AGES, DATA, LICENCE, load
 from probes.prompts.words import word_list
 
 WORDS = word_list(
@@ -98,6 +98,7 @@ PROBE = Probe(
     source="Our own words in ten areas, after the idea of So-B-IT (arXiv 2411.00997). "
     + "; ".join(f"{a}: {s}" for a, s in SOURCES.items()),
     licence=LICENCE,
+    ordered={"age": AGES},
     data=DATA,
     limits=(
         "No word is right: a face shows neither a crime nor an illness, a faith, an income nor a family.",

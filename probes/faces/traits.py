@@ -10,7 +10,7 @@ from __future__ import annotations
 from audit.analyses.association.plan import AssociationPlan
 from audit.analyses.ranking.plan import RankingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
-from probes.faces import DATA, LICENCE, load
+from probes.faces import AGES, DATA, LICENCE, load
 from probes.prompts.words import WordList, word_list, word_prompt
 
 PAIRS = (("good", "evil"), ("smart", "dumb"), ("attractive", "unattractive"), ("lawful", "criminal"), ("friendly", "unfriendly"))
@@ -59,6 +59,7 @@ PROBE = Probe(
     source="Pairs: Chuang et al. 2023 (arXiv 2302.00070); design: Berg et al. 2022 (arXiv 2203.11933); agency and communion: Abele and "
     "Wojciszke 2007, Koch et al. 2016",
     licence=LICENCE,
+    ordered={"age": AGES},
     data=DATA,
     limits=(
         "No face shows a character: every answer is a stereotype, and only its frequency by group is compared.",

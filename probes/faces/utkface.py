@@ -136,6 +136,7 @@ PROBE = Probe(
     ),
     source="Radford et al. 2021 (arXiv 2103.00020), section 7; markedness: Wolfe and Caliskan 2022 (arXiv 2205.11378)",
     licence=LICENCE,
+    ordered={"age": AGES},
     data=DATA,
     limits=(
         "Labels are in the file names: estimates of a program, checked by annotators, not how the people shown identify themselves. "

@@ -5,6 +5,8 @@ TOWERS = '''
 import hashlib
 import numpy as np
 
+from probes.prompts.associations import WOMEN, WORK
+
 SEED = 0
 
 def _drawn(text):
@@ -16,12 +18,9 @@ class TextStereotyper:
     def encode_images(self, images):
         return np.ones((len(images), 32))
     def encode_texts(self, texts):
-        care = (
-            "nurse", "childminder", "cleaner", "carer", "home", "family", "wedding", "kitchen", "she ",
-            "Mary", "Patricia", "Jennifer", "Linda", "Elizabeth", "Barbara", "Susan", "Jessica",
-        )
+        care = {*WORK["care"], *(f"a person called {name}" for name in WOMEN)}
         rows = np.stack([_drawn(text) for text in texts])
-        rows[:, 0] += [8.0 * any(word in text for word in care) for text in texts]
+        rows[:, 0] += [8.0 * (text in care or text.startswith("she ")) for text in texts]
         return rows
 
 class RandomTower(TextStereotyper):

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri
 
 from audit.analyses.base.gallery import with_signals
 from audit.analyses.base.kinds import AnalysisInputs
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Float64
 
 
+POWER, LARGEST_EFFECT = 0.8, 2.0
 PLAN, FIELD, MODELS = TextAssociationPlan, "text_associations", ("dual encoder", "text encoder")
 
 
@@ -86,7 +88,26 @@ def _tested(plan: TextAssociationPlan, inputs: AnalysisInputs) -> TextAssociatio
         p,
         "no signal",
         len(drawn),
+        detectable_effect((test.null_low, test.null_high, low, high), (len(x), len(y))),
     )
+
+
+def detectable_effect(ends: Sequence[float], sizes: tuple[int, int]) -> float | None:
+    """Smallest d (in absolute value) that is beyond both nulls with a power of 80 %; None if no d up to 2, the largest possible, is.
+
+    `ends` are the 2.5 % and 97.5 % points of both nulls: a d at the farthest of them is found half of the time, and one that is larger by
+    .84 standard errors, ``sqrt(1 / m + 1 / n)``, in 80 %.
+
+    Examples
+    --------
+    >>> round(detectable_effect((-0.35, 0.35), (64, 64)), 2), round(detectable_effect((-0.98, 0.98), (8, 8)), 2)
+    (0.5, 1.4)
+    >>> detectable_effect((-1.9, 1.9), (2, 2)) is None
+    True
+    """
+    known = [abs(end) for end in ends if np.isfinite(end)]
+    least = max(known, default=np.inf) + float(ndtri(POWER)) * np.sqrt(1 / sizes[0] + 1 / sizes[1])
+    return float(least) if least <= LARGEST_EFFECT else None
 
 
 def random_concept_effects(

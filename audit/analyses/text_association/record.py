@@ -35,3 +35,5 @@ class TextAssociation:
     verdict: Literal["signal", "no signal"]
     draws: int
     """Random sets of concepts."""
+    detectable: float | None = None
+    """Smallest d that it alone shows with a power of 80 %, before correction; None if no d up to 2 does, and in older files."""

@@ -14,7 +14,7 @@ from reports.text.numbers import decimal, p_value
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 TITLE, PLACE = "Which texts are close to which words", 25
-_COLUMNS = ("d", "Neutral texts", "p, other splits", "p, neutral texts", "Adjusted p")
+_COLUMNS = ("d", "Neutral texts", "Detectable d", "p, other splits", "p, neutral texts", "Adjusted p")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def _row(association: TextAssociation, ticks: tuple[float, ...]) -> TrackRow:
     known = association.effect_size is not None
     track = chance_track(association.effect_size or 0.0, association.concepts, ticks, hot=association.verdict == "signal") if known else ()
     cells = (
-        decimal(association.effect_size, 2), words.by_concepts(association), p_value(association.p_permuted),
+        decimal(association.effect_size, 2), words.by_concepts(association), words.detectable_text(association),
+        p_value(association.p_permuted),
         p_value(association.p_concepts), p_value(association.p_adjusted),
     )  # fmt: skip
     return TrackRow(words.row_title(association), track, cells, words.row_words(association))
@@ -65,6 +66,7 @@ FIELD = "text_associations"
 _OWN: Columns = {
     "question": "each.question", **{name: name for name in ("first_texts", "second_texts", "first_words", "second_words")},
     "effect_size": "each.effect_size", "concepts_low": "each.concepts.low", "concepts_high": "each.concepts.high",
+    "detectable": "each.detectable",
     **{name: f"each.{name}" for name in ("p_permuted", "exact", "p_concepts", "p", "p_adjusted", "verdict")},
 }  # fmt: skip
 

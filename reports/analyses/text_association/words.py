@@ -19,7 +19,8 @@ READING = "Dot: d, filled if it is beyond chance. Line and bar: mean and range (
 METHOD = (
     "d: WEAT’s effect size (Caliskan et al. 2017), positive if the first set is closer to the first words; it is at most 2, and large "
     "for small sets by chance. p: the larger of two, against all (or random) ways to divide the texts of both sets, and against "
-    "random sets of neutral texts of the same sizes; adjusted for all text associations (Benjamini-Hochberg)."
+    "random sets of neutral texts of the same sizes; adjusted for all text associations (Benjamini-Hochberg). Detectable: the smallest d "
+    "that the association alone shows with a power of 80\u00a0%, before that adjustment."
 )
 
 
@@ -35,8 +36,22 @@ def text_result(audit: AuditResult, settings: Settings) -> str:
     rate = f"false discovery rate {percent(settings.alpha)}"
     of = f"{count(len(signals)) if signals else 'None'} of {in_words(total, 'text association')} ({rate})"
     if not signals:
-        return f"{of} is beyond chance: it is undecided whether the sets differ."
+        return f"{of} is beyond chance: it is undecided whether the sets differ. {_detectable(audit)}".rstrip()
     return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. Most significant: {text_sentence(signals[0])}"
+
+
+def _detectable(audit: AuditResult) -> str:
+    """Say which d would be found; nothing for files of earlier versions."""
+    known = [association.detectable for association in audit.text_associations if association.detectable is not None]
+    if not known:
+        return ""
+    ends = decimal(min(known), 2) if min(known) == max(known) else f"{decimal(min(known), 2)} to {decimal(max(known), 2)}"
+    return f"Each alone would show a d of {ends} with a power of 80\u00a0%."
+
+
+def detectable_text(association: TextAssociation) -> str:
+    """Return the smallest d that an association shows with a power of 80 %."""
+    return "none" if association.detectable is None else decimal(association.detectable, 2)
 
 
 def text_sentence(association: TextAssociation) -> str:
