@@ -1,8 +1,9 @@
 """Ten steps of an unmodified `open_clip_train` and of this trainer, by their own commands, on one table, from one file of weights.
 
 Claim: each loss that open_clip's trainer logs is that of ours to the rounding of its log (five digits), with softmax and with sigmoid.
-The table holds one batch, so the order in which the two draw pairs does not matter; images have the model's size and augmentation is off;
-weight decay is 0, because open_clip's also pulls on positions.
+This one has its defaults from ``--recipe open_clip``: no clipping, decay of positions, repaired captions. The table holds one batch, so the
+order in which the two draw pairs does not matter; images have the model's size and augmentation is off, because the two draw other crops
+(``tests/contrastive/training/test_open_clip_recipe.py`` compares them with equal crops).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def losses(folder: Path, kind: str) -> tuple[list[str], list[float]]:
     prepare(folder, kind)
     words = f"""--train-data pairs.csv --dataset-type csv --csv-img-key filepath --csv-caption-key title
         --model tiny --pretrained weights.pt
-        --batch-size {PAIRS} --epochs {STEPS} --lr {RATE} --warmup 2 --wd 0 --beta1 0.9 --beta2 0.98 --eps 1e-6 --grad-clip-norm 1.0
+        --batch-size {PAIRS} --epochs {STEPS} --lr {RATE} --warmup 2 --beta1 0.9 --beta2 0.98 --eps 1e-6
         --workers 0 --precision fp32 --log-every-n-steps 1 --device cpu --save-frequency 0 --logs logs --name run --force-image-size 32
         --aug-cfg scale=(1.0,1.0) ratio=(1.0,1.0) {"--siglip" if kind == "sigmoid" else ""}"""
     peer = run(folder, "-c", THEIRS, "tiny.json", *words.split())
@@ -60,11 +61,11 @@ def losses(folder: Path, kind: str) -> tuple[list[str], list[float]]:
         raise SystemExit(f"open_clip_train ended with {peer.returncode} after {len(found)} steps\n{peer.stderr[-3000:]}")
     (folder / "run.toml").write_text(
         f'[model]\ninit = "weights.pt"\nstated = {{activation = "gelu"}}\n'
-        f'[data]\ntrain = "pairs.csv"\nimage_column = "filepath"\ncaption_column = "title"\nbatch = {PAIRS}\n'
-        f"[optim]\nepochs = {STEPS}\nlr = {RATE}\nwarmup = 2\nweight_decay = 0\n"
-        f'[loss]\nkind = "{kind}"\n[run]\nout = "out"\nlog_every = 1\n'
+        f'[data]\ntrain = "pairs.csv"\nbatch = {PAIRS}\naugment = []\n'
+        f"[optim]\nepochs = {STEPS}\nlr = {RATE}\nwarmup = 2\n"
+        f'[loss]\nkind = "{kind}"\n[run]\nout = "out"\nlog_every = 1\ndevice = "cpu"\nprecision = "fp32"\n'
     )
-    own = run(folder, "-m", "contrastive.train", "run.toml", "--quiet")
+    own = run(folder, "-m", "contrastive.train", "run.toml", "--recipe", "open_clip", "--quiet")
     if own.returncode:
         raise SystemExit(own.stderr)
     events = map(json.loads, (folder / "out" / "log.jsonl").read_text().splitlines())

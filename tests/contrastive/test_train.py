@@ -216,7 +216,7 @@ def test_help_and_bad_flags_need_no_torch():
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "--fresh" in result.stdout
-    assert "(emoji, emoji_balanced, shapes)" in " ".join(result.stdout.split())
+    assert "(emoji, emoji_balanced, open_clip, shapes)" in " ".join(result.stdout.split())
     assert command("emoji", "--frsh")[0] == 2
 
 
