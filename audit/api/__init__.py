@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from audit.api.causes import CausesRun, find_causes, load_causes
     from audit.api.changes import Changes, load_changes
     from audit.api.compare_models import compare, run_comparison
+    from audit.api.dose_models import RayModels
     from audit.api.mitigation import mitigate, run_mitigation
     from audit.api.pipeline import audit, run_audit
     from audit.api.watch import run_watch, watch
@@ -23,7 +24,8 @@ _MODULES = {
     name: module
     for module, names in {
         "audit.api.audits": ("Audit", "load"),
-        "audit.api.causes": ("CausesRun", "find_causes", "load_causes"), "audit.api.changes": ("Changes", "load_changes"),
+        "audit.api.causes": ("CausesRun", "find_causes", "load_causes"), "audit.api.dose_models": ("RayModels",),
+        "audit.api.changes": ("Changes", "load_changes"),
         "audit.api.pipeline": ("audit", "run_audit"), "audit.api.compare_models": ("compare", "run_comparison"),
         "audit.api.mitigation": ("mitigate", "run_mitigation"), "audit.api.watch": ("watch", "run_watch"),
         "audit.options.audits": ("AuditRequest",), "audit.options.comparisons": ("CompareRequest",),
@@ -31,8 +33,8 @@ _MODULES = {
     for name in names
 }  # fmt: skip
 __all__ = [
-    "Audit", "AuditRequest", "CausesRun", "Changes", "CompareRequest", "audit", "compare", "find_causes", "load", "load_causes",
-    "load_changes", "mitigate", "run_audit", "run_comparison", "run_mitigation", "run_watch", "watch",
+    "Audit", "AuditRequest", "CausesRun", "Changes", "CompareRequest", "RayModels", "audit", "compare", "find_causes", "load",
+    "load_causes", "load_changes", "mitigate", "run_audit", "run_comparison", "run_mitigation", "run_watch", "watch",
 ]  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """From training data to a gap: trains models with different doses, audits each, fits a curve, and checks what it predicts.
 
-The trainer runs as a process of its own (``python -m contrastive.train``): what joins the two is the checkpoint. Everything that is decided
-before the first model is recorded in `stated.json`; a model that is trained and audited is not done again.
+Everything that is decided before the first model is recorded in `stated.json`; a model that is trained and audited is not done again.
 """
 
 from __future__ import annotations
@@ -10,32 +9,28 @@ import hashlib
 import json
 import logging
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from subprocess import PIPE, Popen
-from typing import Any
 
 import pandas as pd
 from pydantic import TypeAdapter
 
 from audit.api.audit_output import PACKAGES, Clock, installed
 from audit.api.audits import Audit, load
+from audit.api.dose_models import DoseTask, Engine, RayModels, audit_request, one_after_another, trainer, write_json
 from audit.api.influence import TARGET, check_measurement, write_target
 from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import planned_questions
-from audit.api.pipeline import run_audit
 from audit.causes.facts import Audited, causes_of, predict_held_back
 from audit.causes.influence import Proxies, at_dose, influence_of, whole_seeds
-from audit.causes.models import DoseModel, affordable, planned_models, training_file
+from audit.causes.models import DoseModel, affordable, planned_models
 from audit.causes.outcome import RateOutcome, rate_outcome
 from audit.causes.plan import ReadPlan, read_plan
-from audit.errors import DataError, MachineError, UnsafeError, UsageError, nearest
+from audit.errors import MachineError, UsageError, nearest
 from audit.gates.parse import named_question
-from audit.options.audits import AuditRequest
 from audit.output.directory import write_text
-from audit.output.manifest import is_complete
 from audit.records.causes import CAUSES, FILE, PREDICTION, PREDICTIONS, Causes, CausesPlan, DosePredictions, PlannedInfluence, PlannedRate
 from audit.types import Measurement, Probe
 from audit.version import __version__
@@ -46,13 +41,11 @@ from strictio.files import Lock
 from strictio.folders import Folder
 
 LOG = logging.getLogger("audit")
-STATED, DONE, BUDGET, PAGE, TABLE = "stated.json", "done.json", "budget.json", "report.html", "causes.csv"
+STATED, BUDGET, PAGE, TABLE = "stated.json", "budget.json", "report.html", "causes.csv"
 CHECKED = "checked.json"
 _STATED = TypeAdapter(CausesPlan)
 _MAY_CHANGE = {"created", "sha256", "seeds", "arms", "title"}
 """Fields of a plan that may differ when a folder is continued: more seeds and arms do not change what is predicted of which outcome."""
-_ERRORS = {2: UsageError, 3: DataError, 4: UnsafeError, 5: MachineError}
-_STOP_S = 60
 
 
 @dataclass(frozen=True)
@@ -79,19 +72,22 @@ class CausesRun:
         ])  # fmt: skip
 
 
-def find_causes(plan: str | Path, out: str | Path, command: Sequence[str] = ()) -> CausesRun:
-    """Train and audit the models of a plan, one after another, and say what the doses did.
+def find_causes(plan: str | Path, out: str | Path, command: Sequence[str] = (), *, ray: RayModels | None = None) -> CausesRun:
+    """Train and audit the models of a plan, one after another or several at once on a Ray cluster, and say what the doses did.
 
     Writes `causes.json`, `causes.csv` and `report.html` to the folder `out`, with all models and audits; the same call continues an
     interrupted run. Raises a subclass of AuditError.
     """
     clock, path, out = Clock(), Path(plan), Path(out)
     read = read_plan(path, clock.moment)
+    if ray is not None and read.budget_min is not None:
+        why = "models that are trained at the same time slow each other down, so one does not tell how many fit"
+        raise UsageError("budget_min cannot be used with --engine ray", why=why, fix="leave one of them out")
     check_questions(read)
     folder = _opened(out)
     try:
-        with Lock(folder, ".lock"):
-            return CausesRun(_Plan(replace(read, plan=_stated(folder, read.plan)), path, folder).facts(clock, command), out)
+        with Lock(folder, ".lock"), ray.engine() if ray else nullcontext(one_after_another) as engine:
+            return CausesRun(_Plan(replace(read, plan=_stated(folder, read.plan)), path, folder, engine).facts(clock, command), out)
     except BlockingIOError as error:
         raise MachineError("another run is writing there", where=str(out), fix="wait for it, or name another --out") from error
 
@@ -104,7 +100,7 @@ def load_causes(directory: str | Path) -> CausesRun:
 def check_questions(read: ReadPlan) -> None:
     """Raise errors of outcome, capability and question before the first model is trained; reads the attributes of the probe's images."""
     plan = read.plan
-    request = _request(read, model="ckpt.pt")
+    request = audit_request(read, model="ckpt.pt")
     (probe,) = probes_of(request)
     questions = planned_questions(probe.measurements)
     named_question(plan.question, questions)
@@ -139,13 +135,6 @@ def _truth(probe: Probe, planned: PlannedRate) -> str:
     return measurement.truth
 
 
-def _request(read: ReadPlan, **more: Any) -> AuditRequest:
-    own = {name: read.audit_options[name] for name in read.audit_options}
-    if taken := sorted({"model", "probe", "out", "name", "predictions"} & own.keys()):
-        raise UsageError(f"audit.options cannot set {taken[0]!r}", why="the command sets it", fix="leave it out")
-    return AuditRequest(**{"no_cache": True, **own, "probe": read.plan.probe, **more})
-
-
 def _opened(out: Path) -> Folder:
     if out.is_dir() and any(out.iterdir()) and not (out / STATED).is_file():
         raise UsageError(f"--out {str(out)!r} holds other things", why=f"it has no {STATED} of an earlier run", fix="name a new folder")
@@ -160,7 +149,7 @@ def _opened(out: Path) -> Folder:
 def _stated(folder: Folder, plan: CausesPlan) -> CausesPlan:
     """Return the plan with the time at which it was first recorded; record it if it is new. Raises `UsageError` if it is another one."""
     if not folder.is_file(STATED):
-        _write(folder, STATED, _STATED.dump_python(plan, mode="json"))
+        write_json(folder, STATED, _STATED.dump_python(plan, mode="json"))
         return plan
     before = _STATED.validate_json(folder.read(STATED))
     old, new = (_STATED.dump_python(one, mode="json") for one in (before, plan))
@@ -175,11 +164,7 @@ def _stated(folder: Folder, plan: CausesPlan) -> CausesPlan:
     return replace(plan, created=before.created)
 
 
-def _write(folder: Folder, name: str, content: object) -> None:
-    write_text(name, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", folder)
-
-
-# ---- one model after another ---------------------------------------------------------------------------------------------------------
+# ---- the models and what they show -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -187,6 +172,7 @@ class _Plan:
     read: ReadPlan
     path: Path
     folder: Folder
+    engine: Engine
 
     @property
     def plan(self) -> CausesPlan:
@@ -198,16 +184,15 @@ class _Plan:
         if self.plan.influence:
             self._check_influence(self.plan.influence, models)
         chosen = self._afforded(models, settings)
-        for model in (model for model in chosen if model.part != "held back"):
-            self._made(model, settings, chosen)
+        self._make([model for model in chosen if model.part != "held back"], settings, chosen)
         fitted = [self._audited(model) for model in chosen if model.part == "fit"]
         predictions = self._predicted(fitted, chosen, clock)
-        for model in (model for model in chosen if model.part == "held back"):
-            self._made(model, settings, chosen)
+        self._make([model for model in chosen if model.part == "held back"], settings, chosen)
         audited = [self._audited(model) for model in chosen]
         facts = causes_of(self.plan, audited, predictions, self.read.budget_min)
         facts = replace(
-            facts, tool=f"vlm-audit {__version__}", command=tuple(command), seconds={model.name: self._seconds(model) for model in chosen},
+            facts, tool=f"vlm-audit {__version__}", command=tuple(command),
+            seconds={model.name: self._task(model, settings).seconds() for model in chosen},
             environment={name: installed(name) for name in PACKAGES} | {"python": sys.version.split()[0]}, timing=clock.timing(),
             left_out=tuple(model.name for model in models if model not in chosen),
             influence=influence_of(self.plan, audited, self._proxies(audited)),
@@ -220,7 +205,7 @@ class _Plan:
     def _settings(self) -> Mapping[str | None, str]:
         """Check the settings of every arm with the trainer; return arm -> hash of its configuration at the first dose and seed."""
         first = {model.arm: model for model in reversed(planned_models(self.plan))}
-        printed = {arm: self._trainer([*model.overrides, "run.out=checked", "--check"], model.name) for arm, model in first.items()}
+        printed = {arm: self._checked(model) for arm, model in first.items()}
         return {arm: hashlib.sha256(text.encode()).hexdigest() for arm, text in printed.items()}
 
     def _afforded(self, models: Sequence[DoseModel], settings: Mapping[str | None, str]) -> tuple[DoseModel, ...]:
@@ -230,11 +215,11 @@ class _Plan:
         asked = {"budget_min": self.read.budget_min, "planned": [model.name for model in models]}
         kept = json.loads(self.folder.read(BUDGET)) if self.folder.is_file(BUDGET) else {}
         if {name: kept.get(name) for name in asked} != asked:
-            self._made(models[0], settings, models)
-            each = sum(self._seconds(models[0]))
+            self._make(models[:1], settings, models)
+            each = sum(self._task(models[0], settings).seconds())
             chosen = affordable(self.plan, each, self.read.budget_min * 60)
             kept = {**asked, "seconds_per_model": each, "chosen": [model.name for model in chosen]}
-            _write(self.folder, BUDGET, kept)
+            write_json(self.folder, BUDGET, kept)
         chosen = tuple(model for model in models if model.name in kept["chosen"])
         message = "budget: %g min allow %d of %d models at %.0f s per model (timed on the first)%s"
         left_out = [model.name for model in models if model not in chosen]
@@ -242,44 +227,30 @@ class _Plan:
         LOG.info(message, self.read.budget_min, len(chosen), len(models), kept["seconds_per_model"], which)
         return chosen
 
-    def _made(self, model: DoseModel, settings: Mapping[str | None, str], chosen: Sequence[DoseModel]) -> None:
-        """Train and audit a model, unless that is done."""
-        made_of = {"overrides": list(model.overrides), "settings": settings[model.arm]}
-        own = self.folder.folder(f"models/{model.name}", make=True)
-        if own.is_file(DONE):
-            before = json.loads(own.read(DONE))
-            if {name: before.get(name) for name in made_of} != made_of:
-                why = "the recipe or an override changed since"
-                raise UsageError(
-                    f"{model.name} was trained with other settings", why=why, fix="name a new folder, or remove that of the model"
-                )
-            return
-        LOG.info("model %d of %d: %s", chosen.index(model) + 1, len(chosen), model.name)
-        begin = time.monotonic()
-        self._trainer([*model.overrides, f"run.out={self._path(model)}", "--quiet"], model.name)
-        trained = time.monotonic()
-        audit = self._path(model) / "audit"
-        if not is_complete(audit):
-            run_audit(_request(self.read, model=str(self._path(model) / "ckpt.pt"), name=(model.name,), out=audit))
-        seconds = [round(trained - begin, 1), round(time.monotonic() - trained, 1)]
-        _write(own, DONE, {**made_of, "seconds": seconds})
+    def _make(self, models: Sequence[DoseModel], settings: Mapping[str | None, str], chosen: Sequence[DoseModel]) -> None:
+        """Train and audit those that are not done."""
+        tasks = [self._task(model, settings) for model in models]
+        self.engine([task for task in tasks if not task.is_done()], chosen)
+
+    def _task(self, model: DoseModel, settings: Mapping[str | None, str]) -> DoseTask:
+        return DoseTask(self.read, self.path, self.folder.path, model, settings[model.arm])
+
+    def _checked(self, model: DoseModel) -> str:
+        """Return the configuration of a model as the trainer reads it; raises its error."""
+        return trainer(self.read, self.path, [*model.overrides, "run.out=checked", "--check"], f"training of {model.name}")
 
     def _path(self, model: DoseModel) -> Path:
         return self.folder.path / "models" / model.name
-
-    def _seconds(self, model: DoseModel) -> tuple[float, float]:
-        training, audit = json.loads(self.folder.read(f"models/{model.name}/{DONE}"))["seconds"]
-        return float(training), float(audit)
 
     def _check_influence(self, influence: PlannedInfluence, models: Sequence[DoseModel]) -> None:
         """Hand the outcome to the trainer, which counts the pairs of each group before the first model is trained."""
         own = self.folder.folder("influence", make=True)
         if own.is_file(CHECKED):
             return
-        (probe,) = probes_of(request := _request(self.read, model="ckpt.pt"))
+        (probe,) = probes_of(request := audit_request(self.read, model="ckpt.pt"))
         write_target(self.plan, influence, (_measurement(probe, self.plan.outcome), dataset_of(probe, request)), own)
         base = next(model for model in models if (model.dose, model.seed, model.arm) == (influence.at, influence.seeds[0], None))
-        _write(own, CHECKED, json.loads(self._gradients([*base.overrides, "run.out=checked", "--check"], base.name)))
+        write_json(own, CHECKED, json.loads(self._gradients([*base.overrides, "run.out=checked", "--check"], base.name)))
 
     def _proxies(self, audited: Sequence[Audited]) -> dict[int, Proxies]:
         """Compute the gradients of each seed that has all models, unless that is done; return seed -> proxies."""
@@ -293,33 +264,12 @@ class _Plan:
                 continue
             LOG.info("gradients of the groups of captions, seed %d", seed)
             printed = self._gradients([*base.overrides, f"run.out={self._path(base)}"], base.name)
-            _write(own, f"seed-{seed}.json", {"made_of": made_of, "proxies": json.loads(printed)})
+            write_json(own, f"seed-{seed}.json", {"made_of": made_of, "proxies": json.loads(printed)})
         return {seed: Proxies.read(json.loads(own.read(f"seed-{seed}.json"))["proxies"]) for seed in seeds}
 
     def _gradients(self, arguments: Sequence[str], name: str) -> str:
         target = self.folder.path / "influence" / TARGET
-        return self._process("contrastive.influence", [*arguments, f"--target={target}"], f"influence at {name}")
-
-    def _trainer(self, arguments: Sequence[str], name: str) -> str:
-        return self._process("contrastive.train", arguments, f"training of {name}")
-
-    def _process(self, module: str, arguments: Sequence[str], what: str) -> str:
-        """Run a command of the trainer in a process of its own and return what it printed; raises the error that it ended with."""
-        command = [sys.executable, "-m", module, training_file(self.plan, self.path), *arguments]
-        with Popen(command, stdout=PIPE, stderr=PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # the user's own plan
-            try:
-                printed, errors = process.communicate()
-            except BaseException:
-                process.terminate()  # it saves its state
-                try:
-                    process.communicate(timeout=_STOP_S)
-                finally:
-                    process.kill()
-                raise
-        if process.returncode:
-            last = "; ".join(line.removeprefix("error: ") for line in errors.strip().splitlines()[-4:]) or f"exit code {process.returncode}"
-            raise _ERRORS.get(process.returncode, DataError)(f"{what} failed", why=last[:600], fix="change the plan and run it again")
-        return printed
+        return trainer(self.read, self.path, [*arguments, f"--target={target}"], f"influence at {name}", "contrastive.influence")
 
     def _audited(self, model: DoseModel) -> Audited:
         audit = load(self._path(model) / "audit")

@@ -6,14 +6,24 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audit.cli.exit_codes import ENDS, ended
 from audit.cli.parser import Parser, words_of
+from audit.errors import UsageError
 from strictio.console import prepare_streams, visible
+
+if TYPE_CHECKING:
+    from audit.api.dose_models import RayModels
 
 PROGRAM = "vlm-audit causes"
 _DESCRIPTION = """Trains models with different doses of changed captions, audits each, fits a curve of the stated outcome against the dose,
 and checks what it predicts for a held-back dose. Interventions are compared at one dose."""
+_ENGINE = "local: one model after another; ray: several at once on a Ray cluster (pip install 'ray[data]')"
+_ADDRESS = (
+    "with --engine ray: local (a cluster on this machine), auto (the one this machine is in), or ray://HOST:PORT "
+    "(default: RAY_ADDRESS, else local)"
+)
 
 
 def parser() -> Parser:
@@ -22,6 +32,12 @@ def parser() -> Parser:
     parse.add_argument("plan", metavar="PLAN", help="a TOML file: doses, seeds, the outcome, the fit (docs/guides/causes.md)")
     parse.add_argument(
         "--out", metavar="DIR", required=True, help="folder of models, audits and page; the same command again continues there"
+    )
+    parse.add_argument("--engine", choices=("local", "ray"), default="local", help=_ENGINE)
+    parse.add_argument("--ray-address", metavar="ADDRESS", help=_ADDRESS)
+    parse.add_argument("--ray-cpus", metavar="N", type=int, help="with --engine ray: CPUs for one model (default: 1)")
+    parse.add_argument(
+        "--ray-gpus", metavar="N", type=float, help="with --engine ray: GPUs for one model (default: 0); 0.5 if two models share one"
     )
     parse.add_argument("--quiet", action="store_true", help="no log, and no results on stdout but the path of the page")
     parse.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -37,6 +53,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ended(lambda: _run(arguments, words), debug=arguments.debug)
 
 
+def _ray(arguments: Namespace) -> RayModels | None:
+    """Return the cluster that was named; raises `UsageError` for an option of another engine."""
+    from audit.api.dose_models import RayModels
+
+    own = {"address": arguments.ray_address, "cpus": arguments.ray_cpus, "gpus": arguments.ray_gpus}
+    named = {name: value for name, value in own.items() if value is not None}
+    if arguments.engine == "ray":
+        return RayModels(**named)
+    if named:
+        raise UsageError(f"--ray-{next(iter(named))} requires --engine ray", fix="leave it out")
+    return None
+
+
 def _run(arguments: Namespace, words: Sequence[str]) -> int:
     from audit.api.causes import PAGE, find_causes
     from audit.cli import terminal
@@ -45,7 +74,7 @@ def _run(arguments: Namespace, words: Sequence[str]) -> int:
     from reports.exports.terminal.causes import causes_lines
 
     with terminal.working((), quiet=arguments.quiet):
-        done = find_causes(arguments.plan, Path(arguments.out), (PROGRAM, *map(scrub, words)))
+        done = find_causes(arguments.plan, Path(arguments.out), (PROGRAM, *map(scrub, words)), ray=_ray(arguments))
     text = "" if arguments.quiet else f"{causes_lines(done.facts, Screen.of(sys.stdout))}\n"
     terminal.show(text + visible(terminal.shown_path(done.directory / PAGE)), done.directory)
     return 0

@@ -7,25 +7,23 @@ Each actor reads its images itself: every node must have access to the data, and
 from __future__ import annotations
 
 import json
-import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from audit import errors
 from audit.embedding.batch import SHARD_ROWS, SHARD_S, PreparedEncoder, Progress
 from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
 from audit.embedding.cores import cores
 from audit.embedding.embed import exclude_unreadable, keep_images
 from audit.embedding.engines.local import KeptCounts
+from audit.embedding.engines.ray_cluster import error_of, fault_of, on_cluster
 from audit.embedding.known import itself
-from audit.errors import AuditError, DataError, MachineError
+from audit.errors import AuditError, DataError
 from audit.models import load
 from audit.types import Dataset, ImageEncoder
 from strictio.images.decoders import Decoders
@@ -86,15 +84,14 @@ class Embedder:
     def __call__(self, batch: Mapping[str, Shaped[np.ndarray, "n"]]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """For each row its key or why it cannot be read, and the embedding unless the cache has it.
 
-        Our own errors are returned as rows: of an exception in an actor, Ray keeps only the text.
+        Our own errors are returned as rows (`fault_of`).
         """
         try:
             if self._encoder is None:
                 raise self._fault or DataError("the actor has no model")
             return {**self._embedded(self._encoder, batch), "fault": np.full(len(batch["id"]), "")}
         except AuditError as error:
-            fault = [type(error).__name__, error.what, error.where, error.why, error.fix]
-            return {"fault": np.array([json.dumps(fault)])}
+            return {"fault": np.array([json.dumps(fault_of(error))])}
 
     def _embedded(self, encoder: ImageEncoder, batch: Mapping[str, Shaped[np.ndarray, "n"]]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         numbers = batch["id"].tolist()
@@ -196,7 +193,7 @@ def embed_on_ray(
     draft = encoder.draft if isinstance(encoder, PreparedEncoder) else 0
     sent = source._replace(draft=draft) if isinstance(source.model, str) else encoder
     sink = _Sink(cache, dataset, progress)
-    with _on_cluster(cluster) as ray:
+    with on_cluster(cluster.address, "--engine ray embeds on it", "what was embedded is kept") as ray:
         gpus = 1 if source.device.startswith("cuda") else 0
         fewest, most = cluster.actors or (1, max(int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)), 1))
         rows = max(min(BLOCK_ROWS, len(dataset.images) // (BLOCKS_EACH * most)), len(dataset.images) // MOST_BLOCKS, 1)
@@ -224,8 +221,7 @@ class _Sink:
     def take(self, block: Mapping[str, Shaped[np.ndarray, "n ..."]]) -> None:
         """Store the new rows of a block; raises the error of an actor."""
         if fault := next(filter(None, block["fault"].tolist()), None):
-            name, what, where, why, fix = json.loads(fault)
-            raise getattr(errors, name)(what, where=where, why=why, fix=fix)
+            raise error_of(json.loads(fault))
         columns = (block[name].tolist() for name in ("row", "key", "reason", "conversions", "fresh"))
         for position, (row, key, reason, conversions, fresh) in enumerate(zip(*columns, strict=True)):
             if reason:
@@ -250,32 +246,3 @@ class _Sink:
     def _save(self) -> None:
         self._cache.add(self._vectors, self._conversions)
         self._vectors, self._conversions, self._saved = {}, {}, time.monotonic()
-
-
-@contextmanager
-def _on_cluster(cluster: RayCluster) -> Iterator[Any]:
-    """Connect to a cluster, or start a local one, and leave it as it was; Ray's errors are translated to ours."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MachineError("ray is not installed", why="--engine ray embeds on it", fix="pip install 'ray[data]'") from error
-    began = not ray.is_initialized()
-    address = cluster.address or os.environ.get("RAY_ADDRESS") or "local"
-    try:
-        if began:
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = context.print_on_execution_start = False
-        yield ray
-    except ConnectionError as error:
-        what, fix = f"no Ray cluster at {address!r}", "start one with `ray start --head`, or give --ray-address local"
-        raise MachineError(what, why=str(error)[:200], fix=fix) from error
-    except ray.exceptions.RayError as error:
-        why = (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
-        raise MachineError("the Ray cluster could not go on", why=why, fix="what was embedded is kept: the same command resumes") from error
-    finally:
-        if began:
-            ray.shutdown()

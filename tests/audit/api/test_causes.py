@@ -1,22 +1,31 @@
 """``vlm-audit causes`` from start to end on the smallest models: what is written, resumed, refused and left out."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 
 import audit.api.causes as api
-from audit.api import find_causes, load_causes
+from audit.api import dose_models, find_causes, load_causes
+from audit.api.dose_models import DoseTask, RayModels
 from audit.causes.models import affordable, planned_models
 from audit.commands.causes import main
-from audit.errors import AuditError, UsageError
+from audit.errors import AuditError, MachineError, UsageError
 from audit.probe.example import drawn
 from audit.records.causes import FILE
+from contrastive.checkpoint.file import load as load_checkpoint
 from reports.render import main as render
 from tests.support.causes_samples import plan
 from tests.support.forked import Forked
+from tests.support.house import ROOT
 from tests.support.training import TINY_CONV
 
 PROBE = Path(api.__file__).parents[1] / "probe" / "example.py"
@@ -67,7 +76,7 @@ seeds = [1]
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A plan, a run and 24 captioned drawings; the trainer's processes are forked from one that has torch."""
-    monkeypatch.setattr(api, "Popen", Forked)
+    monkeypatch.setattr(dose_models, "Popen", Forked)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
@@ -92,16 +101,16 @@ def without_times(path):
 
 def test_a_plan_is_trained_audited_and_resumed_after_a_kill(folder, monkeypatch, capsys):
     stopped = []
-    train = api._Plan._trainer
+    train = dose_models.trainer
 
-    def interrupted(self, arguments, name):
-        if name == "dose-0.5-seed-1" and "--check" not in arguments and not stopped:
-            stopped.append(name)
-            train(self, arguments, name)  # it is trained, and not audited
+    def interrupted(read, path, arguments, what):
+        printed = train(read, path, arguments, what)
+        if what == "training of dose-0.5-seed-1" and not stopped:
+            stopped.append(what)  # it is trained, and not audited
             raise KeyboardInterrupt
-        return train(self, arguments, name)
+        return printed
 
-    monkeypatch.setattr(api._Plan, "_trainer", interrupted)
+    monkeypatch.setattr(dose_models, "trainer", interrupted)
     assert main(["plan.toml", "--out", "cut", "--quiet"]) == 130
     assert not (folder / "cut" / "causes.json").exists()
     written = (folder / "cut" / "prediction.json").read_bytes()  # before the held-back models
@@ -203,7 +212,7 @@ def test_mistakes_about_groups_are_named_before_the_first_model(folder, old, new
 
 
 def test_the_outcome_and_the_fit_cannot_change_once_a_model_exists_but_seeds_can_be_added(folder, monkeypatch):
-    monkeypatch.setattr(api._Plan, "_trainer", lambda self, arguments, name: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(api, "trainer", lambda *words: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(["plan.toml", "--out", "out", "--quiet"]) == 130
     for old, new, name in (('minus = {background = "light"}\n', "", "outcome"), ("held_back = [0.5]", "held_back = [0.25]", "held_back")):
         (folder / "plan.toml").write_text(PLAN.replace(old, new))
@@ -241,7 +250,7 @@ def test_mistakes_are_named_before_the_first_model(folder, old, new, message):
 
 def test_a_budget_is_timed_on_the_first_model_and_the_decision_is_kept(folder, monkeypatch, caplog):
     (folder / "plan.toml").write_text(f"budget_min = 0.5\n{PLAN}")
-    monkeypatch.setattr(api._Plan, "_seconds", lambda self, model: (6.0, 1.0))  # 30 s: 4 models of 7 s
+    monkeypatch.setattr(DoseTask, "seconds", lambda task: (6.0, 1.0))  # 30 s: 4 models of 7 s
     with caplog.at_level("INFO", "audit"):
         run = find_causes("plan.toml", "out")
     assert [model.name for model in run.facts.models] == [
@@ -252,8 +261,83 @@ def test_a_budget_is_timed_on_the_first_model_and_the_decision_is_kept(folder, m
     assert run.facts.curve.spread_seed is None  # one seed: no prediction interval, and that is said
     assert run.facts.held_back[0].interval is None
     assert "With one seed there is no prediction interval" in (folder / "out" / "report.html").read_text()
-    monkeypatch.setattr(api._Plan, "_seconds", lambda self, model: (60.0, 1.0))
+    monkeypatch.setattr(DoseTask, "seconds", lambda task: (60.0, 1.0))
     assert find_causes("plan.toml", "out").facts.left_out == run.facts.left_out
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (pip install 'ray[data]')")
+def test_a_ray_cluster_makes_the_same_models_names_one_that_fails_and_keeps_the_others(folder):
+    """In a process of its own: Ray warns, and warnings are errors here. A run without Ray continues it."""
+    failing = PLAN.replace('["data.intervention.kind=add"]', '["optim.lr=1e30"]').replace("seeds = [0, 1]", "seeds = [0]")
+    (folder / "plan.toml").write_text(failing)
+    of_ray = {"RAY_TMPDIR": "/tmp", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "300"}
+    words = [sys.executable, "-m", "audit", "causes", "plan.toml", "--out", "ray", "--engine", "ray", "--ray-address", "local"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **of_ray}
+    failed = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    assert failed.returncode == 3, failed.stderr[-3000:]
+    assert "1 of 3 models failed: intervention-0-both-captions-seed-0" in failed.stderr
+    made = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("ray/models/*/done.json")}
+    assert set(made) == {"dose-0-seed-0", "dose-1-seed-0"}
+
+    other = failing.replace("optim.lr=1e30", "data.intervention.kind=add").replace("both captions", "right captions, too")
+    (folder / "plan.toml").write_text(other)
+    continued, whole = find_causes("plan.toml", "ray"), find_causes("plan.toml", "here")
+    assert made.items() <= {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("ray/models/*/done.json")}.items()
+    assert without_times(folder / "ray") == {**without_times(folder / "here"), "plan": json.loads(FILE.to_json(continued.facts))["plan"]}
+    assert len(whole.facts.models) == 4
+    for name in made:
+        one, other = (load_checkpoint(folder / out / "models" / name / "ckpt.pt").model.state_dict() for out in ("here", "ray"))
+        assert all(torch.equal(one[key], other[key]) for key in one | other)
+
+
+def test_options_of_ray_need_ray_and_fit_together(folder, capsys):
+    for words, message in (
+        (["--ray-cpus", "2"], "--ray-cpus requires --engine ray"),
+        (["--engine", "ray", "--ray-cpus", "0"], "invalid --ray-cpus 0"),
+    ):
+        assert main(["plan.toml", "--out", "out", *words]) == 2
+        assert message in capsys.readouterr().err
+    (folder / "plan.toml").write_text(f"budget_min = 0.5\n{PLAN}")
+    with pytest.raises(UsageError, match="budget_min cannot be used with --engine ray"):
+        find_causes("plan.toml", "out", ray=RayModels())
+
+
+class Cluster:
+    """A small honest cluster: one node, whose tasks run at once when they are waited for, one of them ending with its worker."""
+
+    exceptions = SimpleNamespace(RayError=ConnectionResetError)
+
+    def __init__(self, broken=()):
+        self.broken, self.cancelled = broken, []
+
+    def wait(self, pending, num_returns=1, timeout=None):
+        return pending[:num_returns], pending[num_returns:]
+
+    def get(self, task):
+        if task.model.name in self.broken:
+            raise ConnectionResetError("Traceback\nworker died")
+        return dose_models._on_worker(task, str(Path.cwd()))
+
+    def cancel(self, task):
+        self.cancelled.append(task)
+
+
+def test_a_lost_worker_fails_its_model_alone_and_an_interrupt_cancels_the_others(monkeypatch):
+    planned = planned_models(replace(plan(), seeds=(0,)))
+    ran, stop = [], []
+    monkeypatch.setattr(DoseTask, "run", lambda task: ran.append(task.model.name) if not stop else stop[0]())
+    tasks = [DoseTask(None, Path("plan.toml"), Path("out"), model, "") for model in planned]
+    remote = SimpleNamespace(remote=lambda task, folder: task)
+    with pytest.raises(MachineError, match=f"2 of {len(tasks)} models failed: {planned[0].name}, {planned[2].name}") as caught:
+        dose_models._run_on_ray(Cluster({planned[0].name, planned[2].name}), remote, tasks, planned)
+    assert caught.value.why == "its worker ended; worker died"
+    assert ran == [model.name for number, model in enumerate(planned) if number not in (0, 2)]
+
+    stop.append(lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    cluster = Cluster()
+    with pytest.raises(KeyboardInterrupt):
+        dose_models._run_on_ray(cluster, remote, tasks, planned)
+    assert cluster.cancelled == tasks[1:]
 
 
 def test_whole_seeds_fit_into_a_budget_first():
