@@ -169,7 +169,7 @@ CASES = {
     (*PROBE_OF, "claims", CLAIM, "better"): ("low", "Direction of gender accuracy by race: locked low, actual high."),
     (*PROBE_OF, "claims", CLAIM, "tolerance"): (0.01, "Tolerance of gender accuracy by race: locked 1 point, actual 5 points."),
     (*PROBE_OF, "claims", CLAIM, "ratio_tolerance"): (1.1, "Tolerance in ratio of gender accuracy by race: locked 1.1, actual 1.25."),
-    (*PROBE_OF, "claims", CLAIM, "order"): (["a", "b", "c"], "Order of levels of gender accuracy by race: locked a, b and c, actual none."),
+    (*PROBE_OF, "claims", CLAIM, "order"): (["a", "b", "c"], "Order of levels of gender accuracy by race: locked a, b, c, actual none."),
 }
 NO_CLAIM = {"gates", "texts", "exploratory", "family_size", "claims"}
 """What changes no question that is asked."""
