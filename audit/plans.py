@@ -21,6 +21,10 @@ class AnalysisPlan:
 
     question: str
 
+    def without_inference(self) -> AnalysisPlan:
+        """The plan for ``--no-inference``: the same, unless it asks which group a person belongs to."""
+        return self
+
 
 @dataclass(frozen=True)
 class WritingPlan(AnalysisPlan):

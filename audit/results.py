@@ -13,6 +13,7 @@ from audit.analyses.association.record import AssociationTest
 from audit.analyses.base.records import Conditions
 from audit.analyses.counterfactual_sets.record import CounterfactualSets
 from audit.analyses.few_shot.record import FewShot
+from audit.analyses.language.record import LanguageCheck
 from audit.analyses.natural_shift.record import NaturalShift
 from audit.analyses.ranking.record import Ranking
 from audit.analyses.tagging.record import Tagging
@@ -224,6 +225,8 @@ class AuditResult:
     """The same images under several conditions, such as blurring or other prompts; exploratory."""
     word_rates: tuple[WordRates, ...] = ()
     """Which words are used about whom in written texts; exploratory."""
+    language_checks: tuple[LanguageCheck, ...] = ()
+    """Whether the model understands the language of the questions; if not, no question is answered."""
     text_associations: tuple[TextAssociation, ...] = ()
     """Which texts are near to which words for the text tower; exploratory."""
     few_shot: tuple[FewShot, ...] = ()

@@ -380,6 +380,8 @@ class Probe:
     """Returns the probe for given data: its classes are the labels of any data, or a part of the data may be missing."""
     ordered: Mapping[str, Group] = field(default_factory=dict)
     """Attributes whose levels are ordered, such as ages, with all levels in order: the rates by them have an exploratory trend each."""
+    in_language: Callable[[str], Probe] | None = None
+    """Returns the probe with its words in another language, by its ISO 639-1 code; None: it has English words alone."""
     not_for_classifiers: str = ""
     """Why its questions make no sense for an image classifier, and which probe to use instead; empty if they do."""
 

@@ -58,8 +58,10 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     import probes
 
     chosen = [probes.get(probe) if isinstance(probe, str) else probe for probe in request.probe]
+    if request.language:
+        chosen = [_in_language(probe, request.language) for probe in chosen]
     chosen = [probe if probe.fitted is None or request.predictions else _fitted(probe, request) for probe in chosen]
-    made_in_python = [probe for probe, spec in zip(chosen, request.probe, strict=True) if probe is spec]
+    made_in_python = [probe for probe, spec in zip(chosen, request.probe, strict=True) if not isinstance(spec, str)]
     for mistake in (mistake for probe in made_in_python for mistake in mistakes(probe, prompted=not request.predictions)):
         raise mistake.error(None)
     if request.what_if:
@@ -78,6 +80,19 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
         chosen = [replace(probe, weights=request.weights) for probe in chosen]
     ordered = dict(map(parse_order, request.ordered))
     return tuple(with_orders(with_slices(probe, request.by), ordered) for probe in chosen)
+
+
+def _in_language(probe: Probe, code: str) -> Probe:
+    """A probe with its words in a language; raises UsageError if it has English words alone."""
+    import probes
+
+    if code == "en":
+        return probe
+    if probe.in_language is None:
+        others = [name for name in probes.names() if probes.get(name).in_language is not None]
+        what = f"the probe {probe.name!r} has no words in another language"
+        raise UsageError(what, where=f"--language {code}", why="its words are English", fix=f"--probe {' or '.join(others)}")
+    return probe.in_language(code)
 
 
 def probe_sources(request: AuditRequest) -> dict[str, ProbeSource]:

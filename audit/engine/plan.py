@@ -87,6 +87,15 @@ def check_model(model: AnyModel, plan: ProbePlan, cache_root: CacheRoot = None) 
 
     Raises UsageError if the probe does not fit this kind of model, DataError if a text exceeds its context.
     """
+    _, unchecked = kinds.split(kinds.preconditions(plan.probe.analyses), model_type(model))
+    if unchecked:
+        what = (
+            f"a {model_type(model)} model is not asked in another language"
+            if isinstance(model, Answerer)
+            else "a classifier reads no texts"
+        )
+        why = f"{unchecked[0].question!r} is checked by embeddings of texts"
+        raise UsageError(what, why=why, fix="leave --language out, or choose an encoder")
     if isinstance(model, Answerer):
         _check_generative(model, plan)
     elif not isinstance(model, TextEncoder):

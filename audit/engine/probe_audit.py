@@ -207,6 +207,11 @@ def ask_probe(
     texts_of(0, len(ordered))
     texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of, private=private), strict=True))
     row_texts = None if dataset.texts is None else dataset.texts.iloc[embeddings.rows]
+    embed = partial(embed_known_images, cast("Encoder", encoder), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    checked, met = kinds.check_preconditions(AnalysisInputs(probe, dataset, attributes, encoder, embeddings, texts, {}, settings, embed))
+    if not met:
+        probe = without_questions(probe)
+        plan = replace(plan, probe=probe)
 
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes, row_texts)
@@ -222,7 +227,6 @@ def ask_probe(
         without_shares(probe.measurements, dataset), encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels,
         texts, settings, probe.cluster,
     )  # fmt: skip
-    embed = partial(embed_known_images, cast("Encoder", encoder), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     # Attacks need all capabilities of the model, so a deferred one is loaded.
     model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
     # Clusters of one image each are images: methods that shuffle images can be used.
@@ -234,9 +238,16 @@ def ask_probe(
         analysed: dict[str, Any] = kinds.analyse(
             AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
         )
-        return replace(audited, result=with_endpoint(probe_texts.added_to(replace(audited.result, what_ifs=tried, **analysed)), encoder))
+        return replace(
+            audited, result=with_endpoint(probe_texts.added_to(replace(audited.result, what_ifs=tried, **checked, **analysed)), encoder)
+        )
 
     return undecided.then(finish)
+
+
+def without_questions(probe: Probe) -> Probe:
+    """A probe of which nothing is asked, because a precondition is not met."""
+    return replace(probe, measurements=(), specifications=(), paired=(), what_ifs=(), published=(), analyses=())
 
 
 def specified(

@@ -25,6 +25,7 @@ from audit.options.kinds import (
     Fraction,
     Groups,
     LabelMapFile,
+    LanguageCode,
     Model,
     ModelArgs,
     ModelName,
@@ -55,7 +56,7 @@ Decode = Literal["exact", "fast"]
 Tracker = Literal["wandb", "mlflow"]
 WITH_A_MODEL = (
     "model", "model_args", "label_map", "data", "image_root", "image_column", "column", "attributes_from", "limit", "include_examples",
-    "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite",
+    "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite", "language",
 )  # fmt: skip
 OF_ANSWERS = ("attributes", "outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
 
@@ -197,6 +198,10 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     harmless: Switch = option(
         False, QUESTIONS, "robustness: eight kinds of corruption with our own milder parameters, at the size of the image, in place of "
         "the fifteen of ImageNet-C",
+    )  # fmt: skip
+    language: LanguageCode | None = option(
+        None, QUESTIONS, "ask in another language: ar, de, es, fr, it, pt, zh (text_only, occupations); no difference is reported unless "
+        "the model understands it", metavar="CODE",
     )  # fmt: skip
     what_if: Several[Text] = option(
         (), QUESTIONS, "what would change if ...: neutral-label, projection, ... or all; repeatable", metavar="METHOD"

@@ -139,6 +139,14 @@ def _suite(value: Any) -> str:
     return str(value)
 
 
+def _language(value: Any) -> str:
+    from probes.prompts import languages
+
+    if value not in languages.codes():
+        raise ValueError(f"one of {', '.join(languages.codes())}")
+    return str(value)
+
+
 def _exclusions(value: Any) -> Path | tuple[str, ...]:
     if isinstance(value, str | Path):
         return Path(value)
@@ -182,6 +190,7 @@ ModelName = Annotated[str, PlainValidator(_model_name)]
 Encoding = Annotated[str, PlainValidator(_encoding)]
 Epoch = Annotated[str, PlainValidator(_epoch)]
 SuiteName = Annotated[str, PlainValidator(_suite)]
+LanguageCode = Annotated[str, PlainValidator(_language)]
 Exclusions = Annotated[Path | tuple[str, ...], PlainValidator(_exclusions)]
 Axis = Annotated[SeriesAxis, PlainValidator(_axis)]
 CacheRoot = Annotated[Path | str, PlainValidator(_cache_root)]

@@ -30,6 +30,7 @@ def without_inference(probe: Probe) -> Probe:
         probe,
         measurements=kept,
         without_inference=(),
+        analyses=tuple(plan.without_inference() for plan in probe.analyses),
         paired=tuple(pair for pair in probe.paired if pair.measurement in names),
         # A curve whose default was removed says nothing about a remaining question.
         specifications=tuple(

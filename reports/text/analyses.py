@@ -35,6 +35,12 @@ def any_similarity_differs(audit: AuditResult) -> bool:
     return any(words.similarities_differ(audit) for words in analysis_modules("words").values() if hasattr(words, "similarities_differ"))
 
 
+def withheld(audit: AuditResult) -> str:
+    """Say why no question of an audit is answered, if a precondition is not met; empty otherwise."""
+    said = (words.withheld(audit) for words in analysis_modules("words").values() if hasattr(words, "withheld"))
+    return next(filter(None, said), "")
+
+
 def _lines(audit: AuditResult, settings: Settings) -> Iterator[tuple[Any, str]]:
     for words in analysis_modules("words").values():
         if line := words.line(audit, settings):

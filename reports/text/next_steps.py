@@ -9,6 +9,7 @@ from audit.records.mitigation import Mitigation
 from audit.results import AuditResult, Finding, Results
 from audit.types import FAILED, NO_ANSWER, STOPPED, Settings
 from reports.text import phrases
+from reports.text.analyses import withheld
 from reports.text.changes import levelling, worse_cells
 from reports.text.comparison import reversed_pair
 from reports.text.detail.trust import trust_lines
@@ -38,6 +39,7 @@ _MOST_WORSE = 3
 """Groups that got worse and are named."""
 _LIMITED = ("Run it without --limit for a verdict.",)
 _EXPLORATORY = ("Plan the questions that matter to you, and test them on new images before you act on a difference.",)
+_ANOTHER_LANGUAGE = "Choose a model that reads the language, or leave --language out to ask in English."
 _CHECK_ROWS = "Check that each answer is in the row of its own image, and that answers and labels are spelled alike."
 _CHECK_LABELS = "Check that every label means the answer that it counts as (`--label-map`), and that images are prepared as in training."
 _PAIRED = "paired by image"
@@ -446,7 +448,7 @@ def _limited(headline: Headline, audit: AuditResult, results: Results) -> tuple[
 
 
 def _exploratory(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
-    return _EXPLORATORY
+    return (_ANOTHER_LANGUAGE,) if withheld(audit) else _EXPLORATORY
 
 
 _BY_KIND: dict[str, Callable[[Headline, AuditResult, Results], tuple[str, ...]]] = {

@@ -96,6 +96,16 @@ class ExternalAnalysis(Protocol):
         ...
 
 
+@runtime_checkable
+class Precondition(Protocol):
+    """An analysis on which all other questions of a probe depend: if it is not met, nothing else is answered."""
+
+    @staticmethod
+    def is_met(records: Sequence[Any]) -> bool:
+        """Whether the other questions can be answered; `analyse` gets inputs without predictions."""
+        ...
+
+
 class ExtraPictures(NamedTuple):
     """Maximum numbers of images that an encoder sees besides those of the data."""
 
@@ -135,9 +145,29 @@ def prompts(plans: Sequence[AnalysisPlan]) -> Iterator[tuple[TextSet, Sequence[s
 
 
 def analyse(inputs: AnalysisInputs) -> dict[str, tuple[Any, ...]]:
-    """Field of the result -> its records, for every kind that this type of model supports."""
+    """Field of the result -> its records, for every kind that this type of model supports, except preconditions."""
     able = model_type(inputs.model)
-    return {kind.FIELD: kind.analyse(plans, inputs) for kind, plans in _planned(inputs.probe.analyses) if able in kind.MODELS}
+    return {
+        kind.FIELD: kind.analyse(plans, inputs)
+        for kind, plans in _planned(inputs.probe.analyses)
+        if able in kind.MODELS and not isinstance(kind, Precondition)
+    }
+
+
+def preconditions(plans: Sequence[AnalysisPlan]) -> tuple[AnalysisPlan, ...]:
+    """The plans on which all others depend."""
+    return tuple(plan for kind, own in _planned(plans) if isinstance(kind, Precondition) for plan in own)
+
+
+def check_preconditions(inputs: AnalysisInputs) -> tuple[dict[str, Any], bool]:
+    """Field of the result -> its records, for the preconditions of a probe; and whether all are met."""
+    records: dict[str, Any] = {}
+    met = True
+    for kind, plans in _planned(inputs.probe.analyses):
+        if isinstance(kind, Precondition):
+            records[kind.FIELD] = kind.analyse(plans, inputs)
+            met = met and kind.is_met(records[kind.FIELD])
+    return records, met
 
 
 def analyse_external(inputs: ExternalInputs) -> dict[str, tuple[Any, ...]]:

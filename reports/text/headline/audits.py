@@ -13,7 +13,7 @@ from audit.results import AuditResult, Finding
 from audit.statistics.severity import Criterion, by_severity, decisive
 from audit.types import Group, Settings
 from reports.text import phrases, sentences
-from reports.text.analyses import beyond_chance
+from reports.text.analyses import beyond_chance, withheld
 from reports.text.detail.endpoint import versions_sentence
 from reports.text.effects import effect_sentence, planned_effects
 from reports.text.evidence import shift_sentence
@@ -327,7 +327,9 @@ def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Setti
 
 
 def no_question(audit: AuditResult) -> str:
-    """Say why no question has a verdict: none was planned, or none was asked as its plan lock has it."""
+    """Say why no question has a verdict: none was planned, none is answered, or none was asked as its plan lock has it."""
+    if why := withheld(audit):
+        return why
     if audit.lock and audit.lock.missing:
         return "No question was asked as the plan lock has it: every comparison is exploratory."
     return "No question was planned: every comparison is exploratory."

@@ -37,7 +37,7 @@ def test_a_tower_that_ties_women_to_care_is_found_by_command_without_an_image(ra
     assert done.returncode == 0, done.stderr
     (result,) = load(folder).results.audits
     found = {each.targets[0]: each for each in result.text_associations}
-    assert [each.verdict for each in found.values()] == ["signal", "signal", *["no signal"] * 4]
+    assert [each.verdict for each in found.values()] == ["signal", "signal", "no signal", "no signal"]
     names = found["women's names"]
     assert (names.words, names.sizes, names.exact) == (("leadership", "care"), (64, 64), False)
     assert names.effect_size < -1.5
@@ -58,7 +58,7 @@ def test_a_tower_that_ties_women_to_care_is_found_by_command_without_an_image(ra
     assert "describe the texts tested" in card
     assert "no images" in done.stdout
     rows = (folder / "tables" / "text_association.csv").read_text().splitlines()
-    assert len(rows) == 7
+    assert len(rows) == 5
     assert "first_texts" in rows[0]
     texts = json.loads((folder / "results.json").read_text())["audits"][0]["texts"]
     assert {"a person called Mary", "she is at work", "a chair"} <= set(texts)
