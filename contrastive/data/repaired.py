@@ -73,6 +73,6 @@ def repair(source: CaptionedImages) -> RepairedCaptions:
     try:
         ftfy = importlib.import_module("ftfy")
     except ImportError as error:
-        fix = "python -m pip install ftfy, or leave out data.fix_text"
+        fix = "python -m pip install open_clip_torch, which comes with it; or leave out data.fix_text"
         raise UsageError("data.fix_text needs the package ftfy", why=str(error)[:200], fix=fix) from error
     return RepairedCaptions(source, ftfy.fix_text, importlib.metadata.version("ftfy"))

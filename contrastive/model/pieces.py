@@ -30,7 +30,7 @@ class PieceTokenizer(Stored):
 
     PLACE = "tokenizer"
     content: StrictStr
-    """Of a ``tokenizer.json``, without padding and truncation."""
+    """The text of a ``tokenizer.json``, without padding and truncation."""
     pad: StrictStr
     """The token that pads."""
     vocab_size: Size
