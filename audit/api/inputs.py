@@ -216,10 +216,14 @@ def _check_groups(dataset: Dataset, probe: Probe) -> None:
 def _location(request: AuditRequest) -> Any:
     options = {name: value for name in ("encoding", "image_root", "image_column") if (value := getattr(request, name)) is not None}
     if request.column:
-        options["columns"] = {name.strip(): column for name, _, column in (text.partition("=") for text in request.column)}
+        options["columns"] = _columns(request)
     if not options:
         return request.data
     return DataLocation(request.data, **options) if isinstance(request.data, str) else DataLocation("", held=request.data, **options)
+
+
+def _columns(request: AuditRequest) -> dict[str, str]:
+    return {name.strip(): column for name, _, column in (text.partition("=") for text in request.column)}
 
 
 def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:
@@ -243,7 +247,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
     """The external predictions of a request, less its exclusions, one entry per file (or data frame)."""
     wanted = ColumnOptions(
         request.attributes, request.cluster, request.weights, sliced_columns(probes),
-        prediction=request.prediction_column, truth=request.truth_column, encoding=request.encoding,
+        prediction=request.prediction_column, truth=request.truth_column, columns=_columns(request), encoding=request.encoding,
         bins=tuple(map(parse_bins, request.bins)),
         tags=request.tags, texts=request.texts, beside=_beside(request),
         changing=tuple(pair.attribute for pair in map(parse_pairs, request.pairs)),
@@ -273,7 +277,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
 def _check_parts(request: AuditRequest, parts: Path) -> None:
     """Raise `UsageError` for options that need single rows: predictions in parts are counted while reading."""
     others = (
-        ("--exclude", request.exclude), ("--nested", request.nested), ("--score", request.score),
+        ("--exclude", request.exclude), ("--nested", request.nested), ("--score", request.score), ("--column", request.column),
         ("other predictions", request.predictions[1:]),
     )  # fmt: skip
     for what, value in (*others, *((flag(name), getattr(request, name)) for name in OF_LOGS)):

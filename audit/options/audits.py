@@ -55,7 +55,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Decode = Literal["exact", "fast"]
 Tracker = Literal["wandb", "mlflow"]
 WITH_A_MODEL = (
-    "model", "model_args", "label_map", "data", "image_root", "image_column", "column", "attributes_from", "limit", "include_examples",
+    "model", "model_args", "label_map", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples",
     "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite", "language",
 )  # fmt: skip
 OF_ANSWERS = ("attributes", "outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
@@ -119,7 +119,7 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         None, TABLE, "with --data: the column that names the images (default: file, image, path, …)", metavar="COLUMN"
     )
     column: Columns = option(
-        (), TABLE, "with --data: the column of the table that an attribute is read from, as in gender='Gender '; case, spaces and a unit "
+        (), TABLE, "the column of the table that an attribute is read from, as in gender='Gender '; case, spaces and a unit "
         "in brackets need none; repeatable", metavar="NAME=COLUMN",
     )  # fmt: skip
     """Or a mapping of attributes to columns."""

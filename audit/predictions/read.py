@@ -32,7 +32,7 @@ from audit.predictions.columns import FRAME, as_text, check_finite, check_printa
 from audit.predictions.logs.join import joined
 from audit.predictions.logs.read import LogTable, read_log
 from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, scores_of
-from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows
+from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows, with_attributes
 from audit.predictions.tags import NO, SOME, without_tags
 from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts
 from audit.types import UNKNOWN, Note, Predictions
@@ -82,7 +82,8 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     ``to_csv(index=False)`` writes (a named index is a column).
     """
     opened = _opened(source, wanted)
-    table, wanted, source_name = opened.table, opened.wanted, opened.name
+    wanted, source_name = opened.wanted, opened.name
+    table, alike_notes = with_attributes(opened.table, wanted, source_name)
     named = (*(wanted.attributes or ()), wanted.cluster, wanted.weights, *wanted.beside, *wanted.changing, wanted.tags)
     for name in (*named, *(wanted.texts or ())):
         if name is not None and name not in table.column_names:
@@ -91,11 +92,11 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     if LABELS_KEY in (table.schema.metadata or {}) and set(OWN_COLUMNS) <= set(table.column_names):
         parts = [_read_audit_rows(part, wanted, source_name) for part in _audit_parts(table)]
         notes = tuple(distinct([note for _, more in parts for note in more]))
-        notes = (*notes, *notes_of_bins(table, {binning.column for binning in bins}), *(binning.note() for binning in bins))
+        notes = (*alike_notes, *notes, *notes_of_bins(table, {binning.column for binning in bins}), *(binning.note() for binning in bins))
         return replace(opened.file, answers=tuple(answers for answers, _ in parts), notes=notes, bins=bins)
     columns = columns_of_texts(table.column_names, wanted.texts, source_name)
     answers, notes = _read_texts(table, columns, wanted, source_name) if columns else read_answers(table, wanted, source_name)
-    notes = (*opened.file.notes, *notes, *(binning.note() for binning in bins))
+    notes = (*opened.file.notes, *alike_notes, *notes, *(binning.note() for binning in bins))
     return replace(opened.file, answers=tuple(map(opened.named, answers)), notes=notes, bins=bins)
 
 

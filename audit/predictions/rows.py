@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.cells.suspicious import suspicious_levels
-from audit.data.schema import IMAGE_COLUMNS, counted, is_row_number, quoted
+from audit.data.schema import IMAGE_COLUMNS, alike, counted, is_row_number, quoted
 from audit.encoder import Value
 from audit.errors import DataError
 from audit.predictions.bins import Bins
-from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers
+from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers, renamed
 from audit.predictions.logs.base import LogOptions
 from audit.predictions.tags import Tags
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
@@ -52,6 +52,8 @@ class ColumnOptions:
     """The column of answers, if it is not called ``y_pred``."""
     truth: str | None = None
     """The column of true answers, if it is not called ``y_true``."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Attribute -> the column that it is read from, if it is called something else."""
     encoding: str | None = None
     bins: tuple[Bins, ...] = ()
     """Columns of numbers, and how to divide them into groups."""
@@ -118,6 +120,26 @@ class Rows:
             left_out = (weights_of_0(self.attributes[self.weight == 0], self.weights),)
             predictions = some_rows(predictions, self.weight > 0)
         return MeasurementAnswers(model, probe, measurement, predictions, left_out, self.cluster, self.weights, self.numbered)
+
+
+def with_attributes(table: pa.Table, wanted: ColumnOptions, source: str) -> tuple[pa.Table, list[Note]]:
+    """The table with attributes under the names that are wanted, and a note about columns that were taken for them.
+
+    A column is renamed if `wanted` maps it. If a wanted one is missing, the only column is that differs in case, spaces, dashes or a unit.
+    """
+    for name, column in wanted.columns.items():
+        table = renamed(table, {"--column": (column, name)}, source)
+    names = table.column_names
+    attributes = (*(wanted.attributes or ()), *wanted.slices, *wanted.beside, *wanted.changing, *(bins.column for bins in wanted.bins))
+    sought = dict.fromkeys((*attributes, *filter(None, (wanted.cluster, wanted.weights))))
+    free = [name for name in names if name not in sought]
+    found = {name: similar[0] for name in sought if name not in names and len(similar := alike(name, free)) == 1}
+    if not found:
+        return table, []
+    for name, column in found.items():
+        table = renamed(table, {name: (column, name)}, source)
+    changes = tuple(f"{quoted(column)} as {name}" for name, column in found.items())
+    return table, [Note("columns_alike", {"columns": changes})]
 
 
 def read_rows(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from audit.data.assemble import Origin, assemble
-from audit.data.schema import Cells, Schema, check_columns
+from audit.data.schema import Cells, Schema, check_columns, with_known_columns
 from audit.errors import DataError
 from audit.types import Dataset, Group
 from strictio.images.decode import MAX_BYTES, UnreadableImage
@@ -92,9 +92,10 @@ def load_web_dataset(
         raise DataError(
             f"{location} has no attributes", why=why, fix="give attributes: --attributes-from TABLE, or .json beside each image"
         )
+    schema, notes = with_known_columns(schema, list(columns), embedded=True)
     check_columns(schema, list(columns), location)
     cells = Cells(columns, range(1, len(rows.keys) + 1), location, "sample")
-    origin = Origin(name, source or f"the web dataset {location}", licence)
+    origin = Origin(name, source or f"the web dataset {location}", licence, notes)
     return assemble(rows.images(shards), rows.ids([shard.name for shard in shards]), cells, schema, origin)
 
 

@@ -11,10 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.errors import DataError, UsageError
+from audit.predictions.bins import parse_bins
 from audit.predictions.columns import read_columns
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
 from audit.run import main
+from tests.support.command import command
 from tests.support.notes import sentences, told
 
 RACES, GENDERS = ("White", "Black"), ("Female", "Female", "Male", "Male")
@@ -473,3 +475,35 @@ def test_a_header_of_any_width_leaves_every_column_text(tmp_path):
 
     assert table.column("group").to_pylist() == ["1", "01", "1", "01"]
     assert {str(kind) for kind in table.schema.types} == {"string"}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_attributes_whose_columns_are_nearly_called_so_are_read_and_noted(tmp_path, ending):
+    """As in tables of images: case, spaces and a unit need no mention; --column maps any other name."""
+    frame = pd.DataFrame(
+        {"y_pred": ["a", "b"] * 4, "Gender ": ["F", "M", "M", "F"] * 2, "Age (years)": range(20, 28), "sex": ["F"] * 4 + ["M"] * 4}
+    )
+    path = tmp_path / f"p.{ending}"
+    (frame.to_csv if ending == "csv" else frame.to_parquet)(path, index=False)
+    file = load_predictions(path, ColumnOptions(("gender",), bins=(parse_bins("age=24,"),)))
+    assert file.answers[0].predictions.attributes["gender"].tolist() == ["F", "M", "M", "F"] * 2
+    assert "Columns whose names were assumed: 'Gender ' as gender, 'Age (years)' as age." in sentences(file.notes)
+    by_probe = load_predictions(path, ColumnOptions(slices=("gender",)))
+    assert list(by_probe.answers[0].predictions.attributes) == ["gender"]
+    stated = load_predictions(path, ColumnOptions(("gender",), columns={"gender": "sex"}))
+    assert stated.answers[0].predictions.attributes["gender"].tolist() == ["F"] * 4 + ["M"] * 4
+    assert not any("assumed" in said for said in sentences(stated.notes))
+    with pytest.raises(UsageError, match=r"has no column 'sax' \(--column\)\nfix: did you mean sex"):
+        load_predictions(path, ColumnOptions(("gender",), columns={"gender": "sax"}))
+    two = frame.assign(GENDER="F")
+    with pytest.raises(UsageError, match="has no column 'gender'"):
+        load_predictions(two, ColumnOptions(("gender",)))
+
+
+def test_the_command_maps_a_column_of_predictions(tmp_path):
+    rows = [(f"{number}", "yes", "no" if number % 4 == 0 else "yes", "FM"[number % 2]) for number in range(80)]
+    pd.DataFrame(rows, columns=["id", "y_true", "y_pred", "Gender "]).to_csv(tmp_path / "p.csv", index=False)
+    done = command("--predictions", tmp_path / "p.csv", "--column", "sex=Gender ", "--attributes", "sex", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]
+    assert any(each["id"] == "predictions/accuracy/sex" for each in facts["findings"])

@@ -10,9 +10,11 @@ import pytest
 
 from audit.data import load_dataset
 from audit.data.schema import Column, Schema
+from audit.data.table import DataLocation
 from audit.errors import AuditError, DataError, UnsafeError
 from audit.run import main
 from strictio.images.decode import UnreadableImage
+from tests.support.notes import sentences
 from tests.support.planted import picture
 from tests.support.web_datasets import npy, shard, tar
 
@@ -155,3 +157,22 @@ def test_a_damaged_member_is_named_with_its_sample(tmp_path, member, said):
         load(tmp_path / "0.tar")
     assert said in str(error.value)
     assert "0.tar" in str(error.value)
+
+
+def test_json_keys_whose_names_are_nearly_those_expected_are_read_and_noted(tmp_path):
+    """As columns of a table are; --column names any other key."""
+    schema = Schema((Column("gender"), Column("race"), Column("age")))
+    odd = [{"Gender ": "F" if number % 2 else "M", "Race": "A", "Age (years)": number} for number in range(4)]
+    shard(tmp_path / "0.tar", 0, odd)
+    dataset = load(tmp_path / "0.tar", schema)
+    assert dataset.attributes["gender"].tolist() == ["M", "F"] * 2
+    assert dataset.attributes["age"].tolist() == ["0", "1", "2", "3"]
+    said = sentences(dataset.notes)
+    assert "Columns whose names were assumed: 'Gender ' as gender, 'Race' as race, 'Age (years)' as age." in said
+    two = [row | {"GENDER": "X", "sex": row["Gender "]} for row in odd]
+    shard(tmp_path / "1.tar", 0, two)
+    with pytest.raises(DataError, match="has no column 'gender'") as caught:
+        load(tmp_path / "1.tar", schema)
+    assert caught.value.fix == "--column gender='Gender ' or --column gender=GENDER"
+    stated = load_dataset(DataLocation(str(tmp_path / "1.tar"), columns={"gender": "sex"}), schema, name="made", licence="none")
+    assert stated.attributes["gender"].tolist() == ["M", "F"] * 2
