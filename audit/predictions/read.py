@@ -32,7 +32,7 @@ from audit.predictions.columns import FRAME, as_text, check_finite, check_printa
 from audit.predictions.logs.join import joined
 from audit.predictions.logs.read import LogTable, read_log
 from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, scores_of
-from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows, with_attributes
+from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows, with_wanted_columns
 from audit.predictions.tags import NO, SOME, without_tags
 from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts
 from audit.types import UNKNOWN, Note, Predictions
@@ -83,7 +83,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     """
     opened = _opened(source, wanted)
     wanted, source_name = opened.wanted, opened.name
-    table, alike_notes = with_attributes(opened.table, wanted, source_name)
+    table, alike_notes = with_wanted_columns(opened.table, wanted, source_name)
     named = (*(wanted.attributes or ()), wanted.cluster, wanted.weights, *wanted.beside, *wanted.changing, wanted.tags)
     for name in (*named, *(wanted.texts or ())):
         if name is not None and name not in table.column_names:

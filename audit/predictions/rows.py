@@ -122,7 +122,7 @@ class Rows:
         return MeasurementAnswers(model, probe, measurement, predictions, left_out, self.cluster, self.weights, self.numbered)
 
 
-def with_attributes(table: pa.Table, wanted: ColumnOptions, source: str) -> tuple[pa.Table, list[Note]]:
+def with_wanted_columns(table: pa.Table, wanted: ColumnOptions, source: str) -> tuple[pa.Table, list[Note]]:
     """The table with attributes under the names that are wanted, and a note about columns that were taken for them.
 
     A column is renamed if `wanted` maps it. If a wanted one is missing, the only column is that differs in case, spaces, dashes or a unit.
