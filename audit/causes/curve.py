@@ -28,8 +28,8 @@ class DoseCurve:
     outcome: Float[np.ndarray, "n"]
     seed: Int[np.ndarray, "n"]
     degree: int
-    image_variance: float = 0.0
-    """Mean variance of an outcome over images, which the residuals contain."""
+    image_variance: Float[np.ndarray, "n"] | None = None
+    """Variance of each outcome over images, which the residuals contain on average; None: the same at all doses."""
     bounds: tuple[float, float] = (-np.inf, np.inf)
     """What an outcome can be: prediction intervals end there."""
 
@@ -98,18 +98,25 @@ class DoseCurve:
         of_seed = new_models + float(((self._members.T @ weights) ** 2).sum())
         return parts.variance(of_model, of_seed)
 
-    def predict(self, dose: float, alpha: float, image_variance: float | None = None) -> Estimate | None:
-        """The prediction interval of one more model.
+    def predict(self, dose: float, alpha: float) -> Estimate | None:
+        """The prediction interval of one more model, from the fitted models alone.
 
-        `image_variance`: variance of its outcome over images, if known: what exceeds that of the fitted models is added.
+        A rate varies less over images near 0 or 1. What is expected at this dose (between its neighbours, a straight line) beyond the mean
+        of the fitted models is added to the variance.
         """
         band = self.band(self.weights(dose), new_models=1.0)
         if band is None:
             return None
         # With the degrees of freedom of the spread alone: those of the extra variance would make the interval narrower.
-        extra = max(0.0, (image_variance or 0.0) - self.image_variance)
-        whole, (least, most) = interval(self.at(dose), band[0] + extra, band[1], alpha), self.bounds
+        whole, (least, most) = interval(self.at(dose), band[0] + self._more_over_images(dose), band[1], alpha), self.bounds
         return Estimate(whole.value, *np.clip([whole.low, whole.high], least, most).tolist())
+
+    def _more_over_images(self, dose: float) -> float:
+        if self.image_variance is None:
+            return 0.0
+        tried = np.unique(self.dose)
+        means = [self.image_variance[self.dose == at].mean() for at in tried]
+        return max(0.0, float(np.interp(dose, tried, means) - self.image_variance.mean()))
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def _curve(plan: CausesPlan, fitted: Sequence[Audited]) -> DoseCurve:
         seed=np.array([one.model.seed for one in fitted]),
         degree=degree_of(plan),
         bounds=(-1.0 if plan.outcome.minus else 0.0, 1.0),
-        image_variance=float(np.nanmean([np.nan_to_num(one.outcome.variance) for one in fitted])),
+        image_variance=np.nan_to_num([one.outcome.variance for one in fitted]),
     )
 
 
@@ -151,7 +151,7 @@ def _fitted_curve(plan: CausesPlan, curve: DoseCurve, fitted: Sequence[Audited],
 
 
 def _held_back(one: Audited, curve: DoseCurve, alpha: float) -> HeldBack:
-    predicted = curve.predict(one.model.dose, alpha, float(np.nan_to_num(one.outcome.variance)))
+    predicted = curve.predict(one.model.dose, alpha)
     value = one.outcome.value
     inside = None if predicted is None else predicted.low <= value <= predicted.high
     return HeldBack(one.model.name, one.model.dose, one.model.seed, value, predicted, inside)

@@ -82,10 +82,10 @@ def held_back(outcomes: dict[Model, RateOutcome], degree: int) -> list[HeldBackM
         curve = DoseCurve(
             dose=np.array([of for of, _ in fitted]), outcome=np.array([outcome.value for outcome in fitted.values()]),
             seed=np.array([seed for _, seed in fitted]), degree=degree, bounds=(-1.0, 1.0),
-            image_variance=float(np.nanmean([np.nan_to_num(outcome.variance) for outcome in fitted.values()])),
+            image_variance=np.nan_to_num([outcome.variance for outcome in fitted.values()]),
         )  # fmt: skip
+        predicted = curve.predict(dose, ALPHA)
         for outcome in (outcome for model, outcome in outcomes.items() if model[0] == dose):
-            predicted = curve.predict(dose, ALPHA, float(np.nan_to_num(outcome.variance)))
             inside = predicted.low <= outcome.value <= predicted.high
             found.append(HeldBackModel(outcome.value - predicted.value, (predicted.high - predicted.low) / 2, inside))
     return found

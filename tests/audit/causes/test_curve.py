@@ -3,15 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from audit.causes.curve import DoseCurve
-from audit.causes.facts import Audited, causes_of
+from audit.causes.facts import Audited, causes_of, predict_held_back
 from audit.causes.models import planned_models
 from audit.causes.outcome import RateOutcome
 from audit.types import Settings
-from tests.support.causes_samples import plan, rate
+from tests.support.causes_samples import audited, plan, rate
 
 DOSES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+@pytest.fixture
+def audited_plan():
+    """Rates that are 0 at dose 0, and vary over images elsewhere."""
+    return plan(), audited(plan(), np.random.default_rng(7), slope=0.5)
 
 
 def curve(outcome, dose, seed, degree=1, **more):
@@ -86,10 +93,23 @@ def test_one_seed_has_no_prediction_interval():
     assert curve([0.0, 0.1, 0.3], [0, 0.5, 1], [0, 0, 0]).predict(0.25, 0.05) is None
 
 
-def test_a_held_back_model_with_fewer_images_gets_a_wider_interval():
-    line = curve([0, 2, 4, 6], [0, 0, 1, 1], [0, 1, 0, 1], image_variance=1.0)
-    usual, few, many = (line.predict(0.5, 0.05, variance) for variance in (1.0, 3.0, 0.1))
-    assert few.high > usual.high == many.high
+def test_where_outcomes_vary_more_over_images_the_interval_is_wider_by_hand():
+    # Variances over images 0 at dose 0 and 2 at dose 1, mean 1: at dose .75 1.5 is expected, .5 more; at dose .25 not more.
+    outcome, dose, seed = [0, 2, 4, 6], [0, 0, 1, 1], [0, 1, 0, 1]
+    line, usual = (curve(outcome, dose, seed, image_variance=variances) for variances in (np.array([0.0, 0, 2, 2]), None))
+    for at, more in ((0.25, 0.0), (0.75, 0.5)):
+        variance, df = usual.band(usual.weights(at), new_models=1.0)
+        predicted = line.predict(at, 0.05)
+        assert predicted.high - predicted.value == pytest.approx(t.ppf(0.975, df) * (variance + more) ** 0.5)
+
+
+def test_held_back_models_are_judged_by_the_interval_that_was_written_before(audited_plan):
+    planned, models = audited_plan
+    fitted = [one for one in models if one.model.part == "fit"]
+    written = predict_held_back(planned, fitted, "now")
+    facts = causes_of(planned, models, (written, True), None)
+    assert {held.interval for held in facts.held_back} == {written.doses[0].interval}
+    assert next(point for point in facts.points if point.held_back).predicted == written.doses[0].interval
 
 
 @pytest.mark.parametrize(("degree", "shape"), [(1, lambda dose: 0.05 + 0.4 * dose), (2, lambda dose: 0.5 * dose**2)])
@@ -104,9 +124,9 @@ def test_prediction_intervals_cover_a_held_back_model(degree, shape, of_seed):
             rate(0.2 + shape(at) * 0.6 + shift[own] + rng.normal(0, 0.03), rng, int(rng.integers(60, 300)))
             for at, own in zip(dose, seed, strict=True)
         ]
-        fitted = curve([one.value for one in drawn], dose, seed, degree, image_variance=np.mean([one.variance for one in drawn]))
+        fitted = curve([one.value for one in drawn], dose, seed, degree, image_variance=np.array([one.variance for one in drawn]))
         held = rate(0.2 + shape(0.75) * 0.6 + shift[3] + rng.normal(0, 0.03), rng, int(rng.integers(60, 300)))
-        predicted = fitted.predict(0.75, 0.05, held.variance)
+        predicted = fitted.predict(0.75, 0.05)
         inside.append(predicted.low <= held.value <= predicted.high)
     assert np.mean(inside) >= 0.93
 
