@@ -66,7 +66,7 @@ def _claims() -> tuple[Claim, ...]:
     )
 
 
-def in_language(code: str) -> Probe:
+def occupations_in(code: str) -> Probe:
     """Return the probe with the occupations of a language, both gendered forms of each where it has them, whose embeddings are averaged."""
     words = language(code)
     prompts = {name: tuple(map(words.photo, words.occupations[name])) for name in PROMPTS}
@@ -105,7 +105,7 @@ PROBE = Probe(
     licence=LICENCE,
     ordered={"age": AGES},
     data=DATA,
-    in_language=in_language,
+    in_language=occupations_in,
     limits=(
         "No answer is right: no one knows what the people shown do for a living. What is measured is what a model associates with a face.",
         "A gallery of faces is not the index of a search engine: no picture shows the work, so that only the face can decide.",

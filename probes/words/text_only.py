@@ -35,7 +35,7 @@ def _plan(question: str, targets: Mapping[str, tuple[str, ...]], words: Mapping[
     return TextAssociationPlan(question, targets, words, CONCEPTS, f"{PRESET}, {SETS}")
 
 
-def in_language(code: str) -> Probe:
+def texts_in(code: str) -> Probe:
     """Return the probe with the names, pronouns and words of a language, and whether the language itself is nearer to pleasant words."""
     words = language(code)
     work = {
@@ -81,7 +81,7 @@ PROBE = Probe(
         "The sentences in dialect show a few features that linguists describe; no speaker wrote them.",
     ),
     not_tested=("images", "other names and dialects, and other languages (--language)", "longer texts"),
-    in_language=in_language,
+    in_language=texts_in,
     analyses=(
         _plan(NAMES_TO_WORK, {"women's names": _called(WOMEN), "men's names": _called(MEN)}, WORK),
         _plan(

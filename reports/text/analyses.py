@@ -37,7 +37,7 @@ def any_similarity_differs(audit: AuditResult) -> bool:
 
 def withheld(audit: AuditResult) -> str:
     """Say why no question of an audit is answered, if a precondition is not met; empty otherwise."""
-    said = (words.withheld(audit) for words in analysis_modules("words").values() if hasattr(words, "withheld"))
+    said = (words.not_understood(audit) for words in analysis_modules("words").values() if hasattr(words, "not_understood"))
     return next(filter(None, said), "")
 
 

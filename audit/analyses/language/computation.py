@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.analyses.base.kinds import AnalysisInputs
-from audit.analyses.language.plan import Contrast, LanguagePlan, PicturedContrast
+from audit.analyses.language.plan import LanguagePlan, PicturedContrast, WordContrast
 from audit.analyses.language.record import ImageContrast, LanguageCheck, TextContrast
 from audit.errors import UsageError
 from audit.measure.zero_shot import cosine_scores, unit_vectors
@@ -76,7 +76,7 @@ def _checked(plan: LanguagePlan, inputs: AnalysisInputs) -> LanguageCheck:
     return LanguageCheck(plan.question, plan.code, plan.language, bool(understood), NEEDED, texts, images, withheld)
 
 
-def _text_contrast(contrast: Contrast, texts: Mapping[str, Float[np.ndarray, "d"]]) -> TextContrast:
+def _text_contrast(contrast: WordContrast, texts: Mapping[str, Float[np.ndarray, "d"]]) -> TextContrast:
     own, english = (unit_vectors(np.stack([texts[text] for text in pair])) for pair in (contrast.texts, contrast.english))
     right = closer_to_own(own, english)
     return TextContrast(contrast.name, contrast.texts, contrast.english, contrast.people, right)

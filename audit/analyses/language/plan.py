@@ -8,7 +8,7 @@ from audit.plans import AnalysisPlan
 
 
 @dataclass(frozen=True)
-class Contrast:
+class WordContrast:
     """Two texts that a model must tell apart, in a language and in English."""
 
     name: str
@@ -24,7 +24,7 @@ class Contrast:
 class PicturedContrast:
     """A contrast whose right answer for every image is known."""
 
-    contrast: Contrast
+    contrast: WordContrast
     attribute: str = ""
     """The attribute that says which of the two texts is right; empty: the first is right for every image."""
     levels: tuple[str, str] = ("", "")
@@ -39,7 +39,7 @@ class LanguagePlan(AnalysisPlan):
     """ISO 639-1."""
     language: str
     """In English."""
-    contrasts: tuple[Contrast, ...]
+    contrasts: tuple[WordContrast, ...]
     """Compared with their translations, as texts."""
     preset: str
     """Name and version of the texts."""

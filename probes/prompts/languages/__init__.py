@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from audit.analyses.language.plan import Contrast, LanguagePlan, PicturedContrast
+from audit.analyses.language.plan import LanguagePlan, PicturedContrast, WordContrast
 from audit.types import Group
 from probes.prompts import fill
 
@@ -56,7 +56,7 @@ class Language:
     """The sentences of `ENGLISH_SENTENCES`, translated."""
     concepts: Group
     """Things unrelated to people and work."""
-    contrasts: tuple[Contrast, ...]
+    contrasts: tuple[WordContrast, ...]
     """Pairs of words with their English translations, those about people first."""
 
     @property
@@ -85,8 +85,8 @@ class Language:
         woman, man, person, dog = (self.photo(self.people[name]) for name in ("woman", "man", "person", "dog"))
         english = tuple(fill(PHOTO, f"a {name}") for name in ("woman", "man", "person", "dog"))
         return (
-            PicturedContrast(Contrast("a woman / a man", (woman, man), (english[0], english[1])), attribute, levels),
-            PicturedContrast(Contrast("a person / a dog", (person, dog), (english[2], english[3]))),
+            PicturedContrast(WordContrast("a woman / a man", (woman, man), (english[0], english[1])), attribute, levels),
+            PicturedContrast(WordContrast("a person / a dog", (person, dog), (english[2], english[3]))),
         )
 
 
@@ -104,7 +104,7 @@ def language(code: str) -> Language:
     contrasts = content.pop("contrasts")
     pairs = [(kind == "people", pair) for kind in ("people", "things") for pair in contrasts[kind]]
     read = tuple(
-        Contrast(f"{first_english} / {second_english}", (first, second), (first_english, second_english), people)
+        WordContrast(f"{first_english} / {second_english}", (first, second), (first_english, second_english), people)
         for people, (first, first_english, second, second_english) in pairs
     )
     listed: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}

@@ -62,7 +62,7 @@ def _checked(check: LanguageCheck) -> CheckedLanguage:
     )
     heads = ("On images", "Images", "Right", "At least", "In English", "Result")
     table = Table("Check on images", f"Share of right answers of the prompts in {check.language}; chance is 50 %", heads, rows)
-    return CheckedLanguage(check.code, words.verdict_sentence(check), check.texts, table if rows else None, check.withheld)
+    return CheckedLanguage(check.code, words.understood_sentence(check), check.texts, table if rows else None, check.withheld)
 
 
 FIELD = "language_checks"

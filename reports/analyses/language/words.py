@@ -21,7 +21,7 @@ IMAGES = (
 )
 
 
-def verdict_sentence(check: LanguageCheck) -> str:
+def understood_sentence(check: LanguageCheck) -> str:
     """Say whether the language is understood."""
     about = [contrast for contrast in check.texts if contrast.people]
     right, people = sum(contrast.right for contrast in check.texts), sum(contrast.right for contrast in about)
@@ -34,7 +34,7 @@ def verdict_sentence(check: LanguageCheck) -> str:
     return f"{check.language}: not understood. {pairs} {need}.{images} No difference in {check.language} is reported."
 
 
-def withheld(audit: AuditResult) -> str:
+def not_understood(audit: AuditResult) -> str:
     """Say why no question of the audit is answered; empty if the language is understood, or there is only English."""
     names = [check.language for check in audit.language_checks if not check.understood]
     return f"{names[0]}: not understood. No difference is reported." if names else ""
@@ -42,7 +42,7 @@ def withheld(audit: AuditResult) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return the line about the language in summary and terminal."""
-    return " ".join(map(verdict_sentence, audit.language_checks))
+    return " ".join(map(understood_sentence, audit.language_checks))
 
 
 def image_words(contrast: ImageContrast) -> str:
