@@ -55,7 +55,7 @@ def _row(association: TextAssociation, ticks: tuple[float, ...]) -> TrackRow:
     known = association.effect_size is not None
     track = chance_track(association.effect_size or 0.0, association.concepts, ticks, hot=association.verdict == "signal") if known else ()
     cells = (
-        decimal(association.effect_size, 2), words.by_concepts(association), words.detectable_effect(association),
+        decimal(association.effect_size, 2), words.by_concepts(association), words.detectable_d(association),
         p_value(association.p_permuted),
         p_value(association.p_concepts), p_value(association.p_adjusted),
     )  # fmt: skip

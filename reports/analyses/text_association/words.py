@@ -49,7 +49,7 @@ def _detectable(audit: AuditResult) -> str:
     return f"Each alone would show a d of {ends} with a power of 80\u00a0%."
 
 
-def detectable_effect(association: TextAssociation) -> str:
+def detectable_d(association: TextAssociation) -> str:
     """Return the smallest d that an association shows with a power of 80 %."""
     return "none" if association.detectable is None else decimal(association.detectable, 2)
 
