@@ -41,7 +41,7 @@ _FREQUENCIES = np.array([(down, across) for down in range(8) for across in range
 _MIRROR: Float32[np.ndarray, "d"] = np.where(_FREQUENCIES[:, 1] % 2, -1, 1).astype(np.float32)
 """Signature of the mirror image, divided by that of the image."""
 _LENGTH = 2048
-"""Of a signature. Its entries are whole numbers, whose products single precision adds without rounding (below 2^24), in any order."""
+"""Length of a signature. Its entries are integers, whose products single precision adds without rounding (below 2^24), in any order."""
 _FLAT = 2.0
 """Standard deviation of the grey values, 0-255, below which an image has too little content to be compared."""
 _GREY = 6.0
@@ -55,7 +55,7 @@ _WINDOW = 5
 _SEARCH = ((8, 4), (16, 4), (32, 4))
 """Grids on which the best crop is searched for, and the most iterations on each."""
 _HOPELESS = 0.5
-"""Agreement before the search for the best crop, below which there is none."""
+"""Agreement before the search for the best crop, below which there is no search."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                    needs_truth=True, needs_outcome=True, denominator="selected", event="positive"),
             Metric("rate_among_answered", "neither", "https://arxiv.org/abs/2110.08193",  # the bias score of BBQ ignores non-answers
                    needs_truth=False, needs_outcome=True, denominator="answered", event="selected"),
-            # Of a group's images; with equally large groups in each gallery it orders models like Bias@K.
+            # The share of a group's images; with equally large groups in each gallery it orders models like Bias@K.
             Metric("retrieval_rate", "neither", f"{_FAIRLEARN}.selection_rate.html",
                    needs_truth=False, needs_outcome=True, denominator="all", event="selected"),
         )

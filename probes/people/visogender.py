@@ -172,7 +172,7 @@ def _searches(ranking: RankingPlan) -> tuple[Measurement, ...]:
 
 
 RANKING = RankingPlan(
-    "Of two people at work, whose images does a search with “their” find first?", {}, ("occupation_gender",), "visogender v1", ks=(5, 10),
+    "Which of two people at work does a search with “their” find first?", {}, ("occupation_gender",), "visogender v1", ks=(5, 10),
     gallery="searched_occupation",
 )  # fmt: skip
 """The authors' retrieval: the caption of an occupation, with "their", ranks the images of two people with this occupation."""

@@ -57,7 +57,7 @@ def texts_in(code: str) -> Probe:
     limits = (
         *LIMITS,
         f"The names are frequent in one country where {words.name} is spoken. Gendered forms of the occupations: {words.forms}.",
-        "The two sets of sentences differ in their language, and so in whatever the model was trained on in each.",
+        "The two sets of sentences differ in their language, and so in what the model was trained on in each.",
     )
     not_tested = ("images", f"other names, other words, and other varieties of {words.name}", "longer texts")
     return replace(PROBE, limits=limits, not_tested=not_tested, analyses=(words.check(), *own))

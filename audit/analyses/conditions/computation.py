@@ -142,7 +142,7 @@ def _on_changed(plan: ImageConditionsPlan, inputs: AnalysisInputs) -> Iterator[C
     start = part_of_predictions(unchanged, kept[readable])
     predicted = [_predicted(plan, inputs, vectors, start) for vectors in seen]
     labels = [condition for condition, _ in named]
-    # At the published size, the first change is none: the baseline.
+    # At the published size, the first condition is the baseline, without a change.
     baseline, first = (labels[0], 1) if plan.resized else (UNCHANGED, 0)
     before = predicted[0] if plan.resized else start
     answered = [(baseline, before), *zip(labels[first:], predicted[first:], strict=True)]

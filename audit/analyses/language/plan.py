@@ -9,7 +9,7 @@ from audit.plans import AnalysisPlan
 
 @dataclass(frozen=True)
 class WordContrast:
-    """Two texts that a model must tell apart, in a language and in English."""
+    """Two texts that a model must distinguish, in a language and in English."""
 
     name: str
     """In English: ``"a doctor / a dog"``."""

@@ -95,8 +95,8 @@ def _tested(plan: TextAssociationPlan, inputs: AnalysisInputs) -> TextAssociatio
 def detectable_effect(ends: Sequence[float], sizes: tuple[int, int]) -> float | None:
     """Smallest d (in absolute value) that is beyond both nulls with a power of 80 %; None if no d up to 2, the largest possible, is.
 
-    `ends` are the 2.5 % and 97.5 % points of both nulls: a d at the farthest of them is found half of the time, and one that is larger by
-    .84 standard errors, ``sqrt(1 / m + 1 / n)``, in 80 %.
+    `ends` are the 2.5 % and 97.5 % points of both nulls: a d at the larger of them, by its absolute value, is found half of the time, and
+    one that is larger by .84 standard errors, ``sqrt(1 / m + 1 / n)``, in 80 %.
 
     Examples
     --------

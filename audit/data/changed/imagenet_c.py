@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SIDE = 224
 LONGEST = 4 * SIDE
-"""Of an image that is longer than four times its width, the longer side gets this length, and the shorter one less than `SIDE`."""
+"""Longer side of an image that is longer than four times its width: its shorter side gets less than `SIDE` pixels."""
 STORED_QUALITY = 85
 FROST = "frost (procedural)"
 """The one kind that is not as published."""

@@ -100,7 +100,7 @@ def _error_gap(error: CorruptionError) -> str:
         return ""
     values = {group.group: percent(group.value) for group in error.by_group}
     apart = difference(gap.difference.value, gap.difference.low, gap.difference.high)
-    chance = "" if gap.difference.low > 0 else " Chance alone may explain that."
+    chance = "" if gap.difference.low > 0 else " That difference could be chance alone."
     return (
         f"Highest for {phrases.group(gap.highest)} ({values[gap.highest]}), lowest for {phrases.group(gap.lowest)} "
         f"({values[gap.lowest]}): {apart} points apart.{chance}"

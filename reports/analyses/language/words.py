@@ -30,7 +30,7 @@ def understood_sentence(check: LanguageCheck) -> str:
     if check.understood:
         return f"{check.language}: understood. {pairs} {need}."
     failed = [contrast.name for contrast in check.images if not contrast.passed]
-    images = f" On images, it fails to tell apart {' and '.join(failed)}." if failed else ""
+    images = f" On images, it fails to distinguish {' and '.join(failed)}." if failed else ""
     return f"{check.language}: not understood. {pairs} {need}.{images} No difference in {check.language} is reported."
 
 

@@ -134,7 +134,7 @@ def test_images_without_variation_have_wilson_s_interval(cheap, monkeypatch):
     assert (few.value, few.low, few.status) == (0.0, 0.0, "small")
     assert few.high == pytest.approx(z2 / (5 + z2))
     assert record.corruption_error.gap.difference.low < 0 < record.corruption_error.gap.difference.high
-    assert "Chance alone may explain that." in words.error_in_words(record)
+    assert "That difference could be chance alone." in words.error_in_words(record)
 
 
 def test_no_mean_without_all_kinds_or_for_an_outcome(cheap):

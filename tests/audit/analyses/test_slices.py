@@ -15,6 +15,7 @@ from tests.support.house import PACKAGES, ROOT, imported, module_name
 
 FIELDS = {kind.__name__.split(".")[-2]: kind.FIELD for kind in analysis_kinds()}
 KNOWN_TO = {
+    "conditions": {"audit.probe.variants"},  # --harmless asks a probe under other conditions
     "natural_shift": {"audit.comparison.effective", "audit.api.pipeline"},  # several models beside each other: --baseline-models
     "ranking": {"audit.probe.example", "audit.commands.words"},  # the example of a probe has one; its queries are words to count
     "tagging": {"audit.commands.words"},  # its labels are words to count

@@ -237,7 +237,6 @@ BAD = {
     "answers to nothing": ("race,y_pred:\nA,cat\nB,dog\n", "no name after the colon"),
     "truth without truth": ("race,y_true,y_pred\nA,,cat\nB,,dog\n", "y_true is empty in every row"),
     "missing id": ("id,race,y_pred\n1,A,cat\n ,B,dog\n", "1 row without an identifier (column 'id', first in row 2"),
-    "one score": ("race,score:cat\nA,0.5\nB,0.1\n", "scores of one label only"),
     "answer without score": ("race,y_pred,score:cat,score:dog\nA,cow,0.5,0.5\nB,cat,0.9,0.1\n", "'cow', which has no score"),
     "several questions, one truth": ("race,y_true,y_pred:a,y_pred:b\nA,x,x,u\nB,y,y,u\n", "answers.csv, y_pred:b: y_true and y_pred"),
     "ragged": ("race,y_pred\nA,cat\nB\n", "ragged"),

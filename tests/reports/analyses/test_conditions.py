@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from audit.analyses.base.conditions import ConditionsAsked, conditions_record, judged_together
-from audit.analyses.base.records import Condition
+from audit.analyses.base.records import Condition, CorruptionError, ErrorGap, GroupError, KindError
+from audit.records.base import Estimate
 from audit.types import Predictions, Settings
 from reports.analyses.conditions.chart import series_panels
 from reports.exports.markdown import summary_markdown
@@ -38,9 +39,16 @@ def records():
         (Condition("noise 2", "noise", 2.0), predictions((9, 32, 2))),
         (Condition("a printed word"), predictions((12, 8, 4))),
     ]
-    return judged_together(
-        [conditions_record(asked, under, {"thing": ("boat", "tree <i>", "thin")}, Settings(draws=199))], 0.05, limited=False
-    )
+    record = conditions_record(asked, under, {"thing": ("boat", "tree <i>", "thin")}, Settings(draws=199))
+    return judged_together([replace(record, corruption_error=corruption_error())], 0.05, limited=False)
+
+
+def corruption_error():
+    """Return a mean of two kinds, one of which is not in it."""
+    groups = (GroupError(("boat",), 60, 0.3, 0.2, 0.4, "ok"), GroupError(("tree <i>",), 40, 0.5, 0.4, 0.6, "ok"))
+    gap = ErrorGap(("tree <i>",), ("boat",), Estimate(0.2, 0.05, 0.35))
+    kinds = (KindError("fog", 0.4, (0.3, 0.5), None, True), KindError("frost (procedural)", 0.2, (0.1, 0.3), None, False))
+    return CorruptionError(None, GroupError((), 100, 0.38, 0.3, 0.46, "ok"), groups, gap, kinds)
 
 
 @pytest.fixture(scope="module")

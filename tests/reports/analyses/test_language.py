@@ -46,7 +46,7 @@ def test_a_language_that_is_not_understood_is_said_with_its_pairs_and_what_is_no
 
 def test_images_that_fail_are_named():
     _, text = words(replace(CHECK, images=(replace(PICTURED, passed=False),)))
-    assert "On images, it fails to tell apart a woman / a man. No difference in Arabic is reported." in text
+    assert "On images, it fails to distinguish a woman / a man. No difference in Arabic is reported." in text
 
 
 def test_a_language_that_is_understood_is_said_in_one_line_and_nothing_is_withheld():
