@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or that of the error (`strictio.errors`)."""
     options = parser().parse_intermixed_args(argv)
-    return run_command(lambda: _result(options), debug=options.debug)
+    return run_command(lambda: _result(options), debug=options.debug, whole=True)  # JSON is never cut
 
 
 def _result(options: argparse.Namespace) -> str:

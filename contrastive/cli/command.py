@@ -31,8 +31,8 @@ def command_parser(name: str, description: str, epilog: str | None = None) -> ar
     return parse
 
 
-def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
-    """Run a command, print its result, and return its exit code.
+def run_command(action: Callable[[], str], *, debug: bool = False, whole: bool = False) -> int:
+    """Run a command, print its result (`whole`: also if it is long), and return its exit code.
 
     0 done; 2 to 5 as in `strictio.errors`; 70 a bug; 130, 143, 129 after Ctrl-C, SIGTERM, SIGHUP; 141 done, but stdout was closed.
     """
@@ -47,7 +47,7 @@ def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
         if debug:
             traceback.print_exc()
         return _explain(_known(problem) or problem)
-    failed = put(output, sys.stdout)
+    failed = put(output, sys.stdout, whole=whole)
     if failed is not None and not isinstance(failed, BrokenPipeError):
         put(f"warning: the result cannot be printed: {failed.strerror}", sys.stderr)
     return _CLOSED_PIPE if isinstance(failed, BrokenPipeError) else 0

@@ -1,5 +1,6 @@
 """Influence of groups of pairs by gradients: by hand, against one step of descent, and what must not matter."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from contrastive.config import read_config
 from contrastive.data.shapes import COLOURS
+from contrastive.influence import main
 from contrastive.loss.dense import info_nce
 from contrastive.model.clip import unit_length
 from contrastive.settings import LeaveOutConfig
@@ -187,3 +189,30 @@ def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
     other = prepare(read_config(str(run), ["run.seed=3", f"run.out={tmp_path}"]))
     with pytest.raises(DataError, match="is of another run"):
         influences(other, [tmp_path / "step-000001.pt"], members, target)
+
+
+def test_the_json_of_many_groups_is_printed_whole(run, tmp_path, capsys):
+    names = [f"group {number} with a name" for number in range(120)]
+    content = {"batches": 1, "groups": {name: {"words": ["red"]} for name in names}, "prompts": [["a circle"], ["a square"]], "images": []}
+    (tmp_path / "target.json").write_text(json.dumps(content))
+    assert main([str(run), "--check", "--target", str(tmp_path / "target.json")]) == 0
+    printed = capsys.readouterr().out
+    assert len(printed) > 500
+    assert len(set(json.loads(printed)["pairs"])) == 1
+    assert len(json.loads(printed)["sampled"]) == 120
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "not a readable JSON file"), ('{"batches": 0}', "lacks the setting"), ("[]", "a table of settings")]
+)
+def test_a_target_of_another_form_is_refused(run, tmp_path, capsys, content, message):
+    (tmp_path / "target.json").write_text(content)
+    assert main([str(run), "--target", str(tmp_path / "target.json")]) in (2, 3)
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_without_kept_steps_is_refused(run, tmp_path, capsys):
+    content = {"batches": 1, "groups": {"red": {"words": ["red"]}}, "prompts": [["a circle"], ["a square"]], "images": []}
+    (tmp_path / "target.json").write_text(json.dumps(content))
+    assert main([str(run), f"run.out={tmp_path}", "--target", str(tmp_path / "target.json")]) == 2
+    assert "the run has no kept steps" in capsys.readouterr().err
