@@ -13,13 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from audit.errors import DataError, UsageError
-from audit.records.causes import CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
+from audit.records.causes import DOSE, CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
 from strictio.schema import from_dict, record
 
 _MOST_BYTES = 1 << 18
 Dose = Annotated[StrictFloat, Field(ge=0, le=1)]
 Values = Mapping[StrictStr, StrictStr | list[StrictStr]]
-DOSE = "data.intervention.share"
 LEAST_GROUPS = 4
 _LARGEST_GAPS = ("gap", "max-min", "max - min", "difference", "largest gap", "disparity")
 

@@ -15,6 +15,8 @@ from audit.records.file import File
 from audit.types import Settings
 
 SCHEMA_VERSION = "1"
+DOSE = "data.intervention.share"
+"""The setting that is a dose unless a plan names another."""
 CAUSES, PREDICTION = "causes.json", "prediction.json"
 Part = Literal["fit", "held back", "intervention", "left out"]
 """Whether a model is for the curve, to check its prediction, trained with an intervention, or without a group of captions."""

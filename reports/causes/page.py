@@ -15,7 +15,7 @@ from reports.section import Article, Page, Section, appendix_parts, contents, sh
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import causes as text
 from reports.text import influence as influence_text
-from reports.text.numbers import difference, in_words, level, number, span, upper_first
+from reports.text.numbers import difference, level, number, span, upper_first
 
 _MOST_OVERRIDES = 12
 
@@ -35,8 +35,8 @@ class CausesScreen:
     chart: DoseChart
     chart_title: str
     description: str
-    planted: str
-    """What the planted answer is; empty if the outcome is an accuracy."""
+    definitions: Sequence[str]
+    """What a dose is, and what the planted answer is if the outcome is not an accuracy."""
     held_back: bool
     band: bool
     level: str
@@ -57,7 +57,7 @@ def screen_view(facts: Causes) -> CausesScreen:
         chart=dose_chart(facts),
         chart_title=f"{upper_first(name)} by dose",
         description="; ".join(f"dose {point.dose:g}: mean {number(point.mean, 1)}" for point in facts.points),
-        planted=text.planted_sentence(facts.plan.outcome),
+        definitions=tuple(filter(None, (text.dose_sentence(facts), text.planted_sentence(facts.plan.outcome)))),
         held_back=bool(facts.held_back),
         band=facts.band[0].predicted is not None,
         level=level(facts.settings.alpha),
@@ -78,7 +78,7 @@ def _tiles(facts: Causes) -> list[tuple[str, str]]:
         tiles.append((f"{sum(bool(held.inside) for held in decided)} of {len(decided)}", "held-back models inside the prediction interval"))
     if facts.prevented and (best := facts.prevented[0]).effect:
         tiles.append((f"{number(best.difference, 1, signed=True)} points", f"with {best.arm}"))
-    return [*tiles, (f"{len(facts.models)}", f"models, {in_words(facts.curve.seeds, 'seed')} per dose")]
+    return tiles
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def doses_view(facts: Causes) -> DosesView:
 
 def _point_columns(facts: Causes) -> Columns[DosePoint]:
     called: Columns[DosePoint] = (
-        (("Planned difference called", lambda point: f"{point.contrast_called} of {point.models}"),) if facts.plan.outcome.minus else ()
+        (("Significant difference", lambda point: f"{point.contrast_called} of {point.models}"),) if facts.plan.outcome.minus else ()
     )
     return (
         ("Dose", lambda point: f"{point.dose:g}{' (held back)' if point.held_back else ''}"),
@@ -152,7 +152,9 @@ def arms_view(facts: Causes) -> ArmsView | None:
     ticks = signed_ticks([end for effect in estimates for end in (effect.low, effect.high)] or [arm.difference for arm in facts.arms])
     caption = (
         f"Change of the outcome against {facts.reference}, in points, with the same seeds; jointly for all interventions at "
-        f"{level(facts.settings.alpha)}, over seeds and images. Accuracy: its change among {text.group(facts.plan.capability.where)}."
+        f"{level(facts.settings.alpha)}, over seeds and images. These are differences of means; the headline has the "
+        "change of the curve. Accuracy: its change in images of "
+        f"{text.group(facts.plan.capability.where)}."
     )
     rows = tuple(
         TrackRow(
@@ -196,10 +198,10 @@ def turns_view(facts: Causes) -> TurnsView:
     """Return the sensitivity of the audit."""
     columns: Columns[SeedTurn] = (
         ("Seed", lambda one: str(one.seed)),
-        ("Largest dose not called", lambda one: "none: called at every dose" if one.low is None else f"{one.low:g}"),
-        ("Called from", lambda one: "not within the doses tried" if one.high is None else f"{one.high:g}"),
+        ("Largest dose without it", lambda one: "none: it is there at every dose" if one.low is None else f"{one.low:g}"),
+        ("Smallest dose with it", lambda one: "none of those tried" if one.high is None else f"{one.high:g}"),
     )
-    names = {"audit": f"Verdict of the audit on ‘{facts.plan.question}’", "contrast": "Planned difference"}
+    names = {"audit": f"A disparity in the audit’s question ‘{facts.plan.question}’", "contrast": "A significant difference in the outcome"}
     return TurnsView([
         (text.turn_sentence(facts, turn), Table(names[turn.of], names[turn.of], headers(columns), table_rows(columns, turn.seeds)))
         for turn in facts.turns

@@ -60,7 +60,7 @@ def dose_chart(facts: Causes) -> DoseChart:
         zero=bars([(_LEFT, WIDTH - _RIGHT, up(0.0))]) if ticks[0] < 0 < ticks[-1] else "",
         ticks=tuple(Mark(px(_LEFT - 7), px(up(tick) + 4), text) for tick, text in zip(ticks, texts, strict=True)),
         doses=tuple(Mark(px(across(point.dose)), px(HEIGHT - _BOTTOM + 18), f"{point.dose:g}") for point in facts.points),
-        axis_name=Mark(px((_LEFT + WIDTH - _RIGHT) / 2), px(HEIGHT - 8), "dose: share of the captions that were changed"),
+        axis_name=Mark(px((_LEFT + WIDTH - _RIGHT) / 2), px(HEIGHT - 8), "dose"),
         band=_band(facts, across, up), line=polyline([(across(point.dose), up(point.fitted)) for point in facts.band]),
         fitted=dots(places[model.name] for model in models if model.part == "fit"), held_back=dots(places[model.name] for model in held),
         held_line=posts((across(dose), _TOP, HEIGHT - _BOTTOM) for dose in sorted({model.dose for model in held})),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.records.base import Estimate
-from audit.records.causes import ArmEffect, Causes, Of, PlannedRate, Turn
+from audit.records.causes import DOSE, ArmEffect, Causes, Of, PlannedRate, Turn
 from reports.text.numbers import decimal, difference, in_words, level, number, points, rate, span, upper_first
 
 NOT_TESTED = (
     "Another architecture, another data set, or longer training: the curve holds for models trained as these were.",
     "Other ways to change as many captions: the changed ones are drawn at random over all eligible pairs. The same number in fewer "
     "roles may act differently.",
-    "Doses outside of those tried. The form of the curve was chosen before the first model.",
+    "Doses outside of those tried: the curve, whose form was chosen before the first model, is not extrapolated.",
     "Other images: all models are audited on the same ones. The prediction interval is for one more model audited on them.",
     "A measurement on labelled data is not a certificate, and neither it nor the data may be used to classify people.",
     "Why the model learned it: the doses show that the captions cause the outcome, not through which weights.",
@@ -48,9 +48,11 @@ def outcome_name(planned: PlannedRate) -> str:
 
 def deck(facts: Causes) -> str:
     """Return how many models at which doses were trained."""
-    seeds, tried = in_words(facts.curve.seeds, "seed"), f"doses {doses(facts.plan.doses)}"
-    held = f"; {doses(facts.plan.held_back)} held back" if facts.held_back else ""
-    return f"{in_words(len(facts.models), 'model')} trained and audited, {seeds}, {tried}{held}"
+    seeds, tried = in_words(facts.curve.seeds, "seed"), f"{facts.curve.models} for the curve at doses {doses(facts.plan.doses)}"
+    held = f", {len(facts.held_back)} held back at {doses(facts.plan.held_back)}" if facts.held_back else ""
+    other = len(facts.models) - facts.curve.models - len(facts.held_back)
+    more = f", {other} with other settings" if other else ""
+    return f"{in_words(len(facts.models), 'model')} trained and audited ({seeds}): {tried}{held}{more}"
 
 
 def planted_sentence(planned: PlannedRate) -> str:
@@ -64,6 +66,13 @@ def planted_sentence(planned: PlannedRate) -> str:
     (true, taught), *others = planned.answers.items()
     example = "for example " if others else ""
     return f"Planted answer: the wrong one that the changed captions teach, {example}“{taught}” for “{true}”."
+
+
+def dose_sentence(facts: Causes) -> str:
+    """Say what a dose is."""
+    if facts.plan.dose != DOSE:
+        return f"Dose: the setting {facts.plan.dose}."
+    return "Dose: share of the captions chosen by the plan that were changed on purpose, from none (0) to all of them (1)."
 
 
 def doses(values: Sequence[float]) -> str:
@@ -94,15 +103,32 @@ def percent_of(facts: Causes, value: float, *, places: int = 0) -> str:
 
 def headline(facts: Causes) -> str:
     """Say whether the dose changes the outcome, and by how much."""
-    first, last = (next(point for point in facts.points if point.dose == dose) for dose in _ends(facts))
-    name = outcome_name(facts.plan.outcome)
-    levels = (
-        f"{percent_of(facts, first.fitted.value)} at dose {first.dose:g} to {percent_of(facts, last.fitted.value)} at dose {last.dose:g}"
-    )
-    change = f"the {name} goes from {levels}"
+    change = _change(facts)
     if facts.effect == "not shown":
         return f"We found no evidence that the changed captions move the outcome: {change}."
     return f"The changed captions are the cause{'' if facts.effect == 'shown' else ' in the one seed that was trained'}: {change}."
+
+
+def _change(facts: Causes) -> str:
+    """Say what the outcome is at the smallest and at the largest dose."""
+    planned = facts.plan.outcome
+    ends = [next(point for point in facts.points if point.dose == dose) for dose in _ends(facts)]
+    if not planned.minus:
+        first, last = (f"{percent_of(facts, end.fitted.value)} at dose {end.dose:g}" for end in ends)
+        return f"the {outcome_name(planned)} goes from {first} to {last}"
+    rate_name = "accuracy" if planned.rate == "accuracy" else "the rate of the wrong answers that they teach"
+    (first, least), (last, most) = ((_higher(end.fitted.value), f"at dose {end.dose:g}") for end in ends)
+    return f"{rate_name} is {first} for {group(planned.of)} than for {group(planned.minus)} {least}, and {last} {most}"
+
+
+def _higher(value: float) -> str:
+    """Say how much higher or lower a rate is.
+
+    >>> _higher(0.787), _higher(-0.01), _higher(0.001)
+    ('79 points higher', '1 point lower', '0 points higher')
+    """
+    text = number(abs(value), 0)
+    return f"{text} point{'' if text == '1' else 's'} {'lower' if value < 0 and text != '0' else 'higher'}"
 
 
 def _ends(facts: Causes) -> tuple[float, float]:
@@ -141,18 +167,19 @@ def held_back_sentence(facts: Causes) -> str:
 
 def turn_sentence(facts: Causes, turn: Turn) -> str:
     """Say at which dose a verdict turns."""
-    whose = "The audit calls a disparity" if turn.of == "audit" else "The planned difference is called"
-    verdict = "The audit’s verdict" if turn.of == "audit" else "The verdict on the planned difference"
+    whose = "The audit reports a disparity" if turn.of == "audit" else "The outcome’s difference is significant"
+    verdict = "The audit’s verdict" if turn.of == "audit" else "The outcome’s difference"
     seeds = in_words(len(turn.seeds), "seed")
     always, never = (sum(getattr(one, end) is None for one in turn.seeds) for end in ("low", "high"))
     low, high = _ends(facts)
     parts = []
     if turn.turned and turn.low is not None and turn.high is not None:
-        parts.append(f"{whose} from a dose between {turn.low:g} and {turn.high:g} on ({turn.turned} of {seeds})")
+        parts.append(f"{whose} above a dose somewhere between {turn.low:g} and {turn.high:g} ({turn.turned} of {seeds})")
     if always:
-        parts.append(f"{'it is called' if parts else whose} at the smallest dose already, {low:g}, in {always} of {seeds}")
+        parts.append(f"{'it does so' if parts else whose} at the smallest dose already, {low:g}, in {always} of {seeds}")
     if never:
-        parts.append(f"{'it' if parts else verdict} does not turn within the doses tried in {never} of {seeds} (not called at {high:g})")
+        what = "turn" if turn.of == "audit" else "become significant"
+        parts.append(f"{'it' if parts else verdict} does not {what} up to the largest dose, {high:g}, in {never} of {seeds}")
     return f"{'; '.join(parts)}."
 
 
@@ -162,8 +189,8 @@ def null_sentence(facts: Causes) -> str:
     if point is None or not point.audit_called:
         return ""
     return (
-        f"At dose 0, where nothing was changed, the audit calls a disparity in {point.audit_called} of {in_words(point.models, 'model')}: "
-        "its gap is between the highest and the lowest group, whichever these are."
+        f"At dose 0, where nothing was changed, the audit reports a disparity in {point.audit_called} of "
+        f"{in_words(point.models, 'model')}: its gap is between the highest and the lowest group, whichever these are."
     )
 
 
@@ -207,10 +234,10 @@ def steps(facts: Causes) -> tuple[str, ...]:
         made.append("Look for another cause: with these doses and seeds, there is no evidence that the changed captions move the outcome.")
     elif facts.prevented:
         best = facts.prevented[0]
-        how = "correct these captions" if not best.overrides else f"train with {best.arm} (`{' '.join(best.overrides)}`)"
+        how = "correct such captions in your data" if not best.overrides else f"train with {best.arm} (`{' '.join(best.overrides)}`)"
         made.append(f"{upper_first(how)}, then audit the new model.")
     else:
-        made.append("Correct the captions that were changed here, then train and audit again.")
+        made.append("Correct such captions in your data, then train and audit again.")
     if facts.curve.seeds == 2:
         made.append("Add seeds: two seeds show little of the spread between runs.")
     if facts.held_back and any(model.inside is False for model in facts.held_back):

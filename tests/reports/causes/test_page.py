@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -31,9 +32,12 @@ def test_the_first_screen_says_what_made_it_how_sure_and_what_to_do(facts):
     )
     assert f"The change is +{100 * change.value:.1f} points (95 % interval [{100 * change.low:.1f}, {100 * change.high:.1f}])" in shown
     assert "Prediction for dose 0.75, written before its models were trained: 3 of 3 held-back models lie inside" in shown
-    assert "The audit calls a disparity from a dose between 0 and 0.25 on (3 of 3 seeds)." in shown
-    assert "Correct these captions, then audit the new model." in shown
-    assert "doses 0, 0.25, 0.5 and 1; 0.75 held back" in shown
+    assert "The audit reports a disparity above a dose somewhere between 0 and 0.25 (3 of 3 seeds)." in shown
+    assert "Correct such captions in your data, then audit the new model." in shown
+    assert (
+        "21 models trained and audited (3 seeds): 12 for the curve at doses 0, 0.25, 0.5 and 1, 3 held back at 0.75, 6 with other settings"
+        in shown
+    )
 
 
 def test_the_interventions_stand_side_by_side_with_their_cost(facts):
@@ -65,6 +69,21 @@ def test_an_intervention_that_may_be_as_good_as_the_best_is_named(facts):
         assert ("No difference between it and “counterfactual captions” is shown." in shown) == said
 
 
+def test_a_difference_of_two_groups_is_said_as_one():
+    contrast = sample(3, outcome=CONTRAST)
+    said = text.headline(contrast)
+    assert re.search(r"accuracy is \d points? (higher|lower) for man than for woman at dose 0, and \d+ points higher at dose 1\.$", said)
+    planted = replace(contrast, plan=replace(contrast.plan, outcome=replace(CONTRAST, rate="planted answer", answers={"a": "b"})))
+    assert "the rate of the wrong answers that they teach is " in text.headline(planted)
+
+
+def test_a_dose_is_explained_and_another_setting_is_named(facts):
+    assert "Dose: share of the captions chosen by the plan that were changed on purpose, from none (0) to all of them (1)." in text_of(
+        render_causes(facts)
+    )
+    assert text.dose_sentence(replace(facts, plan=replace(facts.plan, dose="optim.lr"))) == "Dose: the setting optim.lr."
+
+
 def test_the_planted_answer_is_explained_where_it_is_the_outcome(facts):
     assert "Planted answer: the wrong one that the changed captions teach, “student” for “judge”." in text_of(render_causes(facts))
     assert "lanted answer" not in text_of(render_causes(sample(3, outcome=CONTRAST)))
@@ -80,7 +99,7 @@ def test_one_seed_claims_no_spread():
     assert "With one seed there is no prediction interval, so the models at dose 0.75 check nothing." in shown
     assert "band" not in shown
     assert "Add seeds: one seed does not show how much another run would differ." in shown
-    assert "The planned difference is called from a dose between 0 and 0.25 on (1 of 1 seed)." in shown
+    assert "The outcome’s difference is significant above a dose somewhere between 0 and 0.25 (1 of 1 seed)." in shown
 
 
 def test_without_an_effect_nothing_is_called_a_cause(facts):
@@ -104,20 +123,20 @@ def test_a_held_back_model_outside_its_interval_is_said(facts):
 def test_verdicts_that_never_or_always_turn(facts):
     audit = facts.turns[0]
     never = replace(audit, seeds=tuple(replace(seed, low=1.0, high=None) for seed in audit.seeds), low=None, high=None, turned=0)
-    assert text.turn_sentence(facts, never) == "The audit’s verdict does not turn within the doses tried in 3 of 3 seeds (not called at 1)."
+    assert text.turn_sentence(facts, never) == "The audit’s verdict does not turn up to the largest dose, 1, in 3 of 3 seeds."
     always = replace(audit, seeds=tuple(replace(seed, low=None, high=0.0) for seed in audit.seeds), low=None, high=None, turned=0)
-    assert text.turn_sentence(facts, always) == "The audit calls a disparity at the smallest dose already, 0, in 3 of 3 seeds."
+    assert text.turn_sentence(facts, always) == "The audit reports a disparity at the smallest dose already, 0, in 3 of 3 seeds."
     mixed = replace(audit, seeds=(audit.seeds[0], never.seeds[1], always.seeds[2]), turned=1)
     assert text.turn_sentence(facts, mixed) == (
-        "The audit calls a disparity from a dose between 0 and 0.25 on (1 of 3 seeds); it is called at the smallest dose already, 0, in 1 "
-        "of 3 seeds; it does not turn within the doses tried in 1 of 3 seeds (not called at 1)."
+        "The audit reports a disparity above a dose somewhere between 0 and 0.25 (1 of 3 seeds); it does so at the smallest dose already, "
+        "0, in 1 of 3 seeds; it does not turn up to the largest dose, 1, in 1 of 3 seeds."
     )
     assert "the audit’s verdict turns here" not in render_causes(replace(facts, turns=(never,)))
 
 
 def test_a_disparity_at_dose_zero_is_not_put_down_to_the_captions(facts):
     points = (replace(facts.points[0], audit_called=1), *facts.points[1:])
-    assert "At dose 0, where nothing was changed, the audit calls a disparity in 1 of 3 models" in text.null_sentence(
+    assert "At dose 0, where nothing was changed, the audit reports a disparity in 1 of 3 models" in text.null_sentence(
         replace(facts, points=points)
     )
     assert text.null_sentence(facts) == ""
