@@ -77,7 +77,8 @@ def _tiles(facts: Causes) -> list[tuple[str, str]]:
     if decided:
         tiles.append((f"{sum(bool(held.inside) for held in decided)} of {len(decided)}", "held-back models inside the prediction interval"))
     if facts.prevented and (best := facts.prevented[0]).effect:
-        tiles.append((f"{number(best.difference, 1, signed=True)} points", f"with {best.arm}"))
+        size = span(best.effect.low, best.effect.high, 1)
+        tiles.append((f"{number(best.difference, 1, signed=True)} points", f"change by {best.arm} {size}"))
     return tiles
 
 
