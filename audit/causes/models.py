@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit.causes.plan import DOSE, without_group
+from audit.causes.plan import without_group
 from audit.errors import UsageError
-from audit.records.causes import CausesPlan, LeftOutGroup, Part, PlannedInfluence
+from audit.records.causes import DOSE, CausesPlan, LeftOutGroup, Part, PlannedInfluence
 
 _PARTS: tuple[Part, ...] = ("fit", "intervention", "left out", "held back")
 """In the order of training: held-back models are trained after their prediction was written."""
