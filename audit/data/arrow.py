@@ -48,10 +48,19 @@ def from_frame(frame: pd.DataFrame, source: str) -> pa.Table:
     names = [str(name) for name in frame.columns]
     check_distinct(names, source)
     try:
-        return pa.Table.from_pandas(frame.set_axis(names, axis=1))
+        return pa.Table.from_pandas(_with_text_for_intervals(frame.set_axis(names, axis=1)))
     except (pa.ArrowException, TypeError, ValueError) as error:
         why = " ".join(map(str, error.args))[:300]
         raise DataError(f"cannot read the {source}", why=why, fix="give each column values of one kind: text or numbers") from error
+
+
+def _with_text_for_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame whose intervals, as `pandas.cut` returns them, are text such as ``(20, 30]``, as its CSV file has them."""
+    import pandas as pd
+
+    kinds = {name: kind.categories.dtype if isinstance(kind, pd.CategoricalDtype) else kind for name, kind in frame.dtypes.items()}
+    intervals = [name for name, kind in kinds.items() if isinstance(kind, pd.IntervalDtype)]
+    return frame.assign(**{str(name): frame[name].astype(object).map(str, na_action="ignore") for name in intervals})
 
 
 def embedded_column(schema: Schema, table: pa.Schema) -> str | None:

@@ -276,7 +276,8 @@ def _way_out(schema: Schema, missing: Sequence[str], names: Sequence[str]) -> st
         return " or ".join(f"--column {name}={shlex.quote(other[:80])}" for name, other in similar[:3])
     if len(missing) == 1:
         return f"{nearest(missing[0], map(str, names))}; --column {missing[0]}=COLUMN says which column it is"
-    return f"name the columns, as in --column {missing[0]}=COLUMN, or give the table that is meant"
+    own_labels = "; for your own labels: --probe zeroshot" if schema.columns else ""
+    return f"name the columns, as in --column {missing[0]}=COLUMN, or give the table that is meant{own_labels}"
 
 
 def check_classes(column: Column, names: Sequence[str], source: str) -> None:

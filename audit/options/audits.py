@@ -60,6 +60,8 @@ WITH_A_MODEL = (
 )  # fmt: skip
 OF_ANSWERS = ("attributes", "outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
 
+_PROBE_FOR_DATA = "for images with your own labels: --probe zeroshot; vlm-audit probes lists all probes"
+
 
 class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     """All options of an audit: those of ``vlm-audit run``, and those only available from Python."""
@@ -305,7 +307,8 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     def _check_kind(self, *, external: bool) -> None:
         for name in () if external else self.NEEDED:
             if not getattr(self, name):
-                raise UsageError(f"--{name} is missing", fix=self.EXAMPLE)
+                own_data = name == "probe" and self.data is not None
+                raise UsageError(f"--{name} is missing", fix=_PROBE_FOR_DATA if own_data else self.EXAMPLE)
         if external and self.by and not self.probe:
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         for name in WITH_A_MODEL if external else OF_ANSWERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ from audit.data.cells.suspicious import suspicious_levels
 from audit.data.schema import IMAGE_COLUMNS, alike, counted, is_row_number, quoted
 from audit.encoder import Value
 from audit.errors import DataError
+from audit.predictions.answers import Y_PRED, Y_TRUE
 from audit.predictions.bins import Bins
 from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers, renamed
 from audit.predictions.logs.base import LogOptions
+from audit.predictions.own_tables import SCORE
 from audit.predictions.tags import Tags
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
 from audit.records.inputs import ATTRIBUTES_CHOSEN
@@ -34,6 +37,12 @@ _HEAD = 1000
 """Number of rows that suffice to detect a column of numbers, such as a feature, without reading all of it."""
 _NAMED = 20
 """Maximum number of columns that a message lists."""
+_TRUTHS = ("truth", "label", "target", "ground_truth", "y")
+"""Usual names of a column of true answers besides ``y_true``."""
+_ANY_QUESTION = {"yes", "no", "true", "false"}
+"""Labels that attributes and answers share by chance."""
+_MANY_NUMBERS = 12
+"""Above this, an attribute of numbers is probably meant to be divided into groups."""
 LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit writes: "probe/measurement" -> labels of the scores."""
 
@@ -179,7 +188,10 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
     if wanted.attributes is not None:
         if left_out := tuple(name for name in _all_by_rule(table, names)[0] if name not in wanted.attributes):
             notes.append(Note(ATTRIBUTES_CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
-        return {name: _two_groups(as_text(table[name], name), name, source) for name in wanted.attributes}
+        texts = {name: _two_groups(as_text(table[name], name), name, source) for name in wanted.attributes}
+        numbers = {name: levels for name, text in texts.items() if len(levels := _levels(text)) > _MANY_NUMBERS}
+        notes += [Note("single_numbers", {"column": name, "count": len(cells)}) for name, cells in numbers.items() if all_numbers([*cells])]
+        return texts
     if wanted.slices:
         return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
     chosen, others, rest = _all_by_rule(table, names)
@@ -201,8 +213,11 @@ def _all_by_rule(table: pa.Table, names: Sequence[str]) -> tuple[dict[str, pa.Ar
     """The default attributes, at most 20; the other columns, with the reason; and those not read."""
     chosen: dict[str, pa.Array] = {}
     others: list[str] = []
+    answer_labels = _labels_without_truth(table)
     for at, name in enumerate(names):
         text, why_not = _by_rule(table[name], name)
+        if text is not None and _like_truth(text, name, answer_labels):
+            text, why_not = None, f"looks like the true answer: --truth-column {shlex.quote(name)}; from Python: truth_column={name!r}"
         if text is not None and len(chosen) == MOST_ATTRIBUTES:
             return chosen, others, names[at:]
         if text is None:
@@ -210,6 +225,29 @@ def _all_by_rule(table: pa.Table, names: Sequence[str]) -> tuple[dict[str, pa.Ar
         else:
             chosen[name] = text
     return chosen, others, ()
+
+
+def _labels_without_truth(table: pa.Table) -> list[set[str]]:
+    """The labels of the answers to each question; empty if the table has true answers."""
+    names = table.column_names
+    if any(name.partition(":")[0] == Y_TRUE for name in names):
+        return []
+    answers = [name for name in names if name.partition(":")[0] == Y_PRED]
+    scores = {name.removeprefix(SCORE) for name in names if name.startswith(SCORE)}
+    return [_levels(as_text(table[name], name)) for name in answers] or ([scores] if scores else [])
+
+
+def _like_truth(text: pa.Array, name: str, answer_labels: Sequence[set[str]]) -> bool:
+    """Whether a column probably has the true answers, by its name or because its levels are the labels of the answers."""
+    if not answer_labels:
+        return False
+    levels = _levels(text)
+    same = levels in answer_labels and not {level.casefold() for level in levels} <= _ANY_QUESTION
+    return same or any(alike(truth, [name]) for truth in _TRUTHS)
+
+
+def _levels(text: pa.Array) -> set[str]:
+    return {level for level in text.dictionary.to_pylist() if level.strip()}
 
 
 def _by_rule(column: pa.ChunkedArray, name: str) -> tuple[pa.Array | None, str]:

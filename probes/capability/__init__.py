@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.data.published.open_clip_prompts import imagenet_name
 from audit.errors import DataError
-from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, ProbeData
+from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, ProbeData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,8 @@ TEMPLATES = (
 TEMPLATES_PRESET = "templates v1"
 MOST_LEVELS = 40
 """Attributes with more levels, such as a file's source, are not used to compare groups."""
+_NAMED = 10
+"""Maximum number of columns that a note lists."""
 LABELLED = ProbeData(
     "any labelled pictures",
     (
@@ -86,7 +88,20 @@ def load_labelled(options: LoadOptions) -> Dataset:
     if isinstance(location, str | Path) and (rows := class_folders(Path(location))) is not None:
         read = load_dataset(rows, Schema(), name=Path(location).name, licence="not stated")
         return replace(read, source=f"a folder of {rows['class'].nunique()} classes")
-    return load_dataset(location, Schema(), name="labelled pictures", licence="not stated")
+    read = load_dataset(location, Schema(), name="labelled pictures", licence="not stated")
+    return replace(read, notes=(*read.notes, *_not_compared(read)))
+
+
+def _not_compared(dataset: Dataset) -> Iterator[Note]:
+    """A note about the columns, besides that of classes, that have too few or too many levels to compare groups by."""
+    from audit.data.schema import counted, quoted
+
+    truth = next((name for name in CLASS_COLUMNS if name in dataset.levels), None)
+    sizes = {name: known for name, known in _known_levels(dataset, truth).items() if not 2 <= known <= MOST_LEVELS}
+    if truth is not None and sizes:
+        columns = [f"{quoted(name)} ({counted(known, 'level')})" for name, known in sizes.items()]
+        more = [counted(len(columns) - _NAMED, "more column")] * (len(columns) > _NAMED)
+        yield Note("levels_not_compared", {"columns": (*columns[:_NAMED], *more), "most": MOST_LEVELS})
 
 
 def class_folders(folder: Path) -> pd.DataFrame | None:
@@ -148,7 +163,9 @@ def class_column(dataset: Dataset) -> str:
     if name is None:
         columns = ", ".join(map(repr, dataset.levels))
         raise DataError(
-            f"{dataset.name} has no column of classes", why=f"it has {columns}", fix=f"call it one of {', '.join(CLASS_COLUMNS)}"
+            f"{dataset.name} has no column of classes",
+            why=f"it has {columns}",
+            fix=f"name it, as in --column class=NAME, or call it one of {', '.join(CLASS_COLUMNS)}",
         )
     if len(set(dataset.attributes[name]) - {UNKNOWN}) < 2:
         raise DataError(f"{dataset.name} has fewer than two classes in the column {name!r}", fix="give data with two or more")
@@ -178,8 +195,12 @@ def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
 
 def compared_by(dataset: Dataset, truth: str) -> tuple[str, ...]:
     """Return the attributes of two to `MOST_LEVELS` levels, except the truth; failing that, the truth itself."""
-    known = {name: len(set(dataset.attributes[name]) - {UNKNOWN}) for name in dataset.levels if name != truth}
-    return tuple(name for name, levels in known.items() if 2 <= levels <= MOST_LEVELS) or (truth,)
+    return tuple(name for name, known in _known_levels(dataset, truth).items() if 2 <= known <= MOST_LEVELS) or (truth,)
+
+
+def _known_levels(dataset: Dataset, truth: str | None) -> dict[str, int]:
+    """The number of known levels of every attribute except the truth."""
+    return {name: len(set(dataset.attributes[name]) - {UNKNOWN}) for name in dataset.levels if name != truth}
 
 
 def brought_prompts(dataset: Dataset) -> Mapping[str, ClassPrompts]:

@@ -80,6 +80,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "attributes_chosen": "Chosen attributes: {attributes}. Not compared, although they would be by default: {others}.",
         "outcomes_chosen": "Chosen outcomes: {outcomes}.",
         "depth_chosen": "Intersections of up to {depth} attributes were chosen; the default is {default}.",
+        "single_numbers": "Every number in ‘{column}’ is a group of its own: {count:,} of them. To compare ranges of numbers, divide "
+        "them into groups, as in --bins {column}=4 (from Python, bins=).",
+        "levels_not_compared": "Groups are not compared by {columns}: this probe compares by columns with 2 to {most} levels.",
         "attributes_past_limit": "{count:,} more columns, from {first} on, were not read: by default, the first {limit} columns that can "
         "be attributes are compared. Name the columns to compare with --attributes race,gender.",
         "counted_parts": "{rows:,} rows were read in {parts:,} parts and only counted: no row was stored.",

@@ -12,6 +12,7 @@ from audit.types import UNKNOWN, LoadOptions
 from probes.capability import TEMPLATES, class_words
 from probes.capability.limits import COUNTS, SENSES, spots
 from strictio.images.decode import decode
+from tests.support.notes import sentences
 from tests.support.planted import Refuser, picture
 
 
@@ -72,12 +73,26 @@ def test_zero_shot_is_also_asked_in_the_templates_of_open_clip(tmp_path):
     assert (imagenet_name("0", numbers[:10]), imagenet_name(ids[0], ids[:999])) == ("0", ids[0])
 
 
+def test_columns_with_too_few_or_too_many_levels_are_named(tmp_path):
+    for number in range(50):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    rows = [f"{i}.png,{'cup' if i % 2 else 'plate'},{'night' if i % 3 else 'day'},north,c{i}" for i in range(50)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,class,light,region,camera", *rows]))
+    probe = probes.get("zeroshot")
+    data = probe.load(LoadOptions(str(tmp_path)))
+    assert [claim.by for claim in probe.fitted(data).measurements[0].claims] == [("light",)]
+    assert "Groups are not compared by 'region' (1 level), 'camera' (50 levels): this probe compares by columns with 2 to 40 levels." in (
+        sentences(data.notes)
+    )
+
+
 def test_data_without_classes_are_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(picture(1))
     (tmp_path / "labels.csv").write_text("image,region\na.png,north\n")
     probe = probes.get("zeroshot")
-    with pytest.raises(DataError, match="no column of classes"):
+    with pytest.raises(DataError, match="no column of classes") as caught:
         probe.fitted(probe.load(LoadOptions(str(tmp_path))))
+    assert caught.value.fix.startswith("name it, as in --column class=NAME, or call it one of class, label")
     (tmp_path / "labels.csv").write_text("image,class\na.png,cup\n")
     with pytest.raises(DataError, match="fewer than two classes"):
         probe.fitted(probe.load(LoadOptions(str(tmp_path))))

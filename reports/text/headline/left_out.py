@@ -12,9 +12,9 @@ from reports.text.numbers import in_words
 _COLUMNS = "attributes_by_rule_of_several"
 _RULES = (
     _COLUMNS, "attributes_past_limit", "large_intersections", "claims_without_column", "measurements_without_answers", "nearly_true",
-    "nearly_copied", "copied",
+    "nearly_copied", "copied", "single_numbers", "levels_not_compared",
 )  # fmt: skip
-"""Codes of notes about something that was left out by default rather than by choice."""
+"""Codes of notes about something that a default rule, rather than a choice, left out or did not divide into groups."""
 _NAMED = 3
 
 

@@ -75,7 +75,9 @@ def test_every_command_is_reached(tmp_path, monkeypatch, capsys):
     assert main(["probes"]) == 0
     assert {"emoji", "fairface", "occupations"} <= set(capsys.readouterr().out.splitlines())
     assert main(["run", "--model", "x.pt"]) == 2
-    assert "--probe is missing" in capsys.readouterr().err
+    assert "--probe is missing\nfix: vlm-audit run --model" in capsys.readouterr().err
+    assert main(["run", "--model", "x.pt", "--data", "pets"]) == 2
+    assert "--probe is missing\nfix: for images with your own labels: --probe zeroshot" in capsys.readouterr().err
 
 
 def test_python_m_audit_is_the_same():

@@ -213,7 +213,8 @@ def test_a_column_is_read_under_the_name_that_is_stated(folder, monkeypatch):
         assert load(DataLocation(**place, columns={"age": "years", "race": "r"})).fingerprint == file.fingerprint
         with pytest.raises(DataError, match="has no column 'age' and no column 'race'") as caught:
             load(given)
-        assert caught.value.fix == "name the columns, as in --column age=COLUMN, or give the table that is meant"
+        known = "name the columns, as in --column age=COLUMN, or give the table that is meant"
+        assert caught.value.fix == f"{known}; for your own labels: --probe zeroshot"
         with pytest.raises(DataError, match=r"has no column 'yeers'.*\nwhy: .*\nfix: did you mean years"):
             load(DataLocation(**place, columns={"age": "yeers", "race": "r"}))
         with pytest.raises(UsageError, match=r"no attribute 'rase' is read from the table \(--column\)\nfix: did you mean race"):

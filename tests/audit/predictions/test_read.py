@@ -327,6 +327,54 @@ def test_parquet_types_are_read_as_labels(tmp_path):
     assert predictions.attributes["old"].tolist() == ["True", "False", "True"]
 
 
+def jobs(**columns):
+    """60 answers about two groups of 30; every third answer is another than the column `job`."""
+    cells = {"sex": ["f", "m"] * 30, "y_pred": ["cook", "nurse", "pilot"] * 20, "job": ["cook", "nurse", "nurse", "pilot"] * 15}
+    return pd.DataFrame(cells | columns)
+
+
+def attributes(frame, **wanted):
+    return list(read(frame, **wanted).answers[0].predictions.attributes.columns)
+
+
+@pytest.mark.parametrize("name", ["truth", "Label", "GROUND_TRUTH", "target", "y", "occupation"])
+def test_a_column_like_the_true_answers_is_not_an_attribute_by_default(name):
+    frame = jobs().rename(columns={"job": name})
+    assert attributes(frame) == ["sex"]
+    assert f"not used: '{name}' (looks like the true answer: --truth-column {name}; from Python:" in sentences(read(frame).notes)[0]
+    assert attributes(frame, attributes=("sex", name)) == ["sex", name]
+    predictions = read(frame, truth=name).answers[0].predictions
+    assert (list(predictions.attributes.columns), predictions.y_true[2]) == (["sex"], "nurse")
+    with pytest.raises(DataError, match=f"no attribute column\nwhy: .*--truth-column {name}"):
+        read(frame.drop(columns="sex"))
+
+
+def test_a_column_with_other_labels_or_beside_true_answers_stays_an_attribute():
+    yes = ["yes", "no", "no"] * 20
+    assert attributes(jobs().replace({"job": {"pilot": "chef"}})) == ["sex", "job"]
+    assert attributes(jobs(y_true=jobs().job, target=jobs().job)) == ["sex", "job", "target"]
+    assert attributes(jobs(y_pred=yes, glasses=yes[::-1])) == ["sex", "job", "glasses"]
+
+
+def test_many_single_numbers_as_groups_are_pointed_out_with_bins():
+    frame = jobs(age=[20 + row % 13 for row in range(60)], children=[row % 3 for row in range(60)])
+    notes = [note for note in read(frame, attributes=("age", "children")).notes if note.code == "single_numbers"]
+    assert sentences(notes) == (
+        "Every number in ‘age’ is a group of its own: 13 of them. To compare ranges of numbers, divide them into groups, as in "
+        "--bins age=4 (from Python, bins=).",
+    )
+    assert "single_numbers" not in {note.code for note in read(frame, attributes=("age",), bins=(parse_bins("age=4"),)).notes}
+
+
+def test_intervals_of_pandas_are_groups(tmp_path):
+    frame = jobs(age=pd.cut([25, 35, np.nan] * 20, [20, 30, 40]), height=pd.arrays.IntervalArray.from_tuples([(1, 2), (2, 3)] * 30))
+    columns = read(frame).answers[0].predictions.attributes
+    assert columns["age"].tolist()[:3] == ["(20, 30]", "(30, 40]", "unknown"]
+    assert columns["height"].tolist()[:2] == ["(1, 2]", "(2, 3]"]
+    frame.to_csv(tmp_path / "answers.csv", index=False)
+    assert read(tmp_path / "answers.csv").answers[0].predictions.attributes.equals(columns)
+
+
 def test_words_that_pandas_takes_for_missing_are_groups(file):
     given = read(file("country,y_pred\n" + "".join(f"{word},cat\n" for word in ("NA", "None", "null", "nan", "N/A", ""))))
     assert given.answers[0].predictions.attributes["country"].tolist() == ["NA", "None", "null", "nan", "N/A", "unknown"]
