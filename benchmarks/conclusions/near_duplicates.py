@@ -163,12 +163,16 @@ def timed(training: int, test: int) -> bool:
     return found == len(copies) and not false
 
 
+def parser() -> argparse.ArgumentParser:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--faces", type=Path)
+    arguments.add_argument("--training", type=int, default=50_000)
+    arguments.add_argument("--test", type=int, default=10_000)
+    return arguments
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faces", type=Path)
-    parser.add_argument("--training", type=int, default=50_000)
-    parser.add_argument("--test", type=int, default=10_000)
-    options = parser.parse_args()
+    options = parser().parse_args()
     paths = sorted(options.faces.rglob("*.jpg")) if options.faces else []
     images = [Image.open(path).convert("RGB") for path in paths] or made_photographs(300)
     holds = curve(images)
