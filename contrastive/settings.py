@@ -410,8 +410,10 @@ class ModelSource:
 
     def __post_init__(self) -> None:
         if (self.preset is None) == (self.init is None):
-            which = "neither" if self.preset is None else "both"
-            raise UsageError("model needs the setting 'preset' or 'init'", why=f"it has {which}", fix='write preset = "..." under [model]')
+            neither = self.preset is None
+            why = f"it has {'neither' if neither else 'both'}"
+            fix = 'write preset = "..." under [model]' if neither else "remove preset, or remove init"
+            raise UsageError("model needs the setting 'preset' or 'init'", why=why, fix=fix)
         _find_home(self, "init")
         for name, value in self.stated.items():
             parts = value if isinstance(value, list) else [value]

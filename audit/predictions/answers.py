@@ -140,7 +140,8 @@ def _given(answers: pa.Array | None, scores: ScoreColumns | None, source: str) -
     if scores is None:
         return decoded(answers, UNKNOWN)
     if len(scores.labels) < 2:
-        raise DataError(f"{source} has scores of one label only", fix="give a column score:LABEL for every label, or y_pred alone")
+        levels = [] if answers is None else answers.dictionary.to_pylist()
+        raise _one_score(scores.labels[0], natural_order(levels), source)
     if answers is None:
         return _best(scores)
     if unexpected := sorted(set(answers.dictionary.to_pylist()) - set(scores.labels)):
@@ -150,6 +151,15 @@ def _given(answers: pa.Array | None, scores: ScoreColumns | None, source: str) -
             fix="give each label a column of scores, or none",
         )
     return decoded(answers, UNKNOWN)
+
+
+def _one_score(label: str, levels: Sequence[str], source: str) -> DataError:
+    """The error for a file with the scores of one label, from which those of the other answers do not follow."""
+    what, fix = f"{source} has scores of one label only", "give a column score:LABEL for every label, or y_pred alone"
+    if label in levels or len(levels) != 2:
+        return DataError(what, fix=fix)
+    why = f"{quoted(label)} is not an answer; the answers are {quoted(levels[0])} and {quoted(levels[1])}"
+    return DataError(what, why=why, fix=f"say which answer has these scores, --column score:ANSWER=NAME; or {fix}")
 
 
 def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:

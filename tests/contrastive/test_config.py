@@ -51,7 +51,7 @@ def test_defaults_and_overrides(run):
         ("run.seed=-1", ["run.seed must be at least 0"]),
         ("loss.kind=hinge", ["loss.kind cannot be 'hinge'", "sigmoid"]),
         ("model.preset=3", ["model.preset must be text, not int"]),
-        ("model.init=x.pt", ["model needs the setting 'preset' or 'init'", "it has both"]),
+        ("model.init=x.pt", ["model needs the setting 'preset' or 'init'", "it has both", "remove preset, or remove init"]),
         ("optim.multipliers={'(' = 1}", ["optim.multipliers '(' must be a regular expression"]),
         ("optim.multipliers={visual = -1}", ["optim.multipliers.visual must be at least 0"]),
         ("optim.multipliers=3", ["optim.multipliers must be a table of settings, not int"]),

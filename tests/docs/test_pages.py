@@ -99,3 +99,12 @@ def test_so_is_that_of_open_clips_flags(tmp_path):
 
     found = read_config(str(path))
     assert (found.data.image_column, found.data.batch, found.data.tokenizer, found.optim.epochs) == ("filepath", 128, "clip", 30)
+
+
+def test_the_short_configuration_leaves_the_defaults_to_the_recipe(tmp_path):
+    path = tmp_path / "clip_short.toml"
+    path.write_text(documented.code("clip_short.toml"))
+
+    found = read_config(str(path), recipe="open_clip")
+    assert (found.model.preset, found.data.image_column, found.data.batch) == ("ViT-B/32", "filepath", 64)
+    assert (found.optim.lr, found.optim.epochs, found.optim.warmup, found.optim.weight_decay) == (5e-4, 32, 10000, 0.2)

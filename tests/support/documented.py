@@ -126,10 +126,12 @@ def _write_answers(path: Path) -> None:
 
 
 def _write_tags_and_texts(folder: Path) -> None:
-    """Labels of a vision service, and texts that somebody recorded, about eighty people."""
+    """Labels of a vision service, flags of a moderation service, and texts that somebody recorded, about eighty people."""
     people = [f"r{i},{('Female', 'Male')[i % 2]},{'ab'[i // 2 % 2]}" for i in range(80)]
     tags = [f"{person},{('suit|tie', 'hat', '')[i % 3]}" for i, person in enumerate(people)]
     (folder / "labels.csv").write_text("\n".join(["id,gender,race,labels", *tags]) + "\n")
+    flags = [f"{person},0.{i:02d},{('no', 'yes')[i > 60]}" for i, person in enumerate(people)]
+    (folder / "api.csv").write_text("\n".join(["id,gender,race,unsafe,flagged", *flags]) + "\n")
     texts = [f"{person},A {('tall', 'quiet')[i % 5 < 2]} person.,Works as a cook." for i, person in enumerate(people)]
     (folder / "captions.csv").write_text("\n".join(["id,gender,race,caption,profile", *texts]) + "\n")
     (folder / "texts.csv").write_text("\n".join(["id,gender,race,text:caption,text:profile", *texts]) + "\n")

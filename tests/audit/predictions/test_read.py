@@ -238,6 +238,8 @@ BAD = {
     "truth without truth": ("race,y_true,y_pred\nA,,cat\nB,,dog\n", "y_true is empty in every row"),
     "missing id": ("id,race,y_pred\n1,A,cat\n ,B,dog\n", "1 row without an identifier (column 'id', first in row 2"),
     "answer without score": ("race,y_pred,score:cat,score:dog\nA,cow,0.5,0.5\nB,cat,0.9,0.1\n", "'cow', which has no score"),
+    "score of another word": ("race,y_pred,score:unsafe\nA,no,0.5\nB,yes,0.9\n", "'unsafe' is not an answer"),
+    "score of another word, way out": ("race,y_pred,score:unsafe\nA,no,0.5\nB,yes,0.9\n", "--column score:ANSWER=NAME"),
     "several questions, one truth": ("race,y_true,y_pred:a,y_pred:b\nA,x,x,u\nB,y,y,u\n", "answers.csv, y_pred:b: y_true and y_pred"),
     "ragged": ("race,y_pred\nA,cat\nB\n", "ragged"),
     "column twice": ("race,race,y_pred\nA,A,cat\n", "twice"),
