@@ -111,7 +111,7 @@ AnyTokenizer = Tokenizer | PieceTokenizer
 def tokenizer_from_dict(table: dict[str, Any]) -> AnyTokenizer:
     """Read a stored tokenizer strictly; raises `UsageError`."""
     kinds: dict[Any, type[Tokenizer] | type[PieceTokenizer]] = {"clip-bpe": Tokenizer, "hugging-face": PieceTokenizer}
-    kind = table.get("kind", "clip-bpe")
+    kind = table.get("kind", "clip-bpe") if isinstance(table, dict) else None
     if not isinstance(kind, str) or kind not in kinds:
         raise UsageError("tokenizer.kind must be clip-bpe or hugging-face")
     return kinds[kind].from_dict(table)

@@ -66,9 +66,11 @@ def _by_data(metrics: Sequence[tuple[AuditResult, dict[str, Any]]]) -> list[dict
 def _task(audit: AuditResult) -> str:
     if phrases.answers_only(audit.model):
         return UNKNOWN_TASK
-    if audit.model.preprocessing == "none":  # it reads no image
-        return TEXT_TASK
-    return CLASSIFIER_TASK if audit.model.labels else ASKED_TASK if audit.model.asked else TASK
+    if audit.model.labels:
+        return CLASSIFIER_TASK
+    if audit.model.asked:
+        return ASKED_TASK
+    return TEXT_TASK if audit.model.preprocessing == "none" else TASK  # without preprocessing, it reads no image
 
 
 def _metric_name(finding: Finding, audit: AuditResult) -> str:

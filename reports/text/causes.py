@@ -219,7 +219,7 @@ def prevention(facts: Causes) -> str:
     size = f" {upper_first(best.arm)} did most: {in_points(best.effect)}" if best.effect else ""
     levels = f"from {percent_of(facts, best.level - best.difference)} to {percent_of(facts, best.level)}"
     tied = [arm for arm in others if not facts.apart(best, arm)]
-    undecided = f" It is not shown to differ from {_quoted(tied)}." if tied else ""
+    undecided = f" It may be no better than {_quoted(tied)}." if tied else ""
     return f"Shown to reduce it: {_quoted(helped)}.{size}, {levels}.{undecided}{larger}"
 
 

@@ -203,7 +203,7 @@ def test_an_output_folder_that_cannot_be_made_or_is_in_use(run, tmp_path, capsys
 
 
 def test_a_defect_is_called_one(run, monkeypatch, capsys):
-    monkeypatch.setattr(loop, "prepare", lambda config: 1 / 0)
+    monkeypatch.setattr(loop, "prepare", lambda config, **_: 1 / 0)
     assert main([run, "--quiet"]) == 70
     assert "a defect of this program: ZeroDivisionError" in capsys.readouterr().err
 

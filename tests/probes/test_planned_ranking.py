@@ -42,8 +42,8 @@ def finished(tmp_path_factory):
 def test_the_lock_holds_query_gallery_and_k(finished):
     locked = json.loads((finished / "plan.lock.json").read_text())["probes"]["visogender"]
     assert locked["claims"][CLAIM] | {"tolerance": 0} == {
-        "attributes": ["occupation_gender"], "better": "neither", "measurement": "search 5", "metric": "retrieval_rate", "outcome": NAMED,
-        "ratio_tolerance": None, "tolerance": 0,
+        "attributes": ["occupation_gender"], "better": "neither", "measurement": "search 5", "metric": "retrieval_rate", "order": [],
+        "outcome": NAMED, "ratio_tolerance": None, "tolerance": 0,
     }  # fmt: skip
     assert len(locked["prompts"]["search 5"][NAMED]) == 12
     [result] = audit.load(finished / "audit").results.audits

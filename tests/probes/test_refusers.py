@@ -33,9 +33,11 @@ def test_who_reads_the_question_and_sees_no_picture_is_not_called_fair(name, tmp
     """Within 60 points all groups would be equivalent; but nearly equal rates come with the questions, which all groups share."""
     _, _, data = made_data(name, tmp_path / "data")
     found = audit.audit(model=Refuser(), probe=name, data=data, draws=99, tolerance=0.6).results.audits[0]
-    assert {measurement.responsiveness.code for measurement in found.measurements} == {"constant"}
-    assert found.verdict == "not estimable"
-    said = why_unresponsive(next(finding for finding in found.findings if finding.primary), found)
+    of_rows = {measurement.name for measurement in probes.get(name).measurements if measurement.options}
+    assert {measurement.responsiveness.code for measurement in found.measurements if measurement.name in of_rows} == {"constant"}
+    assert {finding.verdict for finding in found.findings if finding.primary and finding.measurement in of_rows} == {"not estimable"}
+    assert found.verdict in ("inconclusive", "not estimable")
+    said = why_unresponsive(next(finding for finding in found.findings if finding.primary and finding.measurement in of_rows), found)
     assert said.endswith(": groups that get the same questions have equal rates by design")
 
 

@@ -149,6 +149,7 @@ AUDITS = {
     "nested": ({**EXTERNAL, "attributes": "race", "cluster": "scene"}, "race"),
     "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),
     "harmless": (MODEL, True),
+    "language": (MODEL, "de"),  # refused: the probe has no words in it
     "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),
     "out": (MODEL, "elsewhere"), "device": (MODEL, "cuda"), "dtype": (MODEL, "bfloat16"), "batch_size": (MODEL, 3),
     "decode": (MODEL, "fast"),

@@ -41,7 +41,9 @@ def rule(cells, *, limited=False, exclusions=(), settings=None, **given):
 
 
 def audit(findings, limited=False, exclusions=()):
-    return SimpleNamespace(findings=findings, data=SimpleNamespace(limited=limited, exclusions=exclusions, weights=None), suite=None)
+    return SimpleNamespace(
+        findings=findings, effects=(), data=SimpleNamespace(limited=limited, exclusions=exclusions, weights=None), suite=None
+    )
 
 
 def why(decided, limited=False, exclusions=()):

@@ -82,7 +82,7 @@ def test_two_processes_are_killed_resumed_and_audited(run, tmp_path, capsys):
 
 
 def fail_on_the_second(run):
-    def refuse(config):
+    def refuse(config, **_):
         if distributed.rank() == 1:
             raise OSError("the disk of the second machine")
         distributed.barrier()  # the first one waits for what never comes
