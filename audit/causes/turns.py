@@ -1,4 +1,4 @@
-"""The dose at which a verdict turns: for each seed, the smallest dose at and above which it is always called."""
+"""The dose at which a verdict turns: for each seed, the smallest dose from which it is a disparity at every dose."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ _WINDOW = 5
 _SEARCH = ((8, 4), (16, 4), (32, 4))
 """Grids on which the best crop is searched for, and the most iterations on each."""
 _HOPELESS = 0.5
-"""Agreement before the search for the best crop, below which there is no search."""
+"""Pairs that agree less than this are given up before the search for the best crop."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def signatures(grey: Float[np.ndarray, "n h w"]) -> Float32[np.ndarray, "14 n 35
     -------
     float32[14, n, 35]
         Whole numbers, of the whole image first. Of the two-dimensional cosine transform, the coefficients whose frequencies add up to
-        1 to 7, times that sum and a half, because images have less of the higher frequencies. Zeros if there is no content.
+        1 to 7, times that sum and a half, because images have less of the higher frequencies. Zeros for an image without content.
 
     Examples
     --------

@@ -31,7 +31,7 @@ def predict(
 
     Not scored: images in no gallery, or whose group is unknown, and those of galleries of at most k images, which every order would
     retrieve. If all images of a gallery have the same score, nothing is ranked and none is retrieved; other ties are in `best_first`'s
-    order. There are no scores: those of different queries cannot be compared.
+    order. It contains no scores: those of different queries cannot be compared.
     """
     retrieval, labels = _retrieval(measurement), measurement.label_set.labels
     in_gallery = scored_images(measurement, attributes)

@@ -114,7 +114,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     """Load an ONNX file; `model_args`: the fields of `OnnxSettings`.
 
     Raises UsageError if labels, scores or preprocessing are not stated; UnsafeError for custom operators, or external data outside its
-    folder; DataError if it is no image classifier; MachineError without onnxruntime.
+    folder; DataError if it is not an image classifier; MachineError without onnxruntime.
     """
     if dtype != "float32":
         raise UsageError(f"--dtype {dtype} cannot be used with an ONNX file", why="its data types are part of its graph")
