@@ -10,7 +10,7 @@ PINNED := $(if $(LOCK),$(VENV),$(VENV)/pinned)
 READER ?=
 SECONDS ?= 900
 
-.PHONY: demo test check latest fix docs gallery pictures bench fuzz compat lock audit-dependencies clean
+.PHONY: demo test test-all test-profile calibrate check latest fix docs gallery pictures bench fuzz compat lock audit-dependencies clean
 .DEFAULT_GOAL := demo
 
 # What is imported is compiled then: to compile every file of every package takes a minute and a half.
@@ -43,10 +43,22 @@ demo: $(if $(LOCK),$(READY),$(or $(wildcard $(READY)),$(VENV)/demo-ready))  ## t
 	$(BIN)/vlm-audit run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit
 
 # Tests are compiled once, not by each worker: collecting them takes half the time.
-test: export PYTHONDONTWRITEBYTECODE =
+test test-all test-profile calibrate: export PYTHONDONTWRITEBYTECODE =
 # One worker more than there are cores: a quarter of the time a test waits, for a browser, a signal or a clock.
-test: $(READY)  ## every test, doctests included
-	$(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'from audit.embedding.cores import cores; print(cores() + 1)') --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'from audit.embedding.cores import cores; print(cores() + 1)') \
+	--dist loadfile --no-loadscope-reorder
+
+test: $(READY)  ## every behaviour once, at the lowest level that can fail, and doctests
+	$(PYTEST)
+
+test-all: $(READY)  ## everything else as well: sweeps at every point, toolchains, families of models, the site with its notebooks, simulations
+	$(PYTEST) -m 'not calibration'
+
+test-profile: $(READY)  ## `make test`, and where its CPU seconds go, by folder, file and test
+	$(PYTEST) -p tests.support.cpu_seconds
+
+calibrate: $(READY)  ## simulations of hours: planted gaps and null models in their full number, hundreds of kills
+	$(PYTEST) -m calibration
 
 check: $(PINNED)/ready  ## lint, format, types, layers, with the tools of the lock
 	$(PINNED)/bin/ruff check .

@@ -62,7 +62,7 @@ def test_a_notebook_runs(path, run, finished, roles, tmp_path, monkeypatch):
     check_page(notebook, path.stem)
 
 
-@pytest.mark.slow
+@pytest.mark.calibration
 @pytest.mark.parametrize("seeds", ["0 1", "2 3"])
 def test_what_the_notebook_on_causes_claims_holds_with_other_seeds(seeds, tmp_path, monkeypatch):
     """At its full size: a quarter of an hour. Its last cell fails if a claim does not hold."""

@@ -11,7 +11,7 @@ from benchmarks.conclusions.planted import Kind, found, lower
 from tests.support.slow_encoder import write_noise
 
 SEVEN = np.full(7, 300)
-# The full count, hundreds of files a kind with bands of two standard errors, is tests/audit/statistics/test_planted.py under -m slow.
+# The full count, hundreds of files per kind with bands of two standard errors: pytest -m calibration tests/audit/statistics/test_planted.py
 SEEDS = [4, pytest.param(20, marks=pytest.mark.slow)]
 
 

@@ -1,8 +1,7 @@
 """Conclusions that hold, from the file to the verdict: planted rates through the command line with ``--predictions``.
 
-Slow, and so not run by default: ``pytest -m slow -s tests/audit/statistics/test_planted.py``, which prints what it measures. The kinds of
-files, what is
-true in them and what must come out stand in `benchmarks/conclusions/planted.py`.
+``pytest -m calibration -s tests/audit/statistics/test_planted.py`` prints what it measures. The kinds of files, what is true in
+them and what must come out stand in `benchmarks/conclusions/planted.py`.
 """
 
 import json
@@ -16,7 +15,7 @@ from scipy.stats import binom
 from audit.run import main
 from benchmarks.conclusions.planted import PLANS
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.calibration
 
 ALPHA = 0.05
 

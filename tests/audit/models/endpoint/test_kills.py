@@ -118,11 +118,11 @@ def test_a_client_outlives_its_server(tmp_path):
     kill_servers(tmp_path, 1, seed=0, lives=range(40, 90))
 
 
-@pytest.mark.slow
+@pytest.mark.calibration
 def test_a_client_killed_a_hundred_times(tmp_path):
     kill_clients(tmp_path, 100, seed=1)
 
 
-@pytest.mark.slow
+@pytest.mark.calibration
 def test_a_server_killed_fifty_times(tmp_path):
     kill_servers(tmp_path, 50, seed=1)

@@ -53,7 +53,7 @@ def test_what_is_planted_is_found_and_nothing_else(name, tmp_path):
     assert {outcome for outcome, verdict in found.items() if verdict == "disparity"} == {*filter(None, [PLANTED.get(name)])}
 
 
-@pytest.mark.slow
+@pytest.mark.calibration
 @pytest.mark.parametrize("name", SHARES)
 def test_twenty_seeds_of_each(name, tmp_path, capsys):
     found = [verdicts(name, seed, tmp_path) for seed in range(1, 21)]
