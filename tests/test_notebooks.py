@@ -49,7 +49,15 @@ def roles(tmp_path_factory) -> Path:
     return file
 
 
-@each
+EVERY_TIME = "slicing"
+"""The others train and embed: every night. That what they import exists is tested every time."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path if path.stem == EVERY_TIME else pytest.param(path, marks=pytest.mark.slow) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_a_notebook_runs(path, run, finished, roles, tmp_path, monkeypatch):
     settings = {"AUDIT": finished, "MODEL": run / "ckpt.pt", "RUN": run, "PROBE": roles, "DRAWS": 99, "MPLBACKEND": "agg"}
     settings |= {"OUT": tmp_path / "out", "STEPS": 4, "SEEDS": 0}
@@ -121,6 +129,9 @@ def test_a_notebook_is_stored_without_outputs_and_uses_public_names_only(path):
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
 
     nodes = list(ast.walk(ast.parse("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))))
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            exec(compile(ast.Module([node], []), str(path), "exec"), {})  # what it imports exists
     names = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
     names += [name.name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in node.names]
     names += [part for node in nodes if isinstance(node, ast.ImportFrom) for part in (node.module or "").split(".")]

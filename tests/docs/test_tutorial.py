@@ -62,7 +62,9 @@ def follow(folder: Path, short: tuple[str, ...] = ()) -> list[str]:
         return [printed for line in lines() if (printed := do(line, short))]
 
 
+@pytest.mark.slow
 def test_every_step_runs_in_order(tmp_path):
+    """Its flags are looked up every time (test_help.py), and each of its commands runs in test_commands.py with other files."""
     assert len(follow(tmp_path, documented.FEW_STEPS)) == 9
     table = (tmp_path / "first-audit" / "drawings.csv").read_text().splitlines()
     assert len(table) == 1 + 660

@@ -38,9 +38,19 @@ def addresses(tmp_path_factory):
     return {name: (folder / f"{name}.html").as_uri() for name in PAGES}
 
 
+EVERY_TIME = ("report", "comparison")
+"""All pages share a style sheet and a script; what one of these two has, few others lack."""
+
+
 @pytest.fixture(params=PAGES)
+def every_name(request):
+    """Each page in turn: for the tests that a mistake of one page alone would fail."""
+    return request.param
+
+
+@pytest.fixture(params=[name if name in EVERY_TIME else pytest.param(name, marks=pytest.mark.slow) for name in PAGES])
 def name(request):
-    """Each page in turn."""
+    """Two pages every time, each page every night."""
     return request.param
 
 

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.browser
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def test_the_page_asks_for_nothing_and_logs_nothing(unfolded, addresses, name):
-    page = unfolded(name)
+def test_the_page_asks_for_nothing_and_logs_nothing(unfolded, addresses, every_name):
+    page = unfolded(every_name)
     page.mouse.wheel(0, 20_000)
     page.wait_for_timeout(200)
 
-    assert page.asked == [addresses[name]]
+    assert page.asked == [addresses[every_name]]
     assert page.logged == []
 
 
@@ -52,8 +52,8 @@ def test_the_policy_stops_a_script_that_somebody_might_smuggle_in(visit):
     assert any("Content Security Policy" in line for line in page.logged)
 
 
-def test_axe_finds_nothing_in_light_or_dark(unfolded, name):
-    page = unfolded(name)
+def test_axe_finds_nothing_in_light_or_dark(unfolded, every_name):
+    page = unfolded(every_name)
     for scheme in SCHEMES:
         assert (scheme, faults(page, scheme, WCAG)) == (scheme, [])
 
@@ -67,9 +67,9 @@ def test_axe_finds_captions_and_cells_that_are_too_faint(visit):
         assert {"caption", "td"} <= {re.match(r"<(\w+)", element)[1] for element in fault["elements"]}
 
 
-@pytest.mark.parametrize("width", [390, 320])
-def test_a_phone_never_scrolls_the_page_even_with_every_part_open(unfolded, name, width):
-    page = unfolded(name, width)
+@pytest.mark.parametrize("width", [pytest.param(390, marks=pytest.mark.slow), 320])
+def test_a_phone_never_scrolls_the_page_even_with_every_part_open(unfolded, every_name, width):
+    page = unfolded(every_name, width)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -70,7 +70,7 @@ def pages(tmp_path_factory):
     return {name: (folder / f"{name}.html").as_uri() for name in (*PAGES, "index")}
 
 
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("width", [390, pytest.param(1440, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", [*PAGES, "index"])
 def test_a_name_of_3000_characters_breaks_and_the_page_does_not_scroll_sideways(unfolded, pages, name, width):
     page = unfolded(pages[name], width)
