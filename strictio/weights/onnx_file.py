@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strictio.errors import DataError, MachineError, UnsafeError
 
 if TYPE_CHECKING:
-    from onnx import FunctionProto, GraphProto, NodeProto, TensorProto
+    from onnx import GraphProto, NodeProto, TensorProto
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 """Sets of operators of the standard; all others are custom code."""
@@ -19,6 +19,8 @@ UNBOUNDED = ("Loop", "Scan", "SequenceMap")
 """Operators that repeat a part of the graph as often as the file says; a classifier of images needs none."""
 MOST_NODES, MOST_DEPTH, MOST_BYTES = 200_000, 20, 2**31 - 1
 """Operators of a graph with all its parts, parts within parts, and bytes of a file without its external data (the limit of its format)."""
+ORT_FORMAT = b"ORTM"
+"""What onnxruntime takes for a file of its own format, from the fifth byte on."""
 EXPORT = "export the model again with torch.onnx.export, or optimum-cli export onnx"
 
 
@@ -47,21 +49,26 @@ class OnnxFile:
     parameters: int
     sha256: str
     """Of the file and of its external data, in the order of their names."""
+    checked: bytes = field(repr=False)
+    """The graph that was checked, written again: what runs it is given these bytes, since another parser may read the file otherwise."""
 
 
 def check_onnx(path: Path) -> OnnxFile:
     """Read and check an ONNX file without running it.
 
-    Raises UnsafeError for custom operators, loops and external data outside its folder; DataError for a damaged file; MachineError if the
-    package onnx is not installed.
+    Raises UnsafeError for custom operators, functions, loops and external data outside its folder; DataError for a damaged file;
+    MachineError if the package onnx is not installed.
     """
     model = _parsed(path)
-    local = {(function.domain, function.name) for function in model.functions}
+    if model.functions:
+        why = "a function may call others twice, so a few kilobytes may stand for more operators than any machine can run"
+        fix = "onnx.inliner.inline_local_functions writes the file without functions"
+        raise UnsafeError(f"the ONNX file defines functions: {model.functions[0].name[:80]}", where=str(path), why=why, fix=fix)
     parameters, nodes, external = 0, 0, set()
-    for part in _parts(model, path):
+    for part in _parts(model.graph, path):
         for node in part.node:
             nodes += 1
-            _check_node(node, local, path)
+            _check_node(node, path)
         if nodes > MOST_NODES:
             raise UnsafeError("the graph has too many operators", where=str(path), why=f"more than {MOST_NODES:,}", fix=EXPORT)
         for tensor in _tensors(part):
@@ -73,6 +80,7 @@ def check_onnx(path: Path) -> OnnxFile:
     return OnnxFile(
         path, tuple(map(_tensor, inputs)), tuple(map(_tensor, model.graph.output)),
         {name: node.op_type for node in model.graph.node for name in node.output}, files, parameters, _sha256((path, *files)),
+        _written(model, path),
     )  # fmt: skip
 
 
@@ -87,8 +95,11 @@ def _parsed(path: Path) -> Any:
         raise DataError(f"no such file: {path}", why="onnx: takes the path of a regular file", fix="--model onnx:model.onnx")
     if (size := path.stat().st_size) > MOST_BYTES:
         raise DataError("the ONNX file is too long", where=str(path), why=f"it has {size:,} bytes", fix="export it with external data")
+    with path.open("rb") as file:
+        if file.read(8)[4:] == ORT_FORMAT:
+            raise UnsafeError("this is onnxruntime's own format, not ONNX", where=str(path), why="its graph cannot be checked", fix=EXPORT)
     try:
-        model = onnx.load_model(path, load_external_data=False)
+        model = onnx.load_model(path, format="protobuf", load_external_data=False)
     except (DecodeError, ValueError, RecursionError) as error:
         raise DataError("this is not an ONNX file", where=str(path), why=str(error)[:200], fix=EXPORT) from error
     if not model.graph.node or not model.graph.output:
@@ -96,9 +107,18 @@ def _parsed(path: Path) -> Any:
     return model
 
 
-def _parts(model: Any, path: Path) -> Iterator[GraphProto | FunctionProto]:
-    """Yield the graph, the file's own functions, and all graphs inside their operators."""
-    waiting: list[tuple[Any, int]] = [(model.graph, 1), *((function, 1) for function in model.functions)]
+def _written(model: Any, path: Path) -> bytes:
+    """The bytes of a parsed model, without fields that its format does not know."""
+    model.DiscardUnknownFields()
+    content: bytes = model.SerializeToString()
+    if content[4:8] == ORT_FORMAT:
+        raise UnsafeError("this is onnxruntime's own format, not ONNX", where=str(path), why="its graph cannot be checked", fix=EXPORT)
+    return content
+
+
+def _parts(graph: GraphProto, path: Path) -> Iterator[GraphProto]:
+    """Yield the graph, and all graphs inside its operators."""
+    waiting: list[tuple[Any, int]] = [(graph, 1)]
     while waiting:
         part, depth = waiting.pop()
         if depth > MOST_DEPTH:
@@ -110,8 +130,8 @@ def _parts(model: Any, path: Path) -> Iterator[GraphProto | FunctionProto]:
                 waiting += [(graph, depth + 1) for graph in inner]
 
 
-def _check_node(node: NodeProto, local: set[tuple[str, str]], path: Path) -> None:
-    if node.domain not in DOMAINS and (node.domain, node.op_type) not in local:
+def _check_node(node: NodeProto, path: Path) -> None:
+    if node.domain not in DOMAINS:
         what = f"the ONNX file needs a custom operator: {node.domain[:80]}.{node.op_type[:80]}"
         why = "a custom operator is code of its author; only operators of the ONNX standard are run, and no option changes that"
         raise UnsafeError(what, where=str(path), why=why, fix=EXPORT)

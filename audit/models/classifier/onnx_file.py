@@ -254,11 +254,13 @@ def _session(file: OnnxFile, device: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
-    # Without external data from the bytes in memory, so that no path in the file can matter.
-    source = str(file.path) if file.external else file.path.read_bytes()
+    # The checked graph, from memory, and read as ONNX whatever it looks like; of the file nothing but checked external data is read again.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    if file.external:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.path.parent.resolve()))
     chosen = (provider, {"device_id": index}) if index else provider
     try:
-        return onnxruntime.InferenceSession(source, sess_options=options, providers=[chosen])
+        return onnxruntime.InferenceSession(file.checked, sess_options=options, providers=[chosen])
     except Exception as error:  # onnxruntime's own exceptions share no other class
         raise DataError("onnxruntime cannot load this file", why=" ".join(str(error).split())[:300], fix=EXPORT) from error
 

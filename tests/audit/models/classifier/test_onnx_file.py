@@ -174,6 +174,60 @@ def test_a_loop_is_refused(files, tmp_path):
     refused(changed(files, tmp_path, change), UnsafeError, "operator Loop", model_args=stated(files[1]))
 
 
+def doubling(levels):
+    """Functions each of which calls the next one twice: 2**levels operators in a few kilobytes."""
+    imported = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)]
+    for level in range(levels):
+        what = ("Identity", "") if level == levels - 1 else (f"f{level + 1}", "own")
+        nodes = [onnx.helper.make_node(what[0], [a], [b], domain=what[1]) for a, b in (("x", "m"), ("m", "y"))]
+        yield onnx.helper.make_function("own", f"f{level}", ["x"], ["y"], nodes, imported)
+
+
+def test_functions_that_call_each_other_twice_are_refused_at_once(files, tmp_path):
+    def change(model):
+        model.functions.extend(doubling(40))
+        model.graph.node[0].domain, model.graph.node[0].op_type = "own", "f0"
+
+    refused(changed(files, tmp_path, change), UnsafeError, "defines functions: f0", model_args=stated(files[1]))
+
+
+@pytest.mark.parametrize("hidden", ["in the file", "in a name"])
+def test_a_file_that_onnxruntime_would_read_in_its_own_format_is_refused(files, tmp_path, hidden):
+    """ "ORTM" from the fifth byte on: the parser of ONNX reads past it, and onnxruntime took the file for its own."""
+    model = onnx.load(files[1])
+    if hidden == "in a name":  # the second field, behind two bytes of version
+        model.producer_name = "ORTM" + 60 * "x"
+        content = model.SerializeToString()
+    else:  # a field that ONNX does not know, first
+        content = b"\xfa\x3f\x10\x00ORTM" + bytes(11) + model.SerializeToString()
+    assert content[4:8] == b"ORTM"
+    assert onnx.load_from_string(content).graph.node
+    (tmp_path / "x.onnx").write_bytes(content)
+    refused(f"onnx:{tmp_path / 'x.onnx'}", UnsafeError, "onnxruntime's own format", model_args=stated(files[1]))
+
+
+def test_onnxruntime_is_given_the_graph_that_was_checked_and_told_its_format(files, monkeypatch):
+    content, formats = [], []
+
+    class Watched(onnxruntime.InferenceSession):
+        def __init__(self, source, sess_options, **more):
+            content.append(source)
+            formats.append(sess_options.get_session_config_entry("session.load_model_format"))
+            super().__init__(source, sess_options=sess_options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
+    load(f"onnx:{files[1]}", model_args=stated(files[1]))
+    assert formats == ["ONNX"]
+    assert onnx.load_from_string(content[0]) == onnx.load(files[1])
+
+
+def test_a_weight_with_a_negative_size_is_refused(files, tmp_path):
+    def change(model):
+        model.graph.initializer[0].dims[0] = -1
+
+    refused(changed(files, tmp_path, change), DataError, "has a negative size", model_args=stated(files[1]))
+
+
 def test_a_custom_operator_inside_a_branch_is_refused(files, tmp_path):
     def change(model):
         body = onnx.helper.make_graph([onnx.helper.make_node("Mine", ["x"], ["y"], domain="com.mine")], "body", [], [])
