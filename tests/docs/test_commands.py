@@ -134,7 +134,12 @@ def recipe(target: str) -> str:
     return found[1].replace("$(VENV)", ".venv")
 
 
-@pytest.mark.parametrize("written", documented.commands(), ids=str)
+def by_cost(written):
+    """Processes of torchrun take a tenth of the time of all commands: every night; tests/contrastive/distributed runs them every time."""
+    return pytest.param(written, marks=pytest.mark.slow) if written.text.startswith("torchrun") else written
+
+
+@pytest.mark.parametrize("written", [by_cost(written) for written in documented.commands()], ids=str)
 def test_a_command_of_the_docs_does_what_it_says(written, inside):
     words = shlex.split(written.text)
     if "onnx:" in written.text:

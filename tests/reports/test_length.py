@@ -21,7 +21,10 @@ MADE = {
 }
 
 
-@pytest.fixture(scope="module", params=MADE)
+EVERY_TIME = ("emoji", "60 groups x 15 questions")
+
+
+@pytest.fixture(scope="module", params=[name if name in EVERY_TIME else pytest.param(name, marks=pytest.mark.slow) for name in MADE])
 def measured(request, browser, tmp_path_factory):
     path: Path = tmp_path_factory.mktemp("length") / "report.html"
     path.write_text(render(MADE[request.param]()), "utf-8")

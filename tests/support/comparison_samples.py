@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -144,12 +145,14 @@ def in_memory(directory, audited, settings=SETTINGS):
     return Compared(side, results(audited, settings=settings), {name: found}, {(name, "animal"): rows})
 
 
+@cache
 def skewed_and_plain():
     return facts(
         ("skewed", result(model("skewed/ckpt.pt"), {"b": 60})), ("plain", result(model("plain/ckpt.pt"), {"a": 3, "b": 6, "c": 2}))
     )
 
 
+@cache
 def forty_groups():
     """Return a comparison of one question by forty groups: the 21st changed as b of `skewed_and_plain` did, the others as a did."""
     facts = skewed_and_plain()
@@ -166,11 +169,13 @@ def forty_groups():
     return replace(facts, comparisons=(replace(facts.comparisons[0], changes=(many,)),))
 
 
+@cache
 def four_steps():
     steps = {0: 0, 100: 14, 200: 60, 300: 58}
     return facts(*((f"s{step}", result(model(f"run/{step}.pt", step, "r" * 64), {"b": wrong, "c": 2})) for step, wrong in steps.items()))
 
 
+@cache
 def three_models():
     sides = (("x", {"b": 60}), ("y", {"a": 3, "b": 6, "c": 2}), ("z", {"b": 60, "c": 60}))
     return facts(*((name, result(model(f"{name}/ckpt.pt"), wrong)) for name, wrong in sides))
@@ -188,6 +193,7 @@ def several_models(wrong, **planted):
     return replace(results(*audited), paired_models=paired), audited
 
 
+@cache
 def two_models():
     """Return the results of one run of two models, compared with each other and, as nobody would, taken for replicates as well."""
     found, audited = several_models({"skewed.pt": {"b": 60}, "plain.pt": {"b": 6, "c": 3}})

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import re
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from reports.formats.github import MOST, gate_annotations
 from reports.formats.hub import Benchmark, eval_results
 from reports.formats.in_toto import gate_statement
 from tests.reports.exports.test_junit import HOSTILE
+from tests.support import forked
 
 SHA256 = "5" * 64
 VERSIONS = {"1.6": SchemaVersion.V1_6, "1.7": SchemaVersion.V1_7}
@@ -273,9 +273,7 @@ def test_the_command_prints_each_format_and_refuses_what_it_cannot_say(gated, tm
     (tmp_path / "results.json").write_text(to_json(gated), "utf-8")
 
     def run(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "audit", "convert", str(tmp_path), *words], capture_output=True, text=True, check=False
-        )
+        done = forked.run([sys.executable, "-m", "audit", "convert", str(tmp_path), *words], capture_output=True, text=True)
         return done.returncode, done.stdout, done.stderr
 
     code, out, _ = run("--to", "cyclonedx-1.7")

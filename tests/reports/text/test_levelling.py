@@ -4,6 +4,7 @@ Of 120 images of each of three groups, those of b are wrong in 60 before: 50 %, 
 """
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -24,7 +25,13 @@ LOST, BOTH, GAINED = {"a": 40, "b": 60, "c": 40}, {"a": 30, "b": 30, "c": 30}, {
 
 def compared(after, *, only=ACCURACY):
     """Return the comparison, of one question alone."""
-    facts = samples.facts(("x", samples.result(samples.model("x"), {"b": 60})), ("y", samples.result(samples.model("y"), after)))
+    return _compared(tuple(after.items()), only)
+
+
+@cache
+def _compared(after, only):
+    sides = (("x", {"b": 60}), ("y", dict(after)))
+    facts = samples.facts(*((name, samples.result(samples.model(name), wrong)) for name, wrong in sides))
     (comparison,) = facts.comparisons
     changes = tuple(change for change in comparison.changes if change.id == only)
     return replace(facts, comparisons=(replace(comparison, changes=changes),))
