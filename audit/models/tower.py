@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import cycle
@@ -226,7 +227,7 @@ def _compiled(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Compile a function for one shape, as a CUDA graph where there is one.
 
     Its first batches are compared with the function itself. If they differ, or compiling is impossible, a warning says so and the function
-    itself is used from there on.
+    itself is used from there on. What torch warns of while it compiles is about torch: it neither stops it nor is shown.
     """
     compiled, checked, why = torch.compile(encode, dynamic=False, mode="reduce-overhead"), 0, ""
 
@@ -234,9 +235,10 @@ def _compiled(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         nonlocal checked, why
         if not why:
             try:
-                rows = compiled(pixels)
                 if checked >= COMPARED_BATCHES:
-                    return rows
+                    return compiled(pixels)
+                with warnings.catch_warnings(action="ignore"):
+                    rows = compiled(pixels)
                 checked, why = checked + 1, _difference(projected(rows), projected(encode(pixels)))
             except torch.cuda.OutOfMemoryError:
                 raise
