@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from verify import formulas
 from verify.formulas import Ends
-from verify.images import Images, Null, Units, merged, no_events, smallest_p
+from verify.images import Images, Null, Units, leading, merged, no_events, smallest_p, tied
 from verify.within import Within, as_normal, as_student
 
 FEWEST, FEWEST_WITH_EVENTS, SPANNING = 15, 5, 0.8
@@ -359,9 +359,9 @@ class Clusters(Units):
         p, pair_p, any_p = (max(values) for values in zip(*((one, *each) for one, each in both), strict=True))
         error, freedom = sums.errors(pooled, i, j)
         t = np.abs(sums.rates[i] - sums.rates[j]) / error
-        one, two = int(i[t.argmax()]), int(j[t.argmax()])
+        one, two = int(i[leading(t)]), int(j[leading(t)])
         largest = max((null[:, 0] for null in nulls), key=lambda values: float(np.quantile(values, 0.95)))
-        ends = (one, two) if sums.rates[one] >= sums.rates[two] else (two, one)
+        ends = (one, two) if sums.rates[one] >= tied(sums.rates[two]) else (two, one)
 
         def chance(critical: float) -> np.ndarray:
             return _square(len(sums.n), np.minimum(as_student(critical, freedom) * error, 1.0))
@@ -372,8 +372,12 @@ class Clusters(Units):
         """Both statistics for normal rates without differences, with the observed errors and correlations."""
         sums, (i, j) = self.plain, self.pairs()
         error = np.sqrt(np.maximum(sums.variances(pooled, np.arange(len(sums.n))), TINY))
-        covariance = (np.eye(len(error)) + _square(len(error), sums.correlations(i, j))) * np.outer(error, error)
-        rates = rng.multivariate_normal(np.zeros(len(error)), covariance, size=draws, method="eigh")
+        correlation = np.eye(len(error)) + _square(len(error), sums.correlations(i, j))
+        covariance = correlation * np.outer(error, error)
+        values, vectors = np.linalg.eigh(correlation)
+        # The symmetric root: the signs of eigenvectors, and their directions if values are equal, depend on the library.
+        root = vectors @ np.diag(np.where(values > TINY, values, 0.0) ** 0.5) @ vectors.T
+        rates = rng.standard_normal((draws, len(error))) @ root * error
         between = np.sqrt(np.maximum(error[i] ** 2 + error[j] ** 2 - 2 * covariance[i, j], TINY))
         centre = (rates / error**2).sum(axis=1, keepdims=True) / (1 / error**2).sum()
         return np.stack([(np.abs(rates[:, i] - rates[:, j]) / between).max(axis=1), (((rates - centre) / error) ** 2).sum(axis=1)], axis=1)

@@ -14,7 +14,7 @@ from verify import formulas
 from verify.answers import METRICS, UNKNOWN, Answers, counted, numbered
 from verify.clusters import Clusters, Kinds
 from verify.formulas import Ends
-from verify.images import Images, Units, share_reaching, stream
+from verify.images import Images, Units, leading, multinomial, share_reaching, stream
 from verify.ledger import Drawn, Ledger, Path
 from verify.paired import Change, drawn
 from verify.verdicts import of_audit
@@ -144,7 +144,7 @@ class Joint:
             cells = cells[:, [0, 2, 1, 3]]
         sampled = np.zeros((draws, *cells.shape), np.int64)
         for group, row in enumerate(cells):
-            sampled[:, group] = rng.multinomial(int(np.rint(row.sum())), row / row.sum(), size=draws)
+            sampled[:, group] = multinomial(int(np.rint(row.sum())), row / row.sum(), draws, rng)
         return np.asarray(_gap_difference(sampled) - float(_gap_difference(cells)))
 
     def _of_clusters(self, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -159,7 +159,7 @@ class Joint:
         _, pattern = np.unique(kinds.sum(axis=2) > 0, axis=0, return_inverse=True)
         for alike in np.unique(pattern.ravel()):
             rows = np.flatnonzero(pattern.ravel() == alike)
-            times = rng.multinomial(often[rows].sum(), often[rows] / often[rows].sum(), size=draws)
+            times = multinomial(int(often[rows].sum()), often[rows] / often[rows].sum(), draws, rng)
             total += np.tensordot(times, kinds[rows], axes=1)
         fewest = int((often @ (kinds.sum(axis=2) > 0)).min())
         wider = (fewest / (fewest - 1)) ** 0.5 * stdtrit(fewest - 1, 0.975) / ndtri(0.975)
@@ -312,7 +312,7 @@ def _gap_ends(units: Units, names: list[list[str]], alpha: float) -> Facts:
     i, j = units.pairs()
     low, high = units.differences(i, j, alpha / len(i))
     rates = units.events / units.n
-    top, bottom = int(rates.argmax()), len(rates) - 1 - int(rates[::-1].argmin())
+    top, bottom = leading(rates), len(rates) - 1 - leading(-rates[::-1])
     limits = max(float(np.maximum(low, -high).max()), 0.0), float(np.maximum(high, -low).max())
     return {"highest": names[top], "lowest": names[bottom], "value": float(np.ptp(rates)), "low": limits[0], "high": limits[1]}
 

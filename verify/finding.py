@@ -12,7 +12,7 @@ import numpy as np
 from verify import formulas
 from verify.answers import METRICS, UNKNOWN, Answers, column_of, counted, numbered, split
 from verify.clusters import Galleries, Sets, alike_inside, units_of_rows, weights_to_equal_truth
-from verify.images import FEWER_DRAWS, EqualTruth, Images, Null, Units, equal_truth, stream
+from verify.images import FEWER_DRAWS, EqualTruth, Images, Null, Units, equal_truth, leading, stream, tied
 from verify.ledger import CLOSE, ERRORS, Drawn
 
 RARE, NEGLIGIBLE = 0.1, 5
@@ -322,9 +322,9 @@ class Question:
         if units.within_clusters:
             i, j = units.pairs()
             apart = units.contrasts(i, j)
-            at = int(np.abs(apart).argmax())
-            return (int(i[at]), int(j[at])) if apart[at] >= 0 else (int(j[at]), int(i[at]))
-        top, bottom = int(units.rates.argmax()), len(units.rates) - 1 - int(units.rates[::-1].argmin())
+            at = leading(np.abs(apart))
+            return (int(i[at]), int(j[at])) if apart[at] >= tied(0.0) else (int(j[at]), int(i[at]))
+        top, bottom = leading(units.rates), len(units.rates) - 1 - leading(-units.rates[::-1])
         if isinstance(units, Images):
             return top, bottom
         recorded = self.record["gap"] or {}
@@ -378,7 +378,7 @@ class Question:
         """All pairs, the higher group first: positions, difference, simultaneous limits."""
         i, j = units.pairs()
         apart, (low, high) = units.contrasts(i, j), units.differences(i, j, self.run.alpha / len(i))
-        turn = (apart < 0) | ((apart == 0) & (-low > high))
+        turn = np.where(tied(np.abs(apart)) <= 0, tied(-low) > high, apart < 0)
         return np.where(turn, j, i), np.where(turn, i, j), np.abs(apart), np.where(turn, -high, low), np.where(turn, -low, high)
 
     def _pair(self, names: list[list[str]], pairs: tuple[np.ndarray, ...], at: int, null: Null) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from scipy.special import chdtrc, ndtr
 from verify import formulas
 from verify.formulas import Ends
 
-ROUNDING, NOTHING = 1e-12, 1e-12
+ROUNDING, NOTHING = 1e-9, 1e-12
+"""Values of a statistic that differ by less than the first, times the size of its terms, are equal. The second: an error that is 0."""
 FEWER_DRAWS = 3999
 """Shuffles that only serve to estimate the gap expected by chance."""
 _AT_ONCE = 1 << 22
@@ -190,7 +191,7 @@ class Images(Units):
         if not t or self._expected() < formulas.FEW:
             return False
         i, j = self.pairs()
-        distance = t * (1 - ROUNDING) * errors[i, j]
+        distance = tied(t, t) * errors[i, j]
         return bool(2 * _hoeffding(distance, int(self.k.sum()), int(self.n.sum()), self.n[i], self.n[j]) <= 1 / (draws + 1))
 
     def of(self, groups: np.ndarray) -> Images:
@@ -241,8 +242,9 @@ def clearest_pair(rates: np.ndarray, errors: np.ndarray) -> tuple[int, int]:
     """The pair with the largest difference in its standard errors, the higher rate first."""
     i, j = np.triu_indices(len(rates), 1)
     apart = np.where(errors[i, j] > NOTHING, np.abs(rates[i] - rates[j]) / np.maximum(errors[i, j], NOTHING), 0.0)
-    one, two = int(i[apart.argmax()]), int(j[apart.argmax()])
-    return (one, two) if rates[one] >= rates[two] else (two, one)
+    at = leading(apart)
+    one, two = int(i[at]), int(j[at])
+    return (one, two) if rates[one] >= tied(rates[two]) else (two, one)
 
 
 def _chi_square(k: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -256,17 +258,43 @@ def smallest_p(drawn: np.ndarray, observed: np.ndarray) -> tuple[float, list[flo
     Every shuffle gets the p that it would have if it were the observed table, counted with the observed one.
     """
     draws = len(drawn)
-    reach = [int((column >= value - ROUNDING * abs(value)).sum()) for column, value in zip(drawn.T, observed, strict=True)]
-    ranks = [draws - np.searchsorted(np.sort(column), column - ROUNDING * np.abs(column)) for column in drawn.T]
+    reach = [int((column >= tied(value)).sum()) for column, value in zip(drawn.T, observed, strict=True)]
+    ranks = [draws - np.searchsorted(np.sort(column), tied(column)) for column in drawn.T]
     extreme = np.zeros(draws, bool)
     for rank, own in zip(ranks, reach, strict=True):
         extreme |= rank <= min(own, 1 + min(reach))
     return (1 + int(extreme.sum())) / (draws + 1), [(1 + number) / (draws + 1) for number in reach]
 
 
+def tied(values: Any, terms: float = 1.0) -> np.ndarray:
+    """The least value that ties with each; `terms`: the size of what the statistic adds up, unless it is about 1."""
+    return np.asarray(values - ROUNDING * np.maximum(terms, np.abs(values)))
+
+
+def leading(values: np.ndarray) -> int:
+    """The position of the largest value, the first of those that tie."""
+    return int(np.flatnonzero(values >= tied(values.max()))[0])
+
+
+def binomial(n: Any, p: float, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Binomial draws from the stream of a generator by the method that no later numpy changes."""
+    return np.asarray(np.random.RandomState(rng.bit_generator).binomial(n, p, size)).astype(np.int64)
+
+
+def multinomial(n: int, shares: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws of how many of `n` get each outcome: each from those that the outcomes before it left."""
+    counts, left = np.zeros((draws, len(shares)), np.int64), np.full(draws, n)
+    beyond = np.add.accumulate(shares[::-1])[::-1]
+    for at in np.flatnonzero(shares[:-1] > 0).tolist():
+        counts[:, at] = binomial(left, float(shares[at]) / float(beyond[at]), (draws,), rng)
+        left = left - counts[:, at]
+    counts[:, -1] = left
+    return counts
+
+
 def share_reaching(drawn: np.ndarray, observed: float) -> float:
     """``(1 + draws that reach the observed value) / (draws + 1)``."""
-    return float((1 + (drawn >= observed - ROUNDING * max(1.0, abs(observed))).sum()) / (len(drawn) + 1))
+    return float((1 + (drawn >= tied(observed)).sum()) / (len(drawn) + 1))
 
 
 class EqualTruth(Units):

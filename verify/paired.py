@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from verify import formulas
 from verify.answers import UNKNOWN, Answers, column_of
 from verify.clusters import Clusters, Kinds
-from verify.images import Images, share_reaching, stream
+from verify.images import Images, binomial, share_reaching, stream, tied
 from verify.ledger import Drawn
 
 Facts = dict[str, Any]
@@ -70,7 +70,7 @@ class Change:
         else:
             clusters[sizes == 0] = 0
         draws, rng = int(settings["draws"]), stream(int(settings["seed"]), name)
-        ups = rng.binomial(clusters, 0.5, size=(draws, len(sizes)))
+        ups = binomial(clusters, 0.5, (draws, len(sizes)), rng)
         return share_reaching(np.abs((2 * ups - clusters) @ sizes).astype(float), float(abs(net.sum()))), False
 
 
@@ -79,7 +79,7 @@ def every_flip(net: np.ndarray) -> float:
     if not len(net):
         return 1.0
     signs = 1 - 2 * ((np.arange(1 << len(net))[:, None] >> np.arange(len(net))) & 1)
-    return float(np.mean(np.abs(signs @ net) >= abs(net.sum()) * (1 - 1e-12)))
+    return float(np.mean(np.abs(signs @ net) >= tied(abs(net.sum()), np.abs(net).sum())))
 
 
 def drawn(p: float, exact: bool, settings: Mapping[str, Any], same_numpy: bool) -> Drawn:
@@ -159,7 +159,7 @@ def _sign_flip_p(net: np.ndarray, settings: Mapping[str, Any], name: str) -> tup
         return every_flip(moved), True
     draws, rng = int(settings["draws"]), stream(int(settings["seed"]), name)
     signs = 1 - 2 * rng.integers(2, size=(draws, len(moved)), dtype=np.int8)
-    return float((1 + (np.abs(signs @ moved) >= abs(moved.sum()) * (1 - 1e-12)).sum()) / (draws + 1)), False
+    return float((1 + (np.abs(signs @ moved) >= tied(abs(moved.sum()), np.abs(moved).sum())).sum()) / (draws + 1)), False
 
 
 def _pairs(

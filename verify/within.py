@@ -14,11 +14,11 @@ from scipy.special import stdtr, stdtrit
 
 from verify import formulas
 from verify.formulas import Ends
-from verify.images import Null, share_reaching, smallest_p
+from verify.images import Null, binomial, leading, share_reaching, smallest_p, tied
 
 FEWEST_DIFFERING, EXACT, FLIPS = 6, 16, 9999
 SHUFFLES = 1999
-TINY, ROUNDING = 1e-20, 1e-9
+TINY = 1e-20
 _MOST = 1 << 28
 
 
@@ -48,7 +48,7 @@ class Pair:
         sides = self.events[:1], self.images[:1], self.events[1:], self.images[1:]
         self.thin = whole and bool(formulas.expected_fewest(*sides)[0] < formulas.FEW)
         # Random numbers must not depend on which group is named first.
-        self.side = 1.0 if (count * weight) @ apart >= 0 else -1.0
+        self.side = 1.0 if (count * weight) @ apart >= tied(0.0, float(count @ weight)) else -1.0
         kinds, number = np.unique(np.column_stack([self.side * apart, weight]), axis=0, return_inverse=True)
         self.often = np.bincount(number.ravel(), count, len(kinds))
         self.apart, self.weight = self.side * kinds[:, 0], kinds[:, 1]
@@ -98,7 +98,7 @@ class Pair:
     def drawn_flips(self, draws: int, rng: np.random.Generator) -> np.ndarray:
         """The same for random signs."""
         draws = min(draws, max(999, _MOST // len(self.often)))
-        return 2.0 * rng.binomial(self.often.astype(np.int64), 0.5, (draws, len(self.often))) - self.often
+        return 2.0 * binomial(self.often.astype(np.int64), 0.5, (draws, len(self.often)), rng) - self.often
 
     def flipped(self, flips: np.ndarray) -> tuple[Any, Any, Any]:
         """The sums for flipped signs."""
@@ -208,8 +208,8 @@ class Within:
         p, pair_p, any_p = np.max(results, axis=0).tolist()
         if pairs[0].single and groups == 2:
             p = pair_p = any_p = pairs[0].p
-        at = int(np.abs(observed).argmax())
-        ends = (int(i[at]), int(j[at])) if observed[at] >= 0 else (int(j[at]), int(i[at]))
+        at = leading(np.abs(observed))
+        ends = (int(i[at]), int(j[at])) if observed[at] >= tied(0.0) else (int(j[at]), int(i[at]))
         freedom = np.array([pair.freedom for pair in pairs])
         scale = np.array([float(pair.moments(pair.sums())[1]) * (pair.total + 1) / pair.total for pair in pairs])
         gaps = (as_student(np.abs(z), freedom) * scale).max(axis=1)
@@ -270,7 +270,7 @@ def _p(drawn: np.ndarray, observed: np.ndarray, *, exact: bool) -> tuple[float, 
     """The p of the smaller of two, that of the most significant pair, and that of all pairs together."""
     both, seen = (np.stack([np.abs(z).max(axis=-1), (z**2).sum(axis=-1)], axis=-1) for z in (drawn, observed))
     if exact:
-        p = float(np.mean(both[:, 0] >= seen[0] * (1 - ROUNDING)))
+        p = float(np.mean(both[:, 0] >= tied(seen[0])))
         return p, p, p
     combined, (pair_p, any_p) = smallest_p(both, seen)
     return combined, pair_p, any_p

@@ -8,6 +8,7 @@ import numpy as np
 
 from audit.evidence.base import DRAWS, EvidenceInputs, Judged, Scored, slices
 from audit.records.base import Estimate, record
+from audit.statistics.draws import binomial
 from audit.statistics.intervals import wilson
 from audit.statistics.metrics import METRICS, row_events
 from audit.statistics.null import generator
@@ -200,5 +201,5 @@ def _deviations(counts: Int[np.ndarray, "*draws c"], mean: Float[np.ndarray, "c"
 def _error_by_chance(answers: _Answers, draws: int, rng: np.random.Generator) -> float:
     """95 % point of the error of a simulated model whose accuracy equals its confidence."""
     n, total = answers.by(bin_of(answers.confidence), BINS)
-    right = rng.binomial(n, np.clip(total / np.maximum(n, 1), 0, 1), size=(draws, BINS))
+    right = binomial(n, np.clip(total / np.maximum(n, 1), 0, 1), (draws, BINS), rng)
     return float(np.quantile(np.abs(right - total).sum(axis=1) / n.sum(), 0.95))

@@ -9,6 +9,7 @@ import numpy as np
 from audit.evidence.base import DRAWS, EvidenceInputs, compared_counts
 from audit.records.base import record
 from audit.statistics.null import generator
+from audit.ties import least_equal
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -53,4 +54,4 @@ def four_fifths(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: in
 
 
 def _below(rates: Float[np.ndarray, "*b g"]) -> Bool[np.ndarray, "*b"]:
-    return np.asarray(rates.min(axis=-1) < FOUR_FIFTHS * rates.max(axis=-1) - 1e-12)  # four fifths exactly is not below
+    return np.asarray(rates.min(axis=-1) < least_equal(FOUR_FIFTHS * rates.max(axis=-1)))  # four fifths exactly is not below

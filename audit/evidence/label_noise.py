@@ -12,6 +12,7 @@ from audit.evidence.base import EvidenceInputs, compared_counts
 from audit.records.base import Verdict, record
 from audit.records.finding import ClaimResult, Gap, pair_of
 from audit.statistics.bounds import two_apart
+from audit.statistics.draws import binomial, multinomial
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, ratio_reach, reach
 from audit.statistics.label_errors import flattering_errors, independent_errors, unequal_errors
 from audit.statistics.metrics import METRICS
@@ -283,9 +284,9 @@ def relabel(
         stay = np.repeat(counts[None], repeats, axis=0)
         for group, count in enumerate(counts):
             others = np.where(np.arange(len(n)) == group, 0.0, sizes)
-            leaving = rng.binomial(count, share, size=repeats) if others.sum() else np.zeros(repeats, int)
+            leaving = binomial(count, share, (repeats,), rng) if others.sum() else np.zeros(repeats, int)
             stay[:, group] -= leaving
-            stay += rng.multinomial(leaving, others / max(others.sum(), 1.0))
+            stay += multinomial(leaving, others / max(others.sum(), 1.0), (repeats,), rng)
         moved.append(stay)
     return moved[0], moved[0] + moved[1]
 
@@ -315,7 +316,7 @@ class SwappedLabels:
         own = self.only_one
         kept = []
         for share in shares:
-            turned = rng.binomial(own, share, (repeats, 2))
+            turned = binomial(np.array(own), share, (repeats, 2), rng)
             tables = (np.array(own) - turned + turned[:, ::-1]).tolist()
             kept.append(NoisePoint(share, float(np.mean([self.verdict(*table) == self.verdict(*own) for table in tables]))))
         return LabelNoise(self.tipping_point(worst, other) if self.finding.verdict == "disparity" else None, tuple(kept))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.measure.zero_shot import cosine_scores
+from audit.ties import least_equal
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -23,8 +24,6 @@ MOST_ENUMERATED = 50_000
 """With at most this many arrangements all are enumerated: two sets of nine."""
 _BLOCK = 1 << 22
 """Entries of arrangements held in memory at once."""
-_SLACK = 1e-9
-"""Statistics that differ by less, relative to the largest, are equal: rounding of one sum in another order."""
 _NOTHING = 1e-13
 """Rounding error of cosines if nothing varies."""
 
@@ -187,7 +186,7 @@ def _summaries(
     every: int | None,
 ) -> tuple[Association, ...]:
     """Compare differences of means with those of all arrangements (`every` of them), or of drawn ones."""
-    count = (np.abs(drawn) >= np.abs(observed) - _SLACK * np.abs(drawn).max(axis=0) - _NOTHING).sum(axis=0)
+    count = (np.abs(drawn) >= least_equal(np.abs(observed), np.abs(drawn).max(axis=0)) - _NOTHING).sum(axis=0)
     p = count / every if every else (1 + count) / (len(drawn) + 1)
     known = np.where(deviation > _NOTHING, deviation, np.nan)
     effect, null = observed / known, np.percentile(drawn, (2.5, 97.5), axis=0) / known

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.measure.ranking import divergence
+from audit.ties import least_equal
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 _BLOCK = 1 << 18
 """Labels held in memory at once: more would exceed the processor's cache."""
-_SLACK = 1e-9
-"""Statistics that differ only by rounding count as equal."""
 
 
 def drawn_counts(sizes: Int[np.ndarray, "g"], k: int, draws: int, rng: np.random.Generator) -> Int[np.ndarray, "b g"]:
@@ -54,7 +53,7 @@ def p_above(observed: Float[np.ndarray, "q"], drawn: Float[np.ndarray, "b"]) -> 
     >>> p_above(np.array([2.0, 0.5]), np.array([0.0, 1.0, 2.0])).tolist()
     [0.5, 0.75]
     """
-    below = np.searchsorted(np.sort(drawn), np.asarray(observed) - _SLACK, side="left")
+    below = np.searchsorted(np.sort(drawn), least_equal(observed), side="left")
     return np.asarray((1 + len(drawn) - below) / (len(drawn) + 1))
 
 

@@ -23,6 +23,7 @@ from audit.records.mitigation import MapControl, MovedAnswers, RefusedMap, Tried
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import gap_change
+from audit.ties import least_equal
 from audit.types import Note, Predictions
 from audit.whatif.asked import AskedMeasurement
 from audit.whatif.compare import control_gaps, utility
@@ -38,7 +39,6 @@ CAPABILITY_ALPHA = 0.1
 """A 90 % interval within the margin is two one-sided tests at 5 %."""
 MOST_MOVED = 12
 """Most changes of answers that are listed."""
-_SLACK = 1e-12
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def as_small_p(gaps: Sequence[float], observed: float) -> float:
     >>> as_small_p([0.1, 0.2, 0.3], 0.1), as_small_p([0.1, 0.2, 0.3], 0.05)
     (0.5, 0.25)
     """
-    return float((1 + np.count_nonzero(np.array(gaps) <= observed + _SLACK)) / (1 + len(gaps)))
+    return float((1 + np.count_nonzero(least_equal(np.array(gaps)) <= observed)) / (1 + len(gaps)))
 
 
 def gap_of_answers(after: Predictions, judge: Judge) -> float:

@@ -14,6 +14,7 @@ from audit.statistics.multiplicity import holm
 from audit.statistics.power import detectable_difference, detectable_within
 from audit.statistics.sample_size import more_images
 from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval, shown_ratio, widest_pair
+from audit.ties import first_largest, least_equal
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def _pairs_to_tell(compared: ComparedGroups, chance: Float[np.ndarray, "g g"], a
     first, second = np.triu_indices(len(compared.groups), 1)
     difference, (low, high) = units.contrasts(first, second), units.differences(first, second, alpha / len(first))
     # If two rates are equal, the one comes first that may be higher by more.
-    turned = (difference < 0) | ((difference == 0) & (-low > high))
+    equal = least_equal(np.abs(difference)) <= 0
+    turned = np.where(equal, least_equal(-low) > high, difference < 0)
     higher, lower = np.where(turned, (second, first), (first, second))
     low, high = np.where(turned, (-high, -low), (low, high))
     differences, by_chance = np.abs(difference), chance[first, second]
@@ -94,7 +96,7 @@ def _pairs_to_tell(compared: ComparedGroups, chance: Float[np.ndarray, "g g"], a
         return LeadingPair(*ends, *(float(column[at]) for column in (differences, low, high, by_chance)))
 
     shown = np.where((low > 0) & (differences > by_chance), low, -np.inf)
-    return pair(int(shown.argmax())) if np.isfinite(shown).any() else None, pair(int(np.maximum(high, -low).argmax()))
+    return pair(first_largest(shown)) if np.isfinite(shown).any() else None, pair(first_largest(np.maximum(high, -low)))
 
 
 def against_the_rest(compared: ComparedGroups, tolerance: float, alpha: float) -> tuple[Contrast, ...]:

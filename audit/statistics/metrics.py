@@ -17,6 +17,7 @@ import pandas as pd
 from audit.errors import UsageError, nearest
 from audit.records.finding import CellStatus
 from audit.statistics.counts.count_table import IMAGES, GroupedCounts
+from audit.ties import first_largest
 from audit.types import NO_ANSWER, UNKNOWN, Better, Claim, CodedAnswers, Group, Measurement, Predictions
 
 if TYPE_CHECKING:
@@ -312,4 +313,4 @@ def resolve(measurement: Measurement, claim: Claim, predictions: Predictions | C
 
 def extremes(rates: Float[np.ndarray, "g"]) -> tuple[int, int]:
     """Indices of the highest and the lowest rate: of equals the first and the last, so that they never coincide."""
-    return int(np.argmax(rates)), len(rates) - 1 - int(np.argmin(rates[::-1]))
+    return first_largest(rates), len(rates) - 1 - first_largest(-rates[::-1])

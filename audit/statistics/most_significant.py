@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.ties import first_largest, least_equal
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
@@ -76,9 +78,9 @@ def most_significant_pair(rates: Float[np.ndarray, "g"], errors: Float[np.ndarra
     """
     first, second = np.triu_indices(len(rates), 1)
     scaled = np.abs(rates[first] - rates[second]) / np.maximum(errors[first, second], _NOTHING)
-    at = int(np.where(errors[first, second] > _NOTHING, scaled, 0.0).argmax())
+    at = first_largest(np.where(errors[first, second] > _NOTHING, scaled, 0.0))
     i, j = int(first[at]), int(second[at])
-    return (i, j) if rates[i] >= rates[j] else (j, i)
+    return (i, j) if rates[i] >= least_equal(rates[j]) else (j, i)
 
 
 def difference_chance(

@@ -11,6 +11,7 @@ from scipy.special import bdtr, chdtrc, gammaln
 
 from audit.statistics.intervals import FEWEST_EXPECTED
 from audit.statistics.most_significant import difference_chance, max_standardized_difference, most_significant_pair, sampling_errors
+from audit.ties import least_equal
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -19,8 +20,6 @@ EXPECTED_DRAWS = 3999
 """Maximum number of shuffles if they only serve to estimate the gap expected by chance."""
 EXACT_CLUSTERS = 14
 """With at most this many clusters all sign flips are enumerated."""
-_SLACK = 1e-12
-"""Gaps that differ only by rounding count as equal."""
 _BLOCK = 1 << 20
 
 
@@ -126,7 +125,7 @@ def is_beyond_draws(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws
     t = max_standardized_difference(events / n, sampling_errors(n))
     if not t or _fewest_expected(events, n) < FEWEST_EXPECTED:
         return False
-    least = t * (1 - _SLACK) * sampling_errors(n)[np.triu_indices(len(n), 1)]
+    least = least_equal(t, t) * sampling_errors(n)[np.triu_indices(len(n), 1)]
     return bool(2 * difference_chance(least, events.sum(keepdims=True), n, int(n.sum()))[0] <= 1 / (draws + 1))
 
 
@@ -154,7 +153,7 @@ class ShuffledNull:
 
     @staticmethod
     def _at_least(column: Float[np.ndarray, "b"], values: Float[np.ndarray, "*o"]) -> Int[np.ndarray, "*o"]:
-        return np.asarray(len(column) - np.searchsorted(column, _less_rounding(values)))
+        return np.asarray(len(column) - np.searchsorted(column, least_equal(values)))
 
     def _reaching(self, values: Float[np.ndarray, "*o s"]) -> Int[np.ndarray, "*o s"]:
         return np.stack([self._at_least(column, values[..., position]) for position, column in enumerate(self.ordered)], axis=-1)
@@ -182,7 +181,7 @@ class ShuffledNull:
         draws = self.ordered.shape[1]
         reached = np.zeros(draws, bool)
         for column, ordered, limit in zip(self._columns, self.ordered, extreme[0], strict=True):
-            reached |= _less_rounding(column) > (ordered[draws - 1 - limit] if limit < draws else -np.inf)
+            reached |= least_equal(column) > (ordered[draws - 1 - limit] if limit < draws else -np.inf)
         return np.array([np.count_nonzero(reached)])
 
     def _count_many(self, extreme: Int[np.ndarray, "o s"]) -> Int[np.ndarray, "o"]:
@@ -193,10 +192,6 @@ class ShuffledNull:
             these = way.ravel() == number
             count[these] = np.searchsorted(np.sort((ranks - more).min(axis=1)), fewest[these], side="right")
         return count
-
-
-def _less_rounding(values: Float[np.ndarray, "*o"]) -> Float[np.ndarray, "*o"]:
-    return np.asarray(values - _SLACK * np.abs(values))
 
 
 def _exceedance(reached: np.ndarray) -> float:
@@ -319,7 +314,7 @@ def sign_flip_p(differences: Float[np.ndarray, "c"], draws: int, rng: np.random.
     moved = differences[differences != 0]  # a unit without a difference contributes 0 under either sign
     if len(moved) == 0:
         return 1.0
-    observed = abs(moved.sum()) * (1 - _SLACK)
+    observed = least_equal(abs(moved.sum()), np.abs(moved).sum())
     if len(moved) <= EXACT_CLUSTERS:
         signs = 1 - 2 * ((np.arange(1 << len(moved))[:, None] >> np.arange(len(moved))) & 1)
         return float(np.mean(np.abs(signs @ moved) >= observed))

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.statistics.draws import multinomial
+from audit.ties import least_equal
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float, Int
 
 ENOUGH = 50
 """Draws that reach the observed value, after which `sequential_p` stops: with 999 draws, all are made if p is below .05."""
-_SLACK = 1e-12
-"""Values that differ by rounding count as equal."""
 _STEPS = 1 << 16
 
 
@@ -47,13 +48,13 @@ def resample_counts(
     totals = counts.sum(axis=1)
     for group in np.flatnonzero(totals):
         # Group by group, so that the draw of one group does not depend on which others exist.
-        drawn[:, group] = rng.multinomial(int(np.rint(totals[group])), counts[group] / totals[group], size=draws)
+        drawn[:, group] = multinomial(int(np.rint(totals[group])), counts[group] / totals[group], (draws,), rng)
     return drawn
 
 
 def exceedance_p(null: Float[np.ndarray, "b"], observed: float) -> float:
     """Share of draws, including the observed one, that reach the observed value: ``(1 + #{null >= observed}) / (b + 1)``, never 0."""
-    return float((1 + np.count_nonzero(_reaching(null, observed))) / (len(null) + 1))
+    return float((1 + np.count_nonzero(null >= least_equal(observed))) / (len(null) + 1))
 
 
 def sequential_p(null: Iterable[Float[np.ndarray, "b"]], observed: float) -> float:
@@ -75,15 +76,11 @@ def sequential_p(null: Iterable[Float[np.ndarray, "b"]], observed: float) -> flo
     """
     reached = seen = 0
     for part in null:
-        places = np.flatnonzero(_reaching(part, observed))
+        places = np.flatnonzero(part >= least_equal(observed))
         if reached + len(places) >= ENOUGH:
             return float(ENOUGH / (seen + places[ENOUGH - reached - 1] + 1))
         reached, seen = reached + len(places), seen + len(part)
     return (1 + reached) / (1 + seen)
-
-
-def _reaching(null: Float[np.ndarray, "b"], observed: float) -> Bool[np.ndarray, "b"]:
-    return np.asarray(null >= observed - _SLACK * max(1.0, abs(observed)))
 
 
 def spread_of_rates(rates: Float[np.ndarray, "*b g"]) -> Float[np.ndarray, "*b"]:

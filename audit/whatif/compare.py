@@ -15,10 +15,10 @@ from audit.statistics.metrics import Metric, extremes, row_events
 from audit.statistics.null import GapNull, generator
 from audit.statistics.paired.changes import gap_change, gap_ends
 from audit.statistics.paired.joint import JointCounts, change_ends, change_p
+from audit.ties import least_equal
 from audit.types import NOT_ANSWERED, UNKNOWN, Group, Note, Predictions, Settings
 from audit.whatif.counted import CountedGroups, Judge, count_groups, count_together
 
-_SLACK = 1e-12
 RANDOM_RATE = 0.05
 """A change is better than a random one of its kind if at most this share of them, itself included, leaves a gap as small."""
 
@@ -100,7 +100,7 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
         change_p_adjusted=change_p,
         reversal_p=reversal_p,
         reversal_p_adjusted=reversal_p,
-        beats_random=float(np.mean(random > gap.value + _SLACK)) if len(random) else None,
+        beats_random=float(np.mean(least_equal(random) > gap.value)) if len(random) else None,
         ndcg=tried.ndcg,
     )
 
@@ -162,7 +162,7 @@ def _group_changes(counted: CountedGroups) -> tuple[GroupChange, ...]:
 
 def _by_chance(random: np.ndarray, gap: Estimate) -> bool:
     """Whether too many random changes leave a gap as small."""
-    as_small = 1 + np.count_nonzero(random <= gap.value + _SLACK)
+    as_small = 1 + np.count_nonzero(least_equal(random) <= gap.value)
     return len(random) > 0 and bool(as_small / (1 + len(random)) > RANDOM_RATE)
 
 

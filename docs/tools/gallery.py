@@ -33,7 +33,7 @@ CLIP_TABLE = ROOT.parent / "shared" / "clip_fairface" / "vit-l-14-laion2b.gender
 """The answers image by image, from which the counts were made; a clone has only the counts."""
 MOST_BYTES = 400_000
 """The most bytes of a page."""
-_MADE = ("timing", "environment", "tool", "command", "sides")
+MADE = ("timing", "environment", "tool", "command", "sides")
 """What results say about when, where and from which files they were made."""
 _AFTER = {"north": (0.95, 0.86), "east": (0.95, 0.84), "south": (0.95, 0.85), "west": (0.95, 0.85), "centre": (0.95, 0.84)}
 """Share of right answers by region, in daylight and at night, of the invented model after its retraining."""
@@ -224,18 +224,21 @@ def outdated(sample: Sample, work: Path) -> list[str]:
     """Return where the results of a sample differ from those of its input, beyond rounding."""
     known = json.loads(gzip.decompress(sample.facts.read_bytes()))
     now = json.loads((sample.make(work) / sample.facts.name.removesuffix(".gz")).read_text("utf-8"))
-    return list(differences({**known, **dict.fromkeys(_MADE)}, {**now, **dict.fromkeys(_MADE)}))
+    return list(differences({**known, **dict.fromkeys(MADE)}, {**now, **dict.fromkeys(MADE)}))
 
 
-def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:
-    """Yield where two JSON values differ, beyond rounding, and how."""
+def differences(one: Any, other: Any, place: str = "", absolute: float = 0.0) -> Iterator[str]:
+    """Yield where two JSON values differ, beyond rounding (of a value of this size, if it is absolute), and how."""
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         for name in one:
-            yield from differences(one[name], other[name], f"{place}.{name}")
+            yield from differences(one[name], other[name], f"{place}.{name}", absolute)
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for position, pair in enumerate(zip(one, other, strict=True)):
-            yield from differences(*pair, f"{place}[{position}]")
-    elif not (one == other or (isinstance(one, float) and isinstance(other, int | float) and math.isclose(one, other, rel_tol=1e-9))):
+            yield from differences(*pair, f"{place}[{position}]", absolute)
+    elif not (
+        one == other
+        or (isinstance(one, float) and isinstance(other, int | float) and math.isclose(one, other, rel_tol=1e-9, abs_tol=absolute))
+    ):
         yield f"{place}: {one!r} became {other!r}"
 
 

@@ -177,7 +177,7 @@ def _given(model: str, design: Design, race, truth, labels, rng, shared):
 # ---- the audit -----------------------------------------------------------------------------------------------------------------------
 
 
-def audited(design: Design, answers: str = ""):
+def audited(design: Design, answers: str = "", draws: int = DRAWS):
     """Return the audit of a design."""
     more = {
         "cluster": "person" if design.clusters != "none" else None,
@@ -189,7 +189,7 @@ def audited(design: Design, answers: str = ""):
     }
     if not design.gates:
         more.pop("require_conclusive", None)
-    return audit(predictions=table(design, answers), draws=DRAWS, **{name: value for name, value in more.items() if value})
+    return audit(predictions=table(design, answers), draws=draws, **{name: value for name, value in more.items() if value})
 
 
 _SHOWN = {

@@ -24,6 +24,7 @@ from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
 from audit.statistics.units.sampling_unit import ImageUnits, SamplingUnits
+from audit.ties import first_largest, least_equal
 from audit.types import UNKNOWN, Dataset, Group, Note, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def unequal_drops(events: Int[np.ndarray, "g 2"], n: Int[np.ndarray, "g 2"], dra
     observed, (first, second) = _largest(events, n)
     p = exceedance_p(_largest(np.stack(drawn, axis=-1), n)[0], float(observed))
     change = events[:, SHIFTED] / n[:, SHIFTED] - events[:, STANDARD] / n[:, STANDARD]
-    return UnequalDrops(p, *((first, second) if change[first] >= change[second] else (second, first)))
+    return UnequalDrops(p, *((first, second) if change[first] >= least_equal(change[second]) else (second, first)))
 
 
 def _largest(events: Int[np.ndarray, "*b g 2"], n: Int[np.ndarray, "g 2"]) -> tuple[Float[np.ndarray, "*b"], tuple[int, int]]:
@@ -141,7 +142,7 @@ def _largest(events: Int[np.ndarray, "*b g 2"], n: Int[np.ndarray, "g 2"]) -> tu
     smooth = (events + 0.5) / (n + 1)
     variance = (smooth * (1 - smooth) / n).sum(axis=-1)
     t = np.abs(change[..., first] - change[..., second]) / np.sqrt(variance[..., first] + variance[..., second])
-    at = int(t.reshape(-1, len(first))[0].argmax())
+    at = first_largest(t.reshape(-1, len(first))[0])
     return t.max(axis=-1), (int(first[at]), int(second[at]))
 
 

@@ -21,6 +21,7 @@ from audit.records.inputs import TextSet
 from audit.statistics.intervals import FEWEST_EXPECTED, newcombe
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator, two_proportion_p
+from audit.ties import least_equal
 from audit.types import Dataset, Group, Probe, Settings
 
 if TYPE_CHECKING:
@@ -161,7 +162,6 @@ def _per_image(counts: Int[np.ndarray, "k g"], gallery: Gallery) -> tuple[float,
 MORE_DRAWS = 10
 """Factor on the number of shuffles for a label whose statistic none of the first shuffles reaches: a smallest p of 1 in 10,000 is too
 coarse after adjusting for hundreds of labels."""
-_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ def _shuffled_p(
         alike = np.flatnonzero(total == images)
         for size in (draws, MORE_DRAWS * draws):
             drawn = np.sort(chi_squares(rng.multivariate_hypergeometric(n, images, size=size, method="marginals"), n))
-            reached = size - np.searchsorted(drawn, chi2[alike] * (1 - _SLACK))
+            reached = size - np.searchsorted(drawn, least_equal(chi2[alike]))
             p[alike] = (1 + reached) / (size + 1)
             # Further draws replace the first: this is valid, since only a label with the smallest possible p of the first draws gets here.
             alike = alike[reached == 0]

@@ -22,6 +22,7 @@ from audit.predictions.texts import TEXT, TEXTS
 from audit.records.inputs import TextSet
 from audit.statistics.intervals import difference_limits
 from audit.statistics.null import generator
+from audit.ties import least_equal
 from audit.types import Dataset, Probe, Settings
 
 if TYPE_CHECKING:
@@ -219,7 +220,6 @@ def _nothing_to_load(_: object) -> Dataset:
 
 
 _BLOCK = 1 << 22
-_SLACK = 1e-9
 
 
 def distinct_words(text: str) -> frozenset[str]:
@@ -333,16 +333,17 @@ def group_differences(
     scale = np.sqrt(1 / sizes + 1 / (n - sizes))
     observed = (np.eye(len(sizes))[:, codes] @ unit) * scale[:, None]
     # With two groups both differ equally: the one that is ahead is named.
-    group = (np.abs(observed) + _SLACK * (observed > 0)).argmax(axis=0)
+    farthest_of = np.abs(observed) >= least_equal(np.abs(observed).max(axis=0))
+    group = (farthest_of * (1 + (observed > 0))).argmax(axis=0)
     farthest = np.take_along_axis(observed, group[None], axis=0)[0]
     reached, mine, largest = np.zeros(columns.shape[1]), [], []
     for drawn in _shuffled(unit, codes, sizes, rng, draws):
         standardized = drawn * scale[:, None]
         extremes = np.abs(standardized).max(axis=1)
-        reached += (extremes >= np.abs(farthest) - _SLACK).sum(axis=0)
+        reached += (extremes >= least_equal(np.abs(farthest))).sum(axis=0)
         largest.append(extremes.max(axis=1, initial=0.0))
         mine.append(standardized[:, group, np.arange(len(group))])
-    above = np.concatenate(largest)[:, None] >= np.abs(farthest) - _SLACK
+    above = np.concatenate(largest)[:, None] >= least_equal(np.abs(farthest))
     # The group's mean is the overall mean plus the others' share of its difference from them.
     spread = deviation * scale[group] * ((n - sizes) / n)[group]
     chance = means[:, None] + np.percentile(np.concatenate(mine), (2.5, 97.5), axis=0).T * spread[:, None]

@@ -15,6 +15,7 @@ from scipy.special import ndtri, stdtrit
 
 from audit.records.comparison import GapChange, GapEnds, PairChange, RateChange
 from audit.records.finding import CellStatus, Rate
+from audit.statistics.draws import multinomial
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, effective, score_ends
@@ -244,7 +245,7 @@ def _cluster_deviations(joint: JointCounts, draws: int, rng: np.random.Generator
     _, pattern = np.unique(joint.kinds.n > 0, axis=0, return_inverse=True)
     for alike in np.unique(pattern.ravel()):
         rows = np.flatnonzero(pattern.ravel() == alike)
-        drawn = rng.multinomial(often[rows].sum(), often[rows] / often[rows].sum(), size=draws)
+        drawn = multinomial(often[rows].sum(), often[rows] / often[rows].sum(), (draws,), rng)
         total += np.tensordot(drawn, cells[rows], axes=1)
     fewest = int(joint.kinds.reach.min())
     wider = np.sqrt(fewest / (fewest - 1)) * stdtrit(fewest - 1, 0.975) / ndtri(0.975)

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from audit.records.finding import CellStatus
+from audit.statistics.draws import binomial
 from audit.statistics.metrics import Tally
 from audit.statistics.null import EXACT_CLUSTERS, generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.intervals import agresti_min, tango
@@ -167,5 +168,5 @@ def _flip_p(net: Int[np.ndarray, "c"], often: Int[np.ndarray, "c"], draws: int, 
     clusters[sizes == 0] = 0
     if clusters.sum() <= EXACT_CLUSTERS:
         return sign_flip_p(np.repeat(net, often).astype(float), draws, rng)
-    ups = rng.binomial(clusters, 0.5, size=(draws, len(sizes)))
+    ups = binomial(clusters, 0.5, (draws, len(sizes)), rng)
     return exceedance_p(np.abs((2 * ups - clusters) @ sizes), float(abs(net @ often)))

@@ -9,6 +9,7 @@ import numpy as np
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds
 from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.cluster_shuffles import shuffles
+from audit.ties import first_largest, least_equal
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -64,9 +65,9 @@ def unequal_changes(joint: JointCounts, draws: int, rng: np.random.Generator) ->
     table = (joint.kinds or _single(joint)).net
     observed, places = _largest(table.sums)
     drawn = np.concatenate([_largest(sums)[0] for sums in shuffles(table, draws, rng)])
-    first, second = places
-    rates = table.sums.rates
-    return UnequalChanges(exceedance_p(drawn, float(observed)), *((first, second) if rates[first] >= rates[second] else (second, first)))
+    rates = table.sums.rates[list(places)]
+    first, second = places if rates[0] >= least_equal(rates[1]) else places[::-1]
+    return UnequalChanges(exceedance_p(drawn, float(observed)), first, second)
 
 
 def _single(joint: JointCounts) -> Kinds:
@@ -89,5 +90,5 @@ def _largest(sums: Sums) -> tuple[Float[np.ndarray, "*b"], tuple[int, int]]:
     together = spread[..., first, second] / (sums.n[..., first] * sums.n[..., second])
     error = np.sqrt(np.maximum(variance[..., first] + variance[..., second] - 2 * together, 1e-12))
     t = np.abs(sums.rates[..., first] - sums.rates[..., second]) / error
-    at = int(t.reshape(-1, len(first))[0].argmax())
+    at = first_largest(t.reshape(-1, len(first))[0])
     return t.max(axis=-1), (int(first[at]), int(second[at]))

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtr
 
+from audit.statistics.draws import correlated_normal
 from audit.statistics.null import GapNull, ShuffledNull
 from audit.statistics.resampling import spread_of_rates
 from audit.statistics.units.cluster_shuffles import shuffles
 from audit.statistics.units.cluster_sums import Sums, as_normal, as_student, difference_errors, standardized_differences
 from audit.statistics.units.clusters import ClusterTable
+from audit.ties import first_largest, least_equal
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -40,9 +42,9 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
     nulls = np.concatenate([statistics for statistics, _ in drawn]), _normal_statistics(sums, pooled, draws, rng)
     both = [ShuffledNull(null).p(observed) for null in nulls]
     p, (pair_p, any_p) = (np.maximum(*ends) for ends in zip(*both, strict=True))
-    at = int(np.abs(standardized_differences(sums, pooled, first, second)[0]).argmax())
+    at = first_largest(np.abs(standardized_differences(sums, pooled, first, second)[0]))
     ends = (int(first[at]), int(second[at]))
-    ends = ends if sums.rates[ends[0]] >= sums.rates[ends[1]] else ends[::-1]
+    ends = ends if sums.rates[ends[0]] >= least_equal(sums.rates[ends[1]]) else ends[::-1]
     upper, critical = float(np.quantile(gaps, 0.95)), max(float(np.quantile(null[:, 0], 0.95)) for null in nulls)
     chance = _chance(sums, pooled, critical)
     return GapNull(float(np.ptp(sums.rates)), float(p), ends, float(gaps.mean()), upper, None, float(any_p), float(pair_p), chance)
@@ -76,7 +78,7 @@ def _normal_statistics(sums: Sums, pooled: float, draws: int, rng: np.random.Gen
     correlation = np.eye(len(groups))
     correlation[first, second] = correlation[second, first] = sums.correlations(first, second)
     covariance = correlation * np.outer(error, error)
-    rates = rng.multivariate_normal(np.zeros(len(groups)), covariance, size=draws, method="eigh")
+    rates = error * correlated_normal(correlation, draws, rng)
     between = np.sqrt(np.maximum(error[first] ** 2 + error[second] ** 2 - 2 * covariance[first, second], 1e-12))
     at_once = max(1, _CELLS // len(first))
     parts = [rates[start : start + at_once] for start in range(0, draws, at_once)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.statistics.draws import multinomial
 from audit.statistics.resampling import shuffled_tables
 from audit.statistics.units.cluster_sums import Sums, products, sums_of_products, unpacked
 from audit.statistics.units.clusters import ClusterTable
@@ -101,7 +102,7 @@ class _Stratum:
         for lot, ways in zip(np.flatnonzero(~settled), np.array(self.ways)[~settled].tolist(), strict=True):
             parts, numbers = np.unique(self.lots[lot], axis=0, return_counts=True)
             arranged = parts[list(_arrangements(tuple(numbers.tolist())))]
-            total += rng.multinomial(often[..., lot], np.full(ways, 1 / ways)) @ products(arranged)
+            total += multinomial(often[..., lot], np.full(ways, 1 / ways), often.shape[:-1], rng) @ products(arranged)
         return np.asarray(total)
 
     def _one_by_one(self, size: int, rng: np.random.Generator) -> Float[np.ndarray, "b p f"]:

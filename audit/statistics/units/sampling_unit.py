@@ -16,6 +16,7 @@ from audit.statistics.units.cluster_units import Clustering, ClusterUnits, Weigh
 from audit.statistics.units.clusters import cluster_table, weighted_table
 from audit.statistics.units.weighted import WeightedTable
 from audit.statistics.units.within_clusters import WithinDesign
+from audit.ties import first_largest, least_equal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -227,8 +228,8 @@ def widest_pair(units: SamplingUnits) -> tuple[int, int]:
         return extremes(units.events / units.n)
     first, second = np.triu_indices(len(units.n), 1)
     differences = units.contrasts(first, second)
-    at = int(np.abs(differences).argmax())
-    return (int(first[at]), int(second[at])) if differences[at] >= 0 else (int(second[at]), int(first[at]))
+    at = first_largest(np.abs(differences))
+    return (int(first[at]), int(second[at])) if differences[at] >= least_equal(0.0) else (int(second[at]), int(first[at]))
 
 
 def gap_interval(units: SamplingUnits, alpha: float) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from audit.statistics.null import GapNull, ShuffledNull
 from audit.statistics.units.cluster_sums import FEWEST_WITH_EVENTS, as_student
 from audit.statistics.units.clusters import ClusterTable
 from audit.statistics.units.within_pair import WithinPair, blocks
+from audit.ties import first_largest, least_equal
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -133,8 +134,8 @@ class WithinPairs:
         p, pair_p, any_p = np.max([_p_of(null, observed, exact=exact and null is z) for null in nulls], axis=0).tolist()
         if pairs[0].single and groups == 2:  # the sign test, which needs no draws
             p = pair_p = any_p = pairs[0].p
-        at = int(np.abs(observed).argmax())
-        ends = (int(first[at]), int(second[at])) if observed[at] >= 0 else (int(second[at]), int(first[at]))
+        at = first_largest(np.abs(observed))
+        ends = (int(first[at]), int(second[at])) if observed[at] >= least_equal(0.0) else (int(second[at]), int(first[at]))
         scale = np.array([pair.moments(pair.sums())[1] * (pair.total + 1) / pair.total for pair in pairs])
         freedom = np.array([pair.freedom for pair in pairs])
         critical = float(np.quantile(np.abs(z).max(axis=1), 0.95))
@@ -183,7 +184,7 @@ def _p_of(null: Float[np.ndarray, "b m"], observed: Float[np.ndarray, "m"], *, e
     """The combined p, that of the most significant pair and that of all pairs together."""
     drawn, seen = (np.stack([np.abs(z).max(axis=-1), (z**2).sum(axis=-1)], axis=-1) for z in (null, observed))
     if exact:
-        p = float(np.mean(drawn[:, 0] >= seen[0] * (1 - _ROUNDING)))
+        p = float(np.mean(drawn[:, 0] >= least_equal(seen[0])))
         return p, p, p
     combined, (pair_p, any_p) = ShuffledNull(drawn).p(seen)
     return float(combined), float(pair_p), float(any_p)

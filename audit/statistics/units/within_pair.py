@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
+from audit.statistics.draws import binomial
 from audit.statistics.intervals import FEWEST_EXPECTED, difference_limits
 from audit.statistics.null import mcnemar_p
 from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.cluster_sums import as_normal
 from audit.statistics.units.clusters import ClusterTable
+from audit.ties import least_equal
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -62,7 +64,7 @@ class WithinPair:
         thin = counted and float(images.min()) * min(happened, float(images.sum()) - happened) < FEWEST_EXPECTED * float(images.sum())
         apart = rates[:, 0] - rates[:, 1]
         # Draws must not depend on the order of the two groups, so kinds are in the order in which the mean is positive.
-        side = 1.0 if (count * weight) @ apart >= 0 else -1.0
+        side = 1.0 if (count * weight) @ apart >= least_equal(0.0, (count * weight).sum()) else -1.0
         kinds, inverse = np.unique(np.column_stack([side * apart, weight]), axis=0, return_inverse=True)
         often = np.bincount(inverse.ravel(), count, minlength=len(kinds))
         totals = tuple(np.column_stack([count @ events, images]).astype(float).ravel().tolist())
@@ -128,7 +130,7 @@ class WithinPair:
 
     def flipped(self, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b k"]:
         """For each kind of cluster, draw the number that keep their sign minus the number that change it."""
-        kept = [rng.binomial(self.often.astype(np.int64), 0.5, (size, len(self.often))) for size in blocks(draws, len(self.often))]
+        kept = [binomial(self.often.astype(np.int64), 0.5, (size, len(self.often)), rng) for size in blocks(draws, len(self.often))]
         return np.asarray(2.0 * np.concatenate(kept) - self.often)
 
     def every_flip(self) -> Float[np.ndarray, "b k"]:
