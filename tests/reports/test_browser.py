@@ -93,12 +93,28 @@ def test_a_link_opens_the_details_it_leads_into(visit):
     assert hidden.is_visible()
 
 
-def test_the_charts_of_a_series_are_drawn(unfolded):
-    page = unfolded("series")
-    drawn = "[...document.querySelectorAll('svg[role=img]')].map(chart => chart.getBoundingClientRect().height)"
+MARKS = """[...document.querySelectorAll("svg.curve-chart")].map(chart => {
+    const edge = chart.getBoundingClientRect();
+    const seen = mark => {
+        const box = mark.getBoundingClientRect(), style = getComputedStyle(mark);
+        const inside = box.left >= edge.left && box.right <= edge.right && box.top >= edge.top && box.bottom <= edge.bottom;
+        const painted = [style.fill, style.stroke].some(color => color !== "none" && color !== "rgba(0, 0, 0, 0)");
+        return inside && painted && box.width + box.height > 0;
+    };
+    return [edge.width / edge.height, ...["ribbon", "interval", "dot", "leader", "onset"].map(
+        kind => [...chart.querySelectorAll("." + kind)].filter(seen).length)];
+})"""
+"""Of each chart its shape, and how many marks of each kind are painted inside it."""
 
-    assert min(page.evaluate(drawn)) > 50
-    assert page.evaluate("getComputedStyle(document.querySelector('.ribbon')).fill") != "none"
+
+def test_the_charts_of_a_series_are_drawn(unfolded):
+    """Of each trajectory a band with its line, dots and onset, and a line, dots and the name's leader for each of three groups."""
+    gap, groups = [1, 1, 1, 0], [0, 3, 3, 3]
+    drawn = unfolded("series").evaluate(MARKS)
+
+    assert [chart[1:5] for chart in drawn] == [gap, groups, gap, groups, gap]
+    assert [chart[5] for chart in drawn] == [1] * 5
+    assert [chart[0] for chart in drawn] == pytest.approx([470 / 250] * 5, rel=1e-3)
 
 
 def test_the_printed_pages_hold_every_heading_and_every_table_of_what_is_open(visit, tmp_path, name):

@@ -141,6 +141,16 @@ def test_statements_about_nothing_are_refused(everything, tmp_path, text, what):
         read_statements(path, everything)
 
 
+def test_statements_of_1_mib_are_read_and_of_a_byte_more_refused(everything, tmp_path):
+    path = tmp_path / "profile.toml"
+    text = b"[default]\nowner = 'A. Example'\n#"
+    path.write_bytes(text.ljust(2**20, b"x"))
+    assert read_statements(path, everything).default.owner == "A. Example"
+    path.write_bytes(text.ljust(2**20 + 1, b"x"))
+    with pytest.raises(DataError, match="more than 1 MiB"):
+        read_statements(path, everything)
+
+
 def test_a_change_is_that_of_the_comparison():
     """The changed model's questions have their change; the first model has none."""
     facts = comparison_samples.skewed_and_plain()

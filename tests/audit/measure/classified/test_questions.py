@@ -71,6 +71,13 @@ def test_an_answer_is_declared_to_have_no_label():
     assert "images for which they are right count as wrong" in sentences(fitted.notes)[0]
 
 
+def test_a_label_whose_answer_is_empty_is_left_out():
+    fitted = classified_probe(probe(TRUE), ("apple", "pear", "nut", "apricot"), mapped(("apricot", "")))
+    assert fitted.answers["fruit"] == ("apple", "pear", "nut")
+    assert fitted.probe.measurements[0].label_set.labels == ("apple", "pear", "nut")
+    assert "1 of 4 labels mean none of its answers (apricot)" in sentences(fitted.notes)[0]
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
