@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from verify.answers import AnswerFile
 from verify.folder import Files
 from verify.ledger import Ledger
-from verify.source import Source, UnreadableError
+from verify.rows import compared
+from verify.source import PREDICTIONS, Source, UnreadableError
 
 LOCK = "plan.lock.json"
 Facts = Mapping[str, Any]
@@ -19,6 +21,8 @@ SETTINGS = ("alpha", "draws", "seed", "min_group_size", "max_skip", "limit")
 NO_CLAIMS = ("gates", "texts", "exploratory", "family_size", "claims", "models")
 """Fields that change no question that is asked; those inside a claim change it."""
 PRESENT = "present"
+EXTERNAL = "external predictions"
+VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def verify_lock(source: Source, results: Facts, files: Files, ledger: Ledger) ->
     if sha256 != record["sha256"]:
         files.problems.append(f"{LOCK}: it was changed after the run: its sha256 is {sha256}, in results.json {record['sha256']}")
     if lock is not None:
-        _compare(lock, results, ledger)
+        answers = AnswerFile(source.read(PREDICTIONS)) if PREDICTIONS in source.names() else None
+        _compare(lock, results, answers, ledger)
     return LockState(sha256, record["who"], number)
 
 
@@ -59,8 +64,9 @@ def _parsed(content: bytes, files: Files) -> Facts | None:
     """The fields of a lock, which has one exact form."""
     try:
         lock = json.loads(content)
-        if lock["schema_version"] != "1":
-            raise UnreadableError(f"{LOCK} has schema version {ascii(lock['schema_version'])[:20]}; this program verifies version 1")
+        if lock["schema_version"] != VERSION:
+            version = ascii(lock["schema_version"])[:20]
+            raise UnreadableError(f"{LOCK} has schema version {version}; this program verifies version {VERSION}")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         files.problems.append(f"{LOCK}: it is damaged ({type(error).__name__})")
         return None
@@ -69,14 +75,14 @@ def _parsed(content: bytes, files: Files) -> Facts | None:
     return dict(lock)
 
 
-def _compare(lock: Facts, results: Facts, ledger: Ledger) -> None:
+def _compare(lock: Facts, results: Facts, answers: AnswerFile | None, ledger: Ledger) -> None:
     ledger.compare(("lock",), results["lock"], {name: lock[name] for name in ("created", "who", "why", "stopping_rule")})
     unlocked = [gate["expression"] for gate in results["gates"] if gate["expression"] not in lock["gates"]]
     ledger.compare(("lock", "gates"), results["lock"]["gates"], unlocked)
     of_run = _deviations(("lock",), results["lock"]["deviations"], dict(_of_run(lock, results)), lock, ledger, None)
     for at, audit in enumerate(results["audits"]):
         locked = lock["probes"].get(audit["probe"]["name"])
-        own = dict(_of_audit(lock, locked, audit))
+        own = dict(_of_audit(lock, locked, audit)) | (dict(_of_table(locked, audit, answers)) if locked else {})
         claims = _deviations(("audits", at, "lock"), audit["lock"]["deviations"], own, locked or {}, ledger, locked)
         _compare_claims(at, audit, locked, {*of_run, *claims}, ledger)
 
@@ -108,7 +114,7 @@ def _absent(deviation: Facts) -> bool:
 
 
 def _deviations(
-    path: tuple[str | int, ...], recorded: Sequence[Facts], computed: Mapping[Field, tuple[Any, Any]], lock: Facts, ledger: Ledger,
+    path: tuple[str | int, ...], recorded: Sequence[Facts], computed: Mapping[Field, tuple[Any, ...]], lock: Facts, ledger: Ledger,
     probe: Facts | None,
 ) -> list[str]:  # fmt: skip
     """Compare the recorded deviations with those that the results show, and return the questions that they concern.
@@ -124,14 +130,14 @@ def _deviations(
         concerned += [claims] if isinstance(claims, str) else claims
         expected: dict[str, Any] = {"claims": claims}
         if field in computed:
-            locked, actual = computed[field]
-            expected |= {"locked": locked, "actual": actual}
+            locked, actual, *rows = computed[field]
+            expected |= {"locked": locked, "actual": actual} | ({"rows": rows[0]} if rows else {})
             if locked == actual:
                 expected = {"field": "no deviation"}
         elif field[0] not in ("models", "probes"):
             expected |= {"locked": _value(_at(lock, field))}
         ledger.compare((*path, "deviations", at), deviation, expected)
-    for field, (locked, actual) in computed.items():
+    for field, (locked, actual, *_) in computed.items():
         if locked != actual and field not in known:
             ledger.compare((*path, "deviations", ".".join(field)), "not stated", f"locked {locked!r}, actual {actual!r}")
             claims = _claims(field, probe)
@@ -154,7 +160,7 @@ def _claims(field: Field, probe: Facts | None) -> str | list[str]:
 
 def _value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return PRESENT
+        return value["sha256"] if "cells" in value else PRESENT
     return [str(part) for part in value] if isinstance(value, list) else value
 
 
@@ -198,6 +204,15 @@ def _of_audit(lock: Facts, locked: Facts | None, audit: Facts) -> Iterator[tuple
             name = f"listed (sha256 {exclusion['reason']['values']['sha256']})"
             yield ("data", "exclusions", name), (locked["data"]["exclusions"].get(name), exclusion["count"])
     yield from _questions(locked, audit)
+
+
+def _of_table(locked: Facts, audit: Facts, answers: AnswerFile | None) -> Iterator[tuple[Field, tuple[Any, ...]]]:
+    """The same of the rows of external predictions, as far as the answers are here."""
+    table, external = locked["data"]["table"], audit["model"]["kind"] == EXTERNAL
+    if table is None or not external:
+        yield ("data", "table"), (PRESENT if table else None, PRESENT if external else None)
+    elif answers is not None:
+        yield from ((("data", "table", *field), sides) for field, sides in compared(table, audit, answers))
 
 
 def _named(model: Facts) -> str:

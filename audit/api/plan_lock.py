@@ -19,6 +19,7 @@ from audit.api.inputs import probe_sources
 from audit.api.models import ModelPlan, loaded, quiet_log
 from audit.api.plan import AuditPlan, check_fit
 from audit.engine.external import AnswersPlan
+from audit.engine.locked_table import locked_table
 from audit.engine.plan import ProbePlan
 from audit.engine.plan_lock import audit_lock, models_not_run, run_deviations
 from audit.engine.served import expected_manner
@@ -31,7 +32,17 @@ from audit.models.endpoint.embeddings import endpoint_kind
 from audit.models.endpoint.settings import embeds_texts, model_name
 from audit.naming import finding_id
 from audit.predictions.bins import binned_levels
-from audit.records.plan_lock import LOCK_SCHEMA, LockDeviation, LockedClaim, LockedData, LockedModel, LockedProbe, PlanLock, RunLock
+from audit.records.plan_lock import (
+    LOCK_SCHEMA,
+    LockDeviation,
+    LockedClaim,
+    LockedData,
+    LockedModel,
+    LockedProbe,
+    LockedTable,
+    PlanLock,
+    RunLock,
+)
 from audit.results import AuditResult
 from audit.statistics.effects import asked_effects
 from audit.statistics.metrics import METRICS
@@ -75,6 +86,8 @@ class _Form:
     texts: frozenset[str]
     clusters: str | None
     weights: str | None
+    table: LockedTable | None = None
+    """Of external predictions."""
 
 
 Asking = Manner | Group | None
@@ -244,9 +257,10 @@ def _meanings(probe: Probe) -> frozenset[str]:
 
 def _form_of_answers(plan: AnswersPlan) -> _Form:
     answered = plan.answered
+    cluster, weights = answered.cluster or plan.probe.cluster, answered.weights or plan.probe.weights
     return _Form(
-        plan.probe, answered.dataset, answered.used, frozenset(), answered.cluster or plan.probe.cluster,
-        answered.weights or plan.probe.weights,
+        plan.probe, answered.dataset, answered.used, frozenset(), cluster, weights,
+        locked_table(answered.predictions, cluster, weights, identified=not answered.dataset.numbered),
     )  # fmt: skip
 
 
@@ -267,7 +281,7 @@ def _locked(form: _Form, plan: AuditPlan, suite_size: int | None) -> LockedProbe
         source_sha256=source.sha256 if source else None, prompts=prompts,
         questions={m.name: _sha256(m.asked.text) for m in probe.measurements if m.asked},
         texts=tuple(sorted(map(_sha256, form.texts - own))),
-        data=LockedData(form.dataset.fingerprint, form.images, _left_out(form.dataset.exclusions)),
+        data=LockedData(form.dataset.fingerprint, form.images, _left_out(form.dataset.exclusions), form.table),
         bins=binned_levels(note for note in form.dataset.notes), clusters=form.clusters, weights=form.weights,
         claims={name: _claim(m, claim, settings) for name, m, claim in claims if claim.primary}
         | {name: _effect(m, claim, settings) for name, m, claim in effects if claim.primary},

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from audit.encoder import Value
+from audit.engine.locked_table import table_deviations
 from audit.errors import DataError
 from audit.naming import finding_id
-from audit.records.plan_lock import FILE, AuditLock, LockDeviation, LockedModel, LockedProbe, PlanLock
+from audit.records.plan_lock import FILE, PRESENT, AuditLock, LockDeviation, LockedModel, LockedProbe, PlanLock
 from audit.statistics.effects import asked_effects
 from audit.types import Probe
 
@@ -22,8 +23,6 @@ _WITHOUT_CLAIMS = ("gates", "texts", "exploratory", "family_size", "claims", "mo
 """Fields that make no claim exploratory; those below `claims` name theirs."""
 _BY_MEASUREMENT = ("prompts", "questions")
 _MOST_BYTES = 2**26
-PRESENT = "present"
-"""Stands for a part of the lock that the audit does not have at all, or the reverse."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,9 @@ def audit_lock(locked: PlanLock, run: Sequence[LockDeviation], name: str, probe:
     if planned is None:
         return AuditLock((), (), (), (LockDeviation(("probes", name), None, PRESENT, "all"),))
     deviations = [*_of_model(locked, model)]
-    for path, before, now in _differences(asdict(planned), asdict(probe)):
+    for path, before, now in _differences(*(asdict(replace(one, data=replace(one.data, table=None))) for one in (planned, probe))):
         deviations.append(_deviation(path, before, now, planned.claims))
+    deviations += table_deviations(planned.data.table, probe.data.table)
     deviating: set[str] = set()
     for deviation in (*run, *deviations):
         deviating |= set(planned.claims if deviation.claims == "all" else deviation.claims)

@@ -45,7 +45,7 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
     if not pairs:  # probes that only have analyses
         return pa.table({name: pa.array([], pa.string()) for name in OWN_COLUMNS})
     labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
-    clusters = {result.probe.name: column for result, _, prediction in pairs if (column := cluster_column(result, prediction))}
+    clusters = {result.probe.name: column for result, _, prediction in pairs if (column := cluster_column(result.data.cluster, prediction))}
     weights = {result.probe.name: column_of(result.data.weights) for result, _, _ in pairs if result.data.weights is not None}
     binned = {result.probe.name: cut for result, _, _ in pairs if (cut := _binned(result))}
     numbered = sorted({result.probe.name for result, _, _ in pairs if result.data.numbered})
@@ -71,9 +71,8 @@ def _binned(result: AuditResult) -> dict[str, list[str]]:
     return {column_of(name): list(levels) for name, levels in binned_levels(result.data.notes).items()}
 
 
-def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
+def cluster_column(name: str | None, predictions: Predictions) -> str | None:
     """The column that says which images belong together; None if images are independent, or there is no such column."""
-    name = result.data.cluster
     if name is None or predictions.cluster is None:
         return None
     if name in predictions.attributes:
@@ -83,6 +82,18 @@ def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
     # Repeated identifiers may be the clusters themselves.
     ids, names = predictions.attributes.index, predictions.cluster_names.take(predictions.cluster)
     return "id" if bool((ids.array == names).all()) else column_of(name)
+
+
+def unit_columns(predictions: Predictions, cluster: str | None, weights: str | None) -> dict[str, Any]:
+    """The columns of clusters and weights, unless an attribute or the identifier has them."""
+    columns: dict[str, Any] = {}
+    column = cluster_column(cluster, predictions)
+    known = {None, "id", *map(column_of, predictions.attributes.columns)}
+    if column not in known and predictions.cluster is not None and predictions.cluster_names is not None:
+        columns[str(column)] = predictions.cluster_names.take(predictions.cluster)
+    if weights is not None and predictions.weight is not None:
+        columns[column_of(weights)] = [repr(weight) for weight in predictions.weight.tolist()]
+    return columns
 
 
 def _table(result: AuditResult, measurement: str, predictions: Predictions) -> pa.Table:
@@ -98,11 +109,7 @@ def _table(result: AuditResult, measurement: str, predictions: Predictions) -> p
         "y_true": pa.nulls(n) if predictions.y_true is None else predictions.y_true,
         "y_pred": predictions.y_pred,
     }
-    column = cluster_column(result, predictions)
-    if column not in {None, *columns} and predictions.cluster is not None and predictions.cluster_names is not None:
-        columns[str(column)] = predictions.cluster_names.take(predictions.cluster)
-    if result.data.weights is not None and predictions.weight is not None:
-        columns[column_of(result.data.weights)] = [repr(weight) for weight in predictions.weight.tolist()]
+    columns |= unit_columns(predictions, result.data.cluster, result.data.weights)
     table = {name: pa.array(values, pa.string()) for name, values in columns.items()}
     labels = predictions.labels if predictions.scores.shape[1] else ()
     scores = {SCORE + label: pa.array(predictions.scores[:, position], pa.float32()) for position, label in enumerate(labels)}

@@ -10,7 +10,9 @@ from audit.records.base import record
 from audit.records.file import File
 from audit.types import Better, Group
 
-LOCK_SCHEMA = "1"
+LOCK_SCHEMA = "2"
+PRESENT = "present"
+"""Stands for a part of the lock that the audit does not have at all, or the reverse."""
 
 
 @record
@@ -44,6 +46,30 @@ class LockedClaim:
 
 
 @record
+class LockedColumn:
+    """A column of a table of predictions, in any order of its rows."""
+
+    rows: int
+    """Counted parts: the images that they represent."""
+    sha256: str
+    """Of the sorted digests of its rows and their numbers. The digest of a row is the sha256 of its identifier and its cell."""
+    cells: str
+    """The number of rows for each of the first 18 bits of a digest, as base64 of zlib: two of them show how many rows differ."""
+
+
+@record
+class LockedTable:
+    """All that can move a verdict in a table of predictions, besides the answers."""
+
+    identified: bool
+    """Whether rows have identifiers. If not, a cell is only known by its value, and a row by all of its cells."""
+    rows: LockedColumn
+    """The identifiers; without them the whole rows."""
+    columns: Mapping[str, LockedColumn]
+    """Attributes, true answers (``y_true``, or ``y_true:NAME`` for each of several questions), clusters, weights and columns of pairs."""
+
+
+@record
 class LockedData:
     """The images, or the rows of external predictions."""
 
@@ -51,6 +77,8 @@ class LockedData:
     images: int
     exclusions: Mapping[str, int]
     """reason, with the sha256 of a list of excluded images -> images left out before any answer."""
+    table: LockedTable | None = None
+    """None for images, whose attributes, truth, clusters and weights are in the fingerprint."""
 
 
 @record
@@ -123,6 +151,8 @@ class LockDeviation:
     """None: the audit does not have it."""
     claims: Literal["all"] | Group = ()
     """Ids of the planned questions that are exploratory because of it."""
+    rows: int | None = None
+    """For rows and columns of a table of predictions: at least how many rows are not as locked."""
 
 
 @record

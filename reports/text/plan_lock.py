@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from audit.engine.plan_lock import PRESENT
-from audit.records.plan_lock import LockDeviation, PlanLock, RunLock
+from audit.predictions.answers import Y_TRUE
+from audit.records.plan_lock import PRESENT, LockDeviation, PlanLock, RunLock
 from audit.results import AuditResult, Results
 from audit.types import Group
 from reports.text import phrases
@@ -19,7 +19,8 @@ _FIELDS = {
     "gates": "gates", "models": "model", "source_sha256": "file of the probe (sha256)", "clusters": "column of clusters",
     "weights": "column of weights", "family": "questions that p is adjusted over", "family_size": "number of planned questions",
     "exploratory": "exploratory comparisons", "texts": "texts besides the prompts of the questions", "data.fingerprint": "data (sha256)",
-    "data.images": "number of images",
+    "data.images": "number of images", "data.table": "table of predictions", "data.table.rows": "rows of the table",
+    "data.table.identified": "rows with identifiers",
 }  # fmt: skip
 _OF_CLAIMS = {
     "tolerance": "tolerance", "ratio_tolerance": "tolerance in ratio", "better": "direction", "metric": "metric", "outcome": "outcome",
@@ -125,6 +126,8 @@ def _title(path: Group, audit: AuditResult) -> str:
         return f"{'probe' if path[0] == 'probes' else 'groups of'} {clean(path[1]) if len(path) > 1 else ''}".rstrip()
     if path[:2] == ("data", "exclusions"):
         return f"images left out{f' ({clean(path[2])})' if len(path) > 2 else ''}"
+    if path[:3] == ("data", "table", "columns"):
+        return f"{'true answers in ' * (path[3].partition(':')[0] == Y_TRUE)}column {clean(path[3])}"
     return _FIELDS.get(".".join(path), clean(" ".join(path)))
 
 
@@ -140,6 +143,8 @@ def _question(name: str, audit: AuditResult) -> str:
 
 def _change(deviation: LockDeviation, audit: AuditResult) -> str:
     path, locked, actual = deviation.field, deviation.locked, deviation.actual
+    if deviation.rows is not None:
+        return _rows(deviation)
     if path[0] == "prompts" and len(path) > 2 and actual is not None:
         texts = " and ".join(f"“{clean(text)}”" for text in _prompts(path, audit)[:2])
         return f"locked sha256 {_shown(path, locked)}, actual {texts or _shown(path, actual)}"
@@ -149,6 +154,16 @@ def _change(deviation: LockDeviation, audit: AuditResult) -> str:
         asked = audit.lock is not None and path[1] in audit.lock.exploratory
         return f"locked as planned, actually {'exploratory' if asked else 'not asked'}"
     return f"locked {_shown(path, locked)}, actual {_shown(path, actual)}"
+
+
+def _rows(deviation: LockDeviation) -> str:
+    """How many rows of a table differ."""
+    rows = in_words(deviation.rows or 0, "row")
+    if deviation.locked is None or deviation.actual is None:
+        return f"{'not locked' if deviation.locked is None else 'locked, and not in the table'} ({rows})"
+    if deviation.field[-1] == "rows":
+        return f"at least {deviation.rows:,} changed, added or left out"
+    return f"at least {rows} changed"
 
 
 def _lists(kind: str, locked: Sequence[object], actual: Sequence[object]) -> str:
@@ -182,7 +197,9 @@ def _shown(path: Group, value: object) -> str:
         return phrases.some([short_hash(str(part)) if hashes else _named_model(str(part)) for part in value]) or "none"
     if value == PRESENT:
         return "planned" if path[0] == "claims" else PRESENT
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
         return _VALUES.get(path[-1], "{:g}".format)(value)
     text = str(value)
     return short_hash(text) if path[-1].endswith(("sha256", "fingerprint")) or path[0] == "questions" else _named_model(text)
@@ -201,6 +218,9 @@ def written_lines(lock: PlanLock, sha256: str, path: str) -> Iterator[str]:
     for name, probe in lock.probes.items():
         asked = f"{in_words(len(probe.claims), 'planned question')}, {in_words(len(probe.exploratory), 'exploratory comparison')}"
         yield f"probe {name}: {asked}, {in_words(probe.data.images, 'image')} of data {short_hash(probe.data.fingerprint)}"
+        if probe.data.table is not None:
+            whose = "each row, by its identifier" if probe.data.table.identified else "the rows together, which have no identifiers"
+            yield f"covers {', '.join(map(clean, sorted(probe.data.table.columns)))} of {whose}; not the answers"
     models = "any" if lock.models == "any" else ", ".join(f"{model.name} {short_hash(model.sha256)}".rstrip() for model in lock.models)
     yield f"model: {models}"
     yield f"planned by: {lock.who or 'not stated'}. {stated(lock)}"

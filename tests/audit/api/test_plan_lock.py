@@ -152,6 +152,10 @@ CASES = {
     (*PROBE_OF, "data", "fingerprint"): (OTHER, "Data (sha256): locked aaaaaaaaaaaa, actual 444444444444."),
     (*PROBE_OF, "data", "images"): (1200, "Number of images: locked 1,200, actual 240."),
     (*PROBE_OF, "data", "exclusions"): ({"withdrawn": 2}, "Images left out (withdrawn): locked 2, actual none."),
+    (*PROBE_OF, "data", "table"): (
+        {"identified": True, "rows": {"rows": 0, "sha256": OTHER, "cells": ""}, "columns": {}},
+        "Table of predictions: locked present, actual none.",
+    ),
     (*PROBE_OF, "bins"): ({"age": ["under 9", "9 and over"]}, "Groups of age: locked under 9, 9 and over, actual none."),
     (*PROBE_OF, "clusters"): ("person", "Column of clusters: locked person, actual none."),
     (*PROBE_OF, "weights"): ("w", "Column of weights: locked w, actual none."),
