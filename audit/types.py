@@ -173,7 +173,8 @@ class Claim:
     better: Better | None = None
     """Whether high or low is good for this outcome; None: as the metric says (for a selection rate: neither)."""
     ratio_tolerance: float | None = None
-    """The margin as a ratio above 1, too; None: `--ratio-tolerance` if the rate is under 10 % and an event is an answer or an error."""
+    """The margin as a ratio above 1, too; None: `--ratio-tolerance` if an answer, or an error given the truth, is rarer than 10 %. A true
+    positive rate counts as its misses, and an answer above 90 % as the answers other than it, with a margin of one's own as well."""
     lead: int | None = None
     """Rank for the headline: of the claims that show a disparity, the one with the lowest rank leads the report, before those without a
     rank, which follow the rule of docs/reading.md."""

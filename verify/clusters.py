@@ -53,6 +53,10 @@ class Kinds:
         kept = self.n[:, groups].any(axis=1)
         return Kinds(self.e[kept][:, groups], self.n[kept][:, groups], self.count[kept])
 
+    def without(self) -> Kinds:
+        """The same clusters, counting the images that are not events."""
+        return Kinds(self.n - self.e, self.n, self.count)
+
     def with_rest(self) -> Kinds:
         """The groups and, after them, all others of each together."""
         return Kinds(merged(self.e), merged(self.n), self.count)
@@ -385,6 +389,9 @@ class Clusters(Units):
     def of(self, groups: np.ndarray) -> Units:
         return Clusters(self.table.of(groups), by_design=self.by_design)
 
+    def without(self) -> Units:
+        return Clusters(self.table.without(), by_design=self.by_design)
+
     def with_rest(self) -> Units:
         return Clusters(self.table.with_rest(), like=self)
 
@@ -442,6 +449,9 @@ class Sets(Clusters):
     def of(self, groups: np.ndarray) -> Units:
         some = type(self)(self.table.of(groups), by_design=True)
         return some if some.within_clusters else Images(some.events, some.n)
+
+    def without(self) -> Units:
+        return type(self)(self.table.without(), by_design=True)
 
     def with_rest(self) -> Units:
         return type(self)(self.table.with_rest(), like=self)
@@ -515,6 +525,10 @@ class Weighted(Clusters):
 
     def of(self, groups: np.ndarray) -> Units:
         parts = self.unscaled.of(groups), self.weight_squares[groups], self.images[groups]
+        return Weighted(*parts, clustered=self.clustered, by_design=self.by_design)
+
+    def without(self) -> Units:
+        parts = self.unscaled.without(), self.weight_squares, self.images
         return Weighted(*parts, clustered=self.clustered, by_design=self.by_design)
 
     def with_rest(self) -> Units:

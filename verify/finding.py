@@ -48,6 +48,11 @@ class Counts:
     units: Units
 
 
+def _share(units: Units) -> float:
+    """The rate of all groups together."""
+    return float(units.events.sum() / units.n.sum())
+
+
 class Question:
     """A finding of the file with the answers that it is about."""
 
@@ -242,12 +247,14 @@ class Question:
         facts["shares"] = self._shares(counts.groups) if self.at_equal_truth else []
         compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
         if len(compared) < 2:
-            return facts | {"gap": None, "contrasts": [], "pairs": [], "ratio_tolerance": None, "negligible": None}, None, None
+            nothing = {"gap": None, "contrasts": [], "pairs": [], "ratio_tolerance": None, "negligible": None, "ratio_of_rest": False}
+            return facts | nothing, None, None
         units = counts.units.of(compared)
         names = [list(counts.groups[at]) for at in compared]
-        facts |= self._tolerances([by_group[at] for at in compared], units)
+        tolerances, rare = self._tolerances([by_group[at] for at in compared], units)
+        facts |= tolerances
         null = units.test(int(self.run.settings["draws"]), stream(int(self.run.settings["seed"]), self.name()))
-        facts["gap"] = self._gap(names, units, null, ratios=facts["ratio_tolerance"] is not None)
+        facts["gap"] = self._gap(names, units, null, None if facts["ratio_tolerance"] is None else rare)
         facts["contrasts"] = self._against_the_rest(names, units)
         return facts, units, null
 
@@ -274,23 +281,32 @@ class Question:
             rows.append({"group": list(name), "n": n, **row})
         return rows
 
-    def _tolerances(self, rates: Sequence[Mapping[str, Any]], units: Units) -> dict[str, Any]:
-        """The tolerance in ratio and the bound for negligible error rates. A ratio of the claim's own is taken from the file."""
-        _, _, better, needs_truth = METRICS[self.metric]
-        pooled = float(units.events.sum() / units.n.sum())
+    def _tolerances(self, rates: Sequence[Mapping[str, Any]], units: Units) -> tuple[dict[str, Any], Units]:
+        """The tolerance in ratio and the bound for negligible error rates, and the units whose ratio, or whose errors, that are.
+
+        These are errors given the truth, or an answer: the rarer of giving it and not giving it. A ratio of the claim's own is taken from
+        the file.
+        """
+        out_of, _, better, _ = METRICS[self.metric]
+        is_error, is_answer = out_of in ("positive", "negative"), better == "neither" and self.metric != "retrieval_rate"
+        turned = units.without()
+        of_rest = better == "high" if is_error else is_answer and _share(turned) < RARE
+        rare = turned if of_rest else units
         limit = None
-        if better == "low" and needs_truth:
+        if is_error:
             n = np.array([min(r["n"] / max(r["design_effect"] or 1.0, 1.0), r["effective_n"] or np.inf) for r in rates])
-            upper = formulas.upper_limit(np.array([r["value"] for r in rates]) * n, n, self.run.alpha)
+            wrong = np.array([1 - r["value"] if of_rest else r["value"] for r in rates])
+            upper = formulas.upper_limit(wrong * n, n, self.run.alpha)
             limit = self.record["tolerance"] / NEGLIGIBLE if (upper < self.record["tolerance"] / NEGLIGIBLE).all() else None
-        general = self.run.settings["ratio_tolerance"] if better != "high" and pooled < RARE and limit is None else None
-        general = None if self.metric == "retrieval_rate" else general
+        asked = (is_error or is_answer) and limit is None and _share(rare) < RARE
+        general = self.run.settings["ratio_tolerance"] if asked else None
         recorded = self.record["ratio_tolerance"]
         if recorded is not None and recorded != general:  # the claim's own: an input
-            return {"ratio_tolerance": recorded, "negligible": None}
-        return {"ratio_tolerance": general, "negligible": limit}
+            general, limit = recorded, None
+        told = of_rest and not (general is None and limit is None)
+        return {"ratio_tolerance": general, "negligible": limit, "ratio_of_rest": told}, rare
 
-    def _gap(self, names: list[list[str]], units: Units, null: Null, *, ratios: bool) -> dict[str, Any]:
+    def _gap(self, names: list[list[str]], units: Units, null: Null, rare: Units | None) -> dict[str, Any]:
         alpha, (i, j) = self.run.alpha, units.pairs()
         low, high = units.differences(i, j, alpha / len(i))
         contrasts, rates = units.contrasts(i, j), units.rates
@@ -303,10 +319,10 @@ class Question:
             "spread": max(variance, 0.0) ** 0.5, "spread_squared": variance, "equivalence_bound": units.bound(alpha),
             "most_significant": [names[at] for at in null.pair], "within": units.within(),
         }  # fmt: skip
-        if ratios:
-            most = units.ratio_bound(alpha)
+        if rare is not None:
+            most = rare.ratio_bound(alpha)
             with np.errstate(divide="ignore"):
-                ends = units.ratios(i, j, alpha / len(i))
+                ends = rare.ratios(i, j, alpha / len(i))
                 facts["ratio_low"] = float(max(1.0, ends[0].max(), (1 / ends[1]).max()))
             facts["equivalence_ratio"] = most if np.isfinite(most) else None
         else:

@@ -116,6 +116,10 @@ class Units:
         """Only some groups."""
         raise NotImplementedError
 
+    def without(self) -> Units:
+        """The same groups, counting the images that are not events."""
+        raise NotImplementedError
+
     def with_rest(self) -> Units:
         """The groups and, after them, all others of each together."""
         raise NotImplementedError
@@ -196,6 +200,9 @@ class Images(Units):
 
     def of(self, groups: np.ndarray) -> Images:
         return Images(self.k[groups], self.n[groups])
+
+    def without(self) -> Images:
+        return Images(self.n - self.k, self.n)
 
     def with_rest(self) -> Images:
         return Images(merged(self.k), merged(self.n))
@@ -356,6 +363,9 @@ class EqualTruth(Units):
 
     def of(self, groups: np.ndarray) -> EqualTruth:
         return EqualTruth(self.k[:, groups], self.sizes[:, groups], self.weights)
+
+    def without(self) -> EqualTruth:
+        return EqualTruth(self.sizes - self.k, self.sizes, self.weights)
 
     def with_rest(self) -> EqualTruth:
         return EqualTruth(merged(self.k), merged(self.sizes), self.weights)

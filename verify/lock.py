@@ -237,7 +237,7 @@ def _questions(locked: Facts, audit: Facts) -> Iterator[tuple[Field, tuple[Any, 
         claim = locked["claims"].get(finding["id"])
         for name in ("measurement", "metric", "outcome", "attributes", "better", "tolerance") if claim else ():
             yield ("claims", finding["id"], name), (claim[name], finding[name])
-        if claim and finding["ratio_tolerance"] is not None:  # only rates under 10 % have one
+        if claim and finding["ratio_tolerance"] is not None:  # only rare answers and errors have one
             yield ("claims", finding["id"], "ratio_tolerance"), (claim["ratio_tolerance"], finding["ratio_tolerance"])
 
     for effect in audit.get("effects", ()):

@@ -121,7 +121,8 @@ def _of_finding(finding: ClaimResult, inputs: EvidenceInputs) -> LabelNoise | No
     # The compared groups stay the same: one of 30 images that loses a label is still judged.
     rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS), finding.ratio_tolerance)
     groups, all_events, all_n = compared_counts(finding)
-    points, pairs = label_noise_curve(all_events, all_n, rules, rng), len(groups) * (len(groups) - 1) // 2
+    rare = all_n - all_events if finding.ratio_of_rest else all_events
+    points, pairs = label_noise_curve(rare, all_n, rules, rng), len(groups) * (len(groups) - 1) // 2
     return LabelNoise(tipping_point(ends, events, n, settings.alpha / pairs) if finding.verdict == "disparity" else None, points)
 
 
@@ -350,7 +351,8 @@ class SwappedLabels:
         (low,), (high,) = units.differences(*_BOTH, 2 * self.alpha)
         close = False
         if max(high, -low) < tolerance:  # otherwise the bound, which is at least as large, need not be computed
-            close = bool(within(units.equivalence_bound(self.alpha), tolerance, ratio and units.equivalence_ratio(self.alpha), ratio))
+            rare = units.rest() if self.finding.ratio_of_rest else units
+            close = bool(within(units.equivalence_bound(self.alpha), tolerance, ratio and rare.equivalence_ratio(self.alpha), ratio))
         (low,), (high,) = units.differences(*_BOTH, self.alpha)
         verdict: Verdict = verdicts(close, float(units.p(*_BOTH)[0]), self.level, 2, apart=low > 0 or high < 0).item()
         return verdict

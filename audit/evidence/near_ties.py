@@ -53,7 +53,8 @@ def _p(finding: ClaimResult, units: SamplingUnits, inputs: EvidenceInputs) -> fl
 
 
 def _within(finding: ClaimResult, units: SamplingUnits, alpha: float) -> bool:
-    ratio = None if finding.ratio_tolerance is None else units.equivalence_ratio(alpha)
+    rare = units.rest() if finding.ratio_of_rest else units
+    ratio = None if finding.ratio_tolerance is None else rare.equivalence_ratio(alpha)
     return bool(within(units.equivalence_bound(alpha), finding.tolerance, ratio, finding.ratio_tolerance))
 
 

@@ -226,7 +226,7 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     )  # fmt: skip
     alpha: ErrorRate = option(0.05, RULES, "error rate of tests and intervals")
     tolerance: Fraction = option(0.05, RULES, "the largest gap that is negligible; a plan lock shows that it was set before the run")
-    ratio_tolerance: AboveOne = option(1.25, RULES, "for rates under 10 %%: also the largest negligible ratio of two rates")
+    ratio_tolerance: AboveOne = option(1.25, RULES, "for answers and errors rarer than 10 %%: the largest negligible ratio, too")
     min_group_size: Count = option(30, RULES, "smaller groups are shown but not compared", metavar="N")
     seed: Whole = option(0, RULES, "random seed of the permutation tests and of --limit", metavar="N")
 

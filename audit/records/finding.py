@@ -138,8 +138,8 @@ class Gap:
     """Largest distance from 0 of the 1 - 2 alpha interval of any pair (`audit/statistics/equivalence.py`); equivalent if it is less than
     the tolerance."""
     equivalence_ratio: float | None = None
-    """Largest ratio of the rates of any pair that the data allow, at 1 - 2 alpha; equivalent only if it is less than the ratio tolerance,
-    too. None without such a tolerance, and if a group has no event: then nothing bounds the ratio."""
+    """Largest ratio of the rates of any pair (of the rest, if `ratio_of_rest`) that the data allow, at 1 - 2 alpha; equivalent only if it
+    is less than the ratio tolerance, too. None without such a tolerance, and if a group has no event: then nothing bounds the ratio."""
     ratio_low: float | None = None
     """Ratio by which some pair differs at least: the largest lower limit of any pair's ratio, at 1 - alpha / m; at least 1. None without a
     ratio tolerance."""
@@ -238,6 +238,9 @@ class ClaimResult:
     """Rank that the probe gave the claim for the headline; None: the rule of the reports."""
     negligible: float | None = None
     """For an error rate: a bound that all groups' rates are significantly below, so that no ratio of rates near 0 is tested."""
+    ratio_of_rest: bool = False
+    """Whether the ratio, or what is negligible, is the rate of the images that are not events: for a true positive rate the misses, for an
+    answer that nearly all images get those that do not."""
 
 
 class Decided(Protocol):

@@ -40,7 +40,7 @@ class LockedClaim:
     better: Better
     tolerance: float
     ratio_tolerance: float | None
-    """For rates under 10 %, unless the probe sets one for the claim."""
+    """For answers and errors rarer than 10 %, unless the probe sets one for the claim."""
     order: Group = ()
     """For a trend: the levels from the lowest to the highest; empty: as the data order them."""
 

@@ -31,8 +31,8 @@ class ComparedGroups:
     units: SamplingUnits
 
 
-def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Settings, *, ratios: bool = False) -> Gap:
-    """The largest difference between at least two groups, and its test; with `ratios` also the bounds of their ratio.
+def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Settings, ratios_of: SamplingUnits | None = None) -> Gap:
+    """The largest difference between at least two groups, and its test; with `ratios_of` also the bounds of the ratio of its rates.
 
     `leading` is the significant pair that differs most, None if no pair is: its final value depends on the verdict (`decide_verdicts`).
     """
@@ -42,7 +42,7 @@ def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Setting
     lower, upper = gap_interval(units, settings.alpha)
     leading, open_pair = _pairs_to_tell(compared, null.chance, settings.alpha)
     variance = units.variance()
-    most = units.equivalence_ratio(settings.alpha) if ratios else np.inf
+    most = ratios_of.equivalence_ratio(settings.alpha) if ratios_of else np.inf
     return Gap(
         highest=compared.groups[high],
         lowest=compared.groups[low],
@@ -61,7 +61,7 @@ def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Setting
         minimum_detectable=1.0,  # depends on the other claims: `decide_verdicts`
         equivalence_bound=units.equivalence_bound(settings.alpha),
         equivalence_ratio=most if np.isfinite(most) else None,
-        ratio_low=shown_ratio(units, settings.alpha) if ratios else None,
+        ratio_low=shown_ratio(ratios_of, settings.alpha) if ratios_of else None,
         most_significant=(compared.groups[null.most_significant[0]], compared.groups[null.most_significant[1]]),
         pair_p=null.pair_p,
         leading=leading,
@@ -164,7 +164,8 @@ def with_more_images(finding: ClaimResult, level: float, alpha: float) -> ClaimR
         return finding
     compared = [rate for rate in finding.by_group if rate.status == "ok"]
     events, n = (np.array(counts, np.int64) for counts in ([rate.events for rate in compared], [rate.n for rate in compared]))
-    needed = more_images(events, n, finding.tolerance, finding.ratio_tolerance, alpha, level)
+    rare = n - events if finding.ratio_of_rest else events
+    needed = more_images(rare, n, finding.tolerance, finding.ratio_tolerance, alpha, level)
     if needed is None:
         return finding
     more = tuple(MoreImages(rate.group, images) for rate, images in zip(compared, needed.tolist(), strict=True) if images)

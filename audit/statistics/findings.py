@@ -31,7 +31,7 @@ from audit.statistics.null import generator
 from audit.statistics.paired.true_shares import truth_shares
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths
-from audit.statistics.verdict import decide_finding, negligible_below, ratio_tolerance, unresponsive, worst
+from audit.statistics.verdict import decide_finding, is_about_rest, negligible_below, ratio_tolerance, unresponsive, worst
 from audit.types import Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -213,13 +213,16 @@ def _rates(
 def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: SamplingUnits, settings: Settings) -> ClaimResult:
     positions = np.array([position for position, rate in enumerate(by_group) if rate.status == "ok"], np.int64)
     compared = ComparedGroups(tuple(by_group[position].group for position in positions), units.of(positions))
-    gap, ratio, negligible = None, None, None
+    gap, ratio, negligible, of_rest = None, None, None, False
     if len(positions) > 1:
-        pooled = float(compared.units.events.sum() / compared.units.n.sum())
+        claim, metric, units = question.claim, question.metric, compared.units
+        rest = units.rest()
+        of_rest = is_about_rest(metric, _pooled(rest))
+        rare = rest if of_rest else units
         rates = [by_group[position] for position in positions]
-        negligible = negligible_below(question.claim, question.metric, rates, question.tolerance, settings.alpha)
-        ratio = None if negligible else ratio_tolerance(question.claim, question.metric, pooled, settings)
-        gap = gap_of(compared, generator(settings.seed, question.id), settings, ratios=ratio is not None)
+        negligible = negligible_below(claim, metric, rates, question.tolerance, settings.alpha)
+        ratio = None if negligible else ratio_tolerance(claim, metric, _pooled(rare), settings)
+        gap = gap_of(compared, generator(settings.seed, question.id), settings, None if ratio is None else rare)
     return ClaimResult(
         id=question.id,
         measurement=question.measurement,
@@ -239,7 +242,12 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
         ratio_tolerance=ratio,
         lead=question.claim.lead,
         negligible=negligible,
+        ratio_of_rest=of_rest and (ratio or negligible) is not None,
     )
+
+
+def _pooled(units: SamplingUnits) -> float:
+    return float(units.events.sum() / units.n.sum())
 
 
 def decide_verdicts(

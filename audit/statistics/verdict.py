@@ -11,6 +11,7 @@ from scipy.special import betaincinv
 from audit.records.base import FindingVerdict, Verdict
 from audit.records.finding import ClaimResult, Rate, Unresponsive
 from audit.records.inputs import Look
+from audit.statistics.metrics import ERROR_RATES
 from audit.types import NO_ANSWER, UNCLEAR
 
 if TYPE_CHECKING:
@@ -26,33 +27,49 @@ NEGLIGIBLE_PARTS = 5
 """If all groups' error rates are below the tolerance divided by this, their ratio is not tested."""
 
 
+def is_about_rest(metric: Metric, rest: float) -> bool:
+    """Whether the ratio of a rate is that of the images that are not events, whose share in all compared groups together is `rest`.
+
+    An error rate is judged as an error rate however its question is put: a true positive rate by its misses, a true negative rate by its
+    false alarms. No answer is by itself the harm, and the rate of one of two answers is the rest of the other: if an answer is
+    given to nearly all images, what is rare is that it is not given. So no verdict depends on which of two labels is the positive one.
+    """
+    if metric.name in ERROR_RATES:
+        return ERROR_RATES[metric.name] != metric.name
+    return _has_ratio(metric) and rest < RARE
+
+
 def negligible_below(claim: Claim, metric: Metric, compared: Sequence[Rate], tolerance: float, alpha: float) -> float | None:
-    """A limit that the error rates of all groups are significantly below; None if one is not, or no truth defines errors.
+    """A limit that the error rates of all groups are significantly below; None if one is not, or if it is no claim about an error.
 
     A fifth of the tolerance, compared with the exact (Clopper-Pearson) upper limit of each group at 1 - alpha, one-sided: all must hold,
     which needs no correction. With 5 points the limit is 1 %, which 298 images without an error show; a group whose rate is 1 % passes in
     at most 5 of 100 audits. Images in clusters or with weights count as their effective number, with weights as at most this number:
     errors of a few light ones say nothing about the heavy ones. A claim's own tolerance in ratio stays.
     """
-    if claim.ratio_tolerance is not None or metric.better != "low" or not metric.needs_truth:
+    if claim.ratio_tolerance is not None or metric.name not in ERROR_RATES:
         return None
     n = np.array([min(rate.n / max(rate.design_effect or 1.0, 1.0), rate.effective_n or np.inf) for rate in compared])
-    events = np.array([rate.value or 0.0 for rate in compared]) * n
+    values = np.array([rate.value or 0.0 for rate in compared])
+    events = (values if ERROR_RATES[metric.name] == metric.name else 1 - values) * n
     upper = betaincinv(events + 1, np.maximum(n - events, np.finfo(float).tiny), 1 - alpha)
     limit = tolerance / NEGLIGIBLE_PARTS
     return limit if bool((upper < limit).all()) else None
 
 
-def ratio_tolerance(claim: Claim, metric: Metric, pooled: float, settings: Settings) -> float | None:
+def ratio_tolerance(claim: Claim, metric: Metric, rare: float, settings: Settings) -> float | None:
     """Tolerance for the ratio of a claim's rates; None if its tolerance is in points alone.
 
-    The claim's own; else that of the settings if the rate of all compared groups together is rare and an event is a predicted answer or an
-    error (selection, false positive and false negative rates). For a rate that is good to have, the harm is the rest, which is not rare;
-    how rare retrieval is, is a choice of k.
+    The claim's own; else that of the settings if the rate of all compared groups together, or of the rest if the ratio `is_about_rest`, is
+    rare and that of an answer or an error given the truth. Accuracy sums both errors; how rare retrieval is, is a choice of k.
     """
     if claim.ratio_tolerance is not None:
         return claim.ratio_tolerance
-    return settings.ratio_tolerance if metric.better != "high" and metric.name != "retrieval_rate" and pooled < RARE else None
+    return settings.ratio_tolerance if _has_ratio(metric) and rare < RARE else None
+
+
+def _has_ratio(metric: Metric) -> bool:
+    return metric.name in ERROR_RATES or (metric.better == "neither" and metric.name != "retrieval_rate")
 
 
 def within(

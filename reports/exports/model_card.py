@@ -103,7 +103,7 @@ def _judged(audit: AuditResult, settings: Settings) -> str:
     if not audit.data.listed:
         return "."
     most = settings.ratio_tolerance
-    ratio = "" if most is None else f"(for shares under 10 %, also a factor below {most:g}) "
+    ratio = "" if most is None else f"(for answers and errors rarer than 10 %, also a factor below {most:g}) "
     return (
         f", {in_words(audit.data.used, 'image')} of {count(audit.data.listed)}. Groups under "
         f"{in_words(settings.min_group_size, 'image')} are not judged; a difference "

@@ -17,7 +17,7 @@ from reports.section import Page, ShownSection
 from reports.table import Row, Table
 from reports.text import phrases, sentences
 from reports.text.detail.found import appendix_note
-from reports.text.numbers import NOT_ESTIMABLE, count, difference, exact_tolerances, in_words, p_phrase, short_hashes, times
+from reports.text.numbers import NOT_ESTIMABLE, count, difference, in_words, p_phrase, short_hashes, times
 
 _HEAD = ("Group", "n", "Events", "Rate", "Against the others, points", "Labelled", "Hazard", "Mitigation", "Owner", "Review", "Signature")
 _EXPLORATORY = "profile/exploratory.html"
@@ -114,7 +114,7 @@ def _question(key: str, title: str, rows: Sequence[ProfileRow], change: ChangeOf
 
 def _facts(row: ProfileRow, change: ChangeOfQuestion | None) -> list[tuple[str, str]]:
     finding, gap = row.finding, row.finding.gap
-    tolerance = f"{exact_tolerances(finding.tolerance, finding.ratio_tolerance)}, {row.origin}"
+    tolerance = f"{phrases.tolerances(finding)}, {row.origin}"
     facts = [
         ("Question", f"{finding.id} ({row.kind})"),
         ("Better", finding.better),

@@ -41,7 +41,8 @@ def as_errors(finding: Finding, audit: AuditResult) -> Finding:
         leading, open_pair = _swapped(gap.leading), _swapped(gap.open_pair)
         gap = replace(gap, highest=gap.lowest, lowest=gap.highest, leading=leading, open_pair=open_pair)
     overall, by_group = _complement(finding.overall), tuple(map(_complement, finding.by_group))
-    return replace(finding, metric=metric, better=_OPPOSITE[finding.better], gap=gap, overall=overall, by_group=by_group)
+    better = _OPPOSITE[finding.better]
+    return replace(finding, metric=metric, better=better, gap=gap, overall=overall, by_group=by_group, ratio_of_rest=False)
 
 
 def _swapped(pair: LeadingPair | None) -> LeadingPair | None:

@@ -11,6 +11,7 @@ from audit.records.comparison import GapEnds, PairChange
 from audit.records.finding import Contrast, Gap, LeadingPair, PairedFinding, Rate
 from audit.records.replicates import MeanGap
 from audit.results import AuditResult, Finding
+from audit.statistics.metrics import ERROR_RATES
 from audit.types import Group, ModelRecord, Settings
 from reports.text.numbers import (
     NOT_ESTIMABLE,
@@ -28,6 +29,7 @@ from reports.text.numbers import (
     points,
     rate,
     span,
+    upper_first,
 )
 
 NOT_PLANNED = "Not planned: "
@@ -124,6 +126,24 @@ def rate_of(finding: Finding, levels: Group) -> Rate:
     raise DataError(f"results.json contradicts itself: {finding.id} has no rate for {group(levels)!r}", fix="run the audit again")
 
 
+def rare_rate(finding: Finding) -> str:
+    """Name the rate whose ratio a finding is about: the one it states, or that of the images that are no events."""
+    if not finding.ratio_of_rest:
+        return "rate"
+    return "error rate" if finding.metric in ERROR_RATES else "rate of other answers"
+
+
+def rare_rates(finding: Finding) -> str:
+    """Return the same in the plural."""
+    return rare_rate(finding).replace("rate", "rates", 1)
+
+
+def tolerances(finding: Finding) -> str:
+    """Return the tolerances of a finding: ``5 points and a factor of 1.25 in error rates``."""
+    both = exact_tolerances(finding.tolerance, finding.ratio_tolerance)
+    return both if finding.ratio_tolerance is None or not finding.ratio_of_rest else f"{both} in {rare_rates(finding)}"
+
+
 def leading_pair(finding: Finding) -> LeadingPair | None:
     """Return the pair of groups, with its difference, that all sentences, tables and charts show; None without a gap.
 
@@ -165,9 +185,9 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return the statistics listed below a finding, as terms and values."""
     known = finding.overall.baseline is not None
     trivial = (("Always the most common answer", f"{baseline(finding.overall)} right"),) if known else ()
-    gap, tolerances = finding.gap, exact_tolerances(finding.tolerance, finding.ratio_tolerance)
+    gap = finding.gap
     if gap is None:
-        return (("Tolerance", tolerances), *trivial)
+        return (("Tolerance", tolerances(finding)), *trivial)
     places = gap_places(finding)
     has_weights = finding.overall.effective_n is not None
     if has_weights or finding.overall.clusters is not None:
@@ -186,10 +206,14 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         ("Spread between groups", points(gap.spread, max(places, 1))),
         ("Lowest / highest", NOT_ESTIMABLE if gap.ratio is None else f"{gap.ratio:.2f}"),
         ("Detectable difference", detectable_text(finding)),
-        ("Tolerance", tolerances),
-        *(() if gap.ratio_low is None else (("Rates differ by a factor of", factor_bounds(gap.ratio_low, gap.equivalence_ratio)),)),
+        ("Tolerance", tolerances(finding)),
+        *(() if gap.ratio_low is None else ((_factor(finding), factor_bounds(gap.ratio_low, gap.equivalence_ratio)),)),
         *trivial,
     )
+
+
+def _factor(finding: Finding) -> str:
+    return f"{upper_first(rare_rates(finding))} differ by a factor of"
 
 
 def _named(finding: Finding, levels: Group) -> str:

@@ -11,7 +11,7 @@ from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.evidence import borrowed_sentence, shift_sentence, within_sentence
 from reports.text.notes import sentence
-from reports.text.numbers import count, exact_points, exact_tolerances, in_words, p_phrase, p_value, percent, points, times
+from reports.text.numbers import count, exact_points, in_words, p_phrase, p_value, percent, points, times
 from reports.text.responsiveness import composition_sentence, stays_sentence, why_unresponsive
 from strictio.images.decode import explained
 
@@ -194,10 +194,11 @@ def beyond_sentence(finding: Finding) -> str:
         return _beyond_points(finding, tolerance)
     inside = f"In points, every pair is within the tolerance of {tolerance}" if _in_points(finding) else ""
     if finding.exceeds_tolerance and gap.ratio_low is not None:
-        some = f"one rate is at least {times(gap.ratio_low)} times another, corrected for all pairs: the tolerance is a factor of {ratio:g}"
+        least = f"one {phrases.rare_rate(finding)} is at least {times(gap.ratio_low)} times another"
+        some = f"{least}, corrected for all pairs: the tolerance is a factor of {ratio:g}"
         return f"{inside or f'It is undecided whether a pair differs by more than {tolerance}'}, but {some}."
     if inside and ratio is not None:
-        return f"{inside}; it is undecided whether the rates of a pair differ by more than a factor of {ratio:g}."
+        return f"{inside}; it is undecided whether the {phrases.rare_rates(finding)} of a pair differ by more than a factor of {ratio:g}."
     return f"It is undecided whether any two groups differ by more than the tolerance of {_tolerances(finding)}."
 
 
@@ -222,7 +223,7 @@ def _beyond_points(finding: Finding, tolerance: str) -> str:
 
 
 def _tolerances(finding: Finding) -> str:
-    return exact_tolerances(finding.tolerance, finding.ratio_tolerance)
+    return phrases.tolerances(finding)
 
 
 def _in_points(finding: Finding) -> bool:
@@ -241,25 +242,28 @@ def rule_sentence(finding: Finding) -> str:
 
 def ratio_sentences(finding: Finding) -> list[str]:
     """Say by what factor low rates differ, or may differ if only the ratio is undecided, or why the ratio is unbounded."""
-    gap = finding.gap
+    gap, rates = finding.gap, phrases.rare_rates(finding)
     if finding.ratio_tolerance is None or gap is None:
         return []
     if finding.verdict == "disparity" and gap.ratio_low is not None and gap.ratio_low > finding.ratio_tolerance:
-        return [f"The rates of at least one pair differ by a factor of {times(gap.ratio_low)} or more."]
+        return [f"The {rates} of at least one pair differ by a factor of {times(gap.ratio_low)} or more."]
     if finding.verdict != "inconclusive" or not _in_points(finding):
         return []
     inside = f"Every pair lies within ±{exact_points(finding.tolerance)}"
     if gap.equivalence_ratio is not None:
-        return [f"{inside}; rates may differ by a factor of up to {times(gap.equivalence_ratio)}."]
-    empty = [phrases.group(rate.group) for rate in finding.by_group if rate.status == "ok" and not rate.events]
-    return [f"{inside}; the ratio of the rates is unbounded{f': no event in {phrases.some(empty)}' if empty else ''}."]
+        return [f"{inside}; {rates} may differ by a factor of up to {times(gap.equivalence_ratio)}."]
+    judged = [rate for rate in finding.by_group if rate.status == "ok"]
+    empty = [phrases.group(rate.group) for rate in judged if rate.events == (rate.n if finding.ratio_of_rest else 0)]
+    nothing = {"rates": "no event", "error rates": "no error"}.get(rates, "no other answer")
+    return [f"{inside}; the ratio of the {rates} is unbounded{f': {nothing} in {phrases.some(empty)}' if empty else ''}."]
 
 
 def negligible_sentence(finding: Finding) -> str:
     """Say that error rates are too low for their ratio to matter; empty if the ratio counts."""
     if finding.negligible is None:
         return ""
-    return f"Every group’s rate is significantly below {round(100 * finding.negligible, 6):g}\u00a0%, so the ratio of rates does not count."
+    below, rates = f"{round(100 * finding.negligible, 6):g}\u00a0%", phrases.rare_rates(finding)
+    return f"Every group’s {phrases.rare_rate(finding)} is significantly below {below}, so the ratio of {rates} does not count."
 
 
 def too_few_sentence(finding: Finding) -> str:
@@ -350,7 +354,7 @@ def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]
     sentences = [
         f"Equivalent in {_subject(finding)} within {'both tolerances' if ratio else 'the tolerance'}: the "
         f"{100 * (1 - 2 * settings.alpha):g} % interval of {pairs_phrase(len(estimable))} lies inside ±{exact_points(finding.tolerance)}"
-        f"{f', that of the ratio of the rates within a factor of {ratio:g}' if ratio else ''}."
+        f"{f', that of the ratio of the {phrases.rare_rates(finding)} within a factor of {ratio:g}' if ratio else ''}."
     ]
     sentences += filter(None, [negligible_sentence(finding)])
     if gap.p_adjusted <= settings.alpha:

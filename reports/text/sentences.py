@@ -19,7 +19,6 @@ from reports.text.numbers import (
     count,
     decimals,
     difference,
-    exact_tolerances,
     in_words,
     number,
     p_phrase,
@@ -42,6 +41,7 @@ from reports.text.phrases import (
     rate_of,
     sized,
     some,
+    tolerances,
 )
 from reports.text.reasons import p_words, ratio_sentences
 from reports.text.responsiveness import composition_sentence, why_unresponsive
@@ -194,7 +194,7 @@ def _after(finding: Finding, metric: str) -> str:
     if finding.verdict in ("disparity", "inconclusive"):
         return " ".join(["", *[missed] * (finding.verdict == "inconclusive"), *ratio_sentences(finding)])
     if finding.verdict == "equivalent":
-        within = exact_tolerances(finding.tolerance, finding.ratio_tolerance)
+        within = tolerances(finding)
         return f" There is evidence that, in {metric}, any two compared groups differ by less than {within}."
     return ""
 

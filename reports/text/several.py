@@ -145,11 +145,11 @@ def task_sentence(asked: Sequence[Asked]) -> str:
 
 
 def _tolerance(findings: Sequence[Finding]) -> str:
-    tolerances = {(finding.tolerance, finding.ratio_tolerance) for finding in findings}
+    tolerances = {(finding.tolerance, finding.ratio_tolerance, phrases.rare_rates(finding)) for finding in findings}
     if len(tolerances) > 1:
         return "Gaps below the tolerance would not matter."
-    [(difference, ratio)] = tolerances
-    factor = "" if ratio is None else f" and, for low rates, a factor of {ratio:g}"
+    [(difference, ratio, rates)] = tolerances
+    factor = "" if ratio is None else f" and, for low {rates}, a factor of {ratio:g}"
     return f"Gaps below the tolerance of {exact_points(difference)}{factor} would not matter."
 
 

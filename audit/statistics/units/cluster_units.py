@@ -148,6 +148,9 @@ class ClusterUnits:
     def of(self, groups: Int[np.ndarray, "h"]) -> ClusterUnits:
         return ClusterUnits(self.table.of(groups), by_design=self.by_design)
 
+    def rest(self) -> ClusterUnits:
+        return replace(self, table=self.table.rest())
+
     def with_rest(self) -> ClusterUnits:
         return ClusterUnits(self.table.with_rest(), like=self)
 
@@ -195,6 +198,9 @@ class WeightedUnits(ClusterUnits):
 
     def of(self, groups: Int[np.ndarray, "h"]) -> WeightedUnits:
         return WeightedUnits.by(self.unscaled.of(groups), clustered=self.clustered, by_design=self.by_design)
+
+    def rest(self) -> WeightedUnits:
+        return WeightedUnits.by(self.unscaled.rest(), clustered=self.clustered, by_design=self.by_design, like=self.like)
 
     def with_rest(self) -> WeightedUnits:
         return WeightedUnits.by(self.unscaled.with_rest(), clustered=self.clustered, like=self)

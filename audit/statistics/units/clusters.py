@@ -6,7 +6,7 @@ and not on the number of images.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,10 @@ class ClusterTable:
         """Only some of the groups, and the clusters that have images in them."""
         kept = self.n[:, groups].any(axis=1)
         return ClusterTable(self.events[kept][:, groups], self.n[kept][:, groups], self.count[kept])
+
+    def rest(self) -> ClusterTable:
+        """The clusters with the images that are not events as the events."""
+        return replace(self, events=self.n - self.events)
 
     def with_rest(self) -> ClusterTable:
         """The table with additional columns: for each group, all other groups together."""

@@ -86,6 +86,10 @@ class SamplingUnits(Protocol):
 
     def of(self, groups: Int[np.ndarray, "h"]) -> SamplingUnits: ...
 
+    def rest(self) -> SamplingUnits:
+        """The same units, with the images that are not events as the events."""
+        ...
+
     def with_rest(self) -> SamplingUnits:
         """The groups and, after them, for each group all others together."""
         ...
@@ -144,6 +148,9 @@ class ImageUnits:
 
     def of(self, groups: Int[np.ndarray, "h"]) -> ImageUnits:
         return ImageUnits(self.events[groups], self.n[groups])
+
+    def rest(self) -> ImageUnits:
+        return ImageUnits(self.n - self.events, self.n)
 
     def with_rest(self) -> ImageUnits:
         return ImageUnits(*(np.concatenate([part, part.sum() - part]) for part in (self.events, self.n)))

@@ -171,6 +171,9 @@ class StandardizedUnits:
     def of(self, groups: Int[np.ndarray, "h"]) -> StandardizedUnits:
         return replace(self, hits=self.hits[:, groups], sizes=self.sizes[:, groups])
 
+    def rest(self) -> StandardizedUnits:
+        return replace(self, hits=self.sizes - self.hits)
+
     def with_rest(self) -> StandardizedUnits:
         hits, sizes = (np.hstack([part, part.sum(axis=1, keepdims=True) - part]) for part in (self.hits, self.sizes))
         return StandardizedUnits(hits, sizes, self.weights)

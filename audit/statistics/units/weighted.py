@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,6 +71,10 @@ class WeightedTable:
     def of(self, groups: Int[np.ndarray, "h"]) -> WeightedTable:
         """Only some of the groups."""
         return WeightedTable(self.table.of(groups), self.squares[groups], self.images[groups])
+
+    def rest(self) -> WeightedTable:
+        """The table with the weights of the images that are not events."""
+        return replace(self, table=self.table.rest())
 
     def with_rest(self) -> WeightedTable:
         """The groups and, after them, for each group all others together, with their weights relative to each other."""

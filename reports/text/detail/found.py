@@ -8,7 +8,7 @@ from reports.text import phrases, sentences
 from reports.text.errors import confused
 from reports.text.headline import interval_level, statement, tolerance_origin
 from reports.text.headline.captions import groups_title
-from reports.text.numbers import count, exact_tolerances
+from reports.text.numbers import count
 
 
 def appendix_note(file: str, *, has_tables: bool) -> str:
@@ -23,7 +23,7 @@ def found_title(finding: Finding, audit: AuditResult) -> str:
         return statement(finding, audit)
     title = groups_title(finding, audit) if confused(finding, audit) else sentences.title(finding, audit)
     if finding.verdict == "equivalent":
-        return f"{title}: no difference of more than {exact_tolerances(finding.tolerance, finding.ratio_tolerance)}"
+        return f"{title}: no difference of more than {phrases.tolerances(finding)}"
     if finding.verdict == "inconclusive" and finding.gap is not None:
         return f"{title}: too few images to tell"
     return title
@@ -38,7 +38,7 @@ def three_numbers(finding: Finding, audit: AuditResult, settings: Settings) -> t
     third = (
         ("Could reliably detect only", f"above {phrases.detectable_text(finding)}")
         if finding.verdict == "inconclusive"
-        else (f"Tolerance ({tolerance_origin(finding, audit, settings)})", exact_tolerances(finding.tolerance, finding.ratio_tolerance))
+        else (f"Tolerance ({tolerance_origin(finding, audit, settings)})", phrases.tolerances(finding))
     )
     return (
         (f"{'Widest gap' if finding.diffuse else 'Gap'} [{level} interval]", phrases.gap_text(finding)),

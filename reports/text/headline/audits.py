@@ -21,7 +21,7 @@ from reports.text.headline.choices import not_compared_phrase
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
 from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
-from reports.text.numbers import exact_points, exact_tolerances, in_words, lower_first, points
+from reports.text.numbers import exact_points, in_words, lower_first, points
 from reports.text.order import planned, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, undecided_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, invalid_caveat, lead, stays_sentence
@@ -293,7 +293,7 @@ def _undecided(undecided: Sequence[Finding], where: str) -> str:
     smallest = min(undecided, key=lambda finding: finding.gap.minimum_detectable if finding.gap else 1.0)
     detectable = smallest.gap.minimum_detectable if smallest.gap else 1.0
     if detectable <= smallest.tolerance:
-        within = exact_tolerances(smallest.tolerance, smallest.ratio_tolerance)
+        within = phrases.tolerances(smallest)
         return f"Undecided{where}: the images show neither a difference nor its absence within {within}"
     if detectable >= 1:
         return f"Too few images to tell{where}: no difference, however large, could be reliably detected"
@@ -344,8 +344,8 @@ _SAID = {
 
 def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
     """Name the rates in which differences are small: only those that were tested."""
-    tolerances = {(finding.tolerance, finding.ratio_tolerance) for finding in equal}
-    less = exact_tolerances(*tolerances.pop()) if len(tolerances) == 1 else "their tolerance"
+    tolerances = {phrases.tolerances(finding) for finding in equal}
+    less = tolerances.pop() if len(tolerances) == 1 else "their tolerance"
     return f"any two compared groups differ by less than {less} in {_rates(equal, audit)}"
 
 

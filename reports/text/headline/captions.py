@@ -68,7 +68,10 @@ def questions_caption(findings: Sequence[Finding], audit: AuditResult, last: str
     if not findings:
         return ""
     ratios = {finding.ratio_tolerance for finding in findings if finding.ratio_tolerance}
-    rare = f" For low rates, a ratio above {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} also counts." if ratios else ""
+    above = f"a ratio above {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))}"
+    of_rest = any(finding.ratio_of_rest for finding in findings if finding.ratio_tolerance)
+    low = f"Near 0 and 100\u00a0%, {above} of the rarer share" if of_rest else f"For low rates, {above}"
+    rare = f" {low} also counts." if ratios else ""
     which = "Gap: between the two groups with the strongest evidence of a large difference or, if none is found, that may differ most"
     return f"{planned_by(audit)} {which}. Axis from 0 to {last} points.{rare}"
 
@@ -122,5 +125,5 @@ def tags(finding: Finding, shift: str) -> tuple[str, ...]:
     """Return the tags of a verdict in a list."""
     beyond = ("exceeds the tolerance" if finding.exceeds_tolerance else "may be within tolerance",) * (finding.verdict == "disparity")
     if finding.exceeds_tolerance and beyond and finding.gap and finding.gap.ratio_low is not None and beyond_in_ratio_alone(finding):
-        beyond = (f"ratio of rates {times(finding.gap.ratio_low)} or more",)
+        beyond = (f"ratio of {phrases.rare_rates(finding)} {times(finding.gap.ratio_low)} or more",)
     return (*beyond, *filter(None, (shift, "explained by group composition" if composition_sentence(finding) else "")))

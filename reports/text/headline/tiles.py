@@ -73,7 +73,7 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: S
         least = finding.gap.ratio_low if finding.gap else None
         return (
             f"{times(least or 1.0)} times",
-            f"or more: ratio of the two rates; tolerance: {finding.ratio_tolerance:g} times",
+            f"or more: ratio of the two {phrases.rare_rates(finding)}; tolerance: {finding.ratio_tolerance:g} times",
         )
     return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, audit, settings)}): smaller gaps would not matter"
 

@@ -103,7 +103,7 @@ def test_one_null_for_all_tables_tells_what_a_null_each_would(events, n):
         assert label_noise_curve(events, n, joint, rng(3), shares=(share,))[0].kept == pytest.approx(each, abs=0.12)
 
 
-@pytest.mark.parametrize("cells", [(900, 700, 850), (900, 905, 899), (900, 876, 890), (45, 44, 41), (860, 900, 880), (10, 5, 4)])
+@pytest.mark.parametrize("cells", [(900, 700, 850), (880, 885, 879), (900, 876, 890), (45, 44, 41), (860, 900, 880), (10, 5, 4)])
 def test_verdicts_are_those_of_the_findings(cells):
     n = {45: 50, 10: 20}.get(cells[0], 1000)
     claim = Claim("selection_rate", ("group",), "it")

@@ -314,3 +314,48 @@ def test_one_per_cent_of_wrong_labels_leaves_a_real_table_its_seven_questions(sh
     asked, notes = asked_of(rows)
     assert sum(primary for *_, primary in asked) == 7
     assert len(notes) == bool(share)
+
+
+# ---- both errors are asked in the same way -------------------------------------------------------------------------------------------
+
+RARELY_MISSED = {
+    ("a", "P", "P"): 1980, ("a", "P", "N"): 20, ("a", "N", "P"): 200, ("a", "N", "N"): 1800,
+    ("b", "P", "P"): 1916, ("b", "P", "N"): 84, ("b", "N", "P"): 206, ("b", "N", "N"): 1794,
+}  # fmt: skip
+"""Misses of P: 1.0 and 4.2 %, within 5 points and 2.6 to 6.4 times as many. False alarms: 10.0 and 10.3 %."""
+
+
+@pytest.mark.parametrize(("positive", "negative", "metric"), [("yes", "no", "true_positive_rate"), ("ill", "well", "false_positive_rate")])
+def test_rare_misses_are_a_disparity_in_ratio_whichever_label_comes_last(tmp_path, capsys, positive, negative, metric):
+    spelled = {"P": positive, "N": negative}
+    table(RARELY_MISSED).replace({"y_true": spelled, "y_pred": spelled}).to_csv(tmp_path / "answers.csv", index=False)
+    assert main(["--predictions", str(tmp_path / "answers.csv"), "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]["findings"]
+    missed = next(finding for finding in found if finding["metric"] == metric)
+
+    assert {finding["metric"]: finding["verdict"] for finding in found if finding["primary"]} == {
+        "accuracy": "equivalent", "true_positive_rate": "equivalent", "false_positive_rate": "equivalent", metric: "disparity",
+    }  # fmt: skip
+    assert (missed["exceeds_tolerance"], missed["ratio_tolerance"]) == (True, 1.25)
+    assert missed["ratio_of_rest"] == (metric == "true_positive_rate")
+    assert (round(missed["gap"]["ratio_low"], 2), round(missed["gap"]["equivalence_ratio"], 2)) == (2.63, 6.38)
+    terminal, page = " ".join(capsys.readouterr().out.split()), text_of((tmp_path / "out" / "report.html").read_text())
+    for text in (terminal, page.replace("\u00a0", " ")):
+        assert f"‘{positive}’ is taken for ‘{negative}’ more often for group b: 4.2 % (1 in 24), against 1.00 % (1 in 100)" in text
+    rates = "error rates" if metric == "true_positive_rate" else "rates"
+    assert f"or more: ratio of the two {rates}; tolerance: 1.25 times 2.63 times" in page.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(("often", "rarely"), [("yes", "no"), ("ill", "well")])
+def test_an_answer_that_nearly_all_get_is_judged_by_how_often_the_other_one_is_given(tmp_path, capsys, often, rarely):
+    """Without truth the share given one of two answers is asked; that of the other one is its rest."""
+    rows = table({("a", often): 1980, ("a", rarely): 20, ("b", often): 1916, ("b", rarely): 84}, ("group", "y_pred"))
+    rows.to_csv(tmp_path / "answers.csv", index=False)
+    assert main(["--predictions", str(tmp_path / "answers.csv"), "--out", str(tmp_path / "out")]) == 0
+    [share] = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]["findings"]
+
+    assert (share["outcome"], share["verdict"], share["ratio_of_rest"]) == (max(often, rarely), "disparity", often > rarely)
+    assert (round(share["gap"]["ratio_low"], 2), round(share["gap"]["equivalence_ratio"], 2)) == (2.63, 6.38)
+    rates = "rates of other answers" if often > rarely else "rates"
+    assert f"The {rates} of at least one pair differ by a factor of 2.63 or more." in " ".join(capsys.readouterr().out.split())
+    assert f"or more: ratio of the two {rates}; tolerance" in text_of((tmp_path / "out" / "report.html").read_text())

@@ -16,12 +16,12 @@ from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
 from audit.statistics.power import detectable_difference
-from audit.statistics.verdict import decide_finding, negligible_below, ratio_tolerance, unresponsive
+from audit.statistics.verdict import decide_finding, is_about_rest, negligible_below, ratio_tolerance, unresponsive
 from audit.types import REFUSAL, UNCLEAR, UNKNOWN, UNPARSED, Claim, Exclusion, LabelSet, Measurement, Settings
 from reports.exports.markdown import ordinary_spaces
 from reports.text.reasons import audit_reason
 from reports.text.reasons import reason as reason_of
-from tests.support.answered import LABELS, selected
+from tests.support.answered import LABELS, confusion, selected
 
 FAIRFACE = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
 
@@ -51,7 +51,7 @@ def why(decided, limited=False, exclusions=()):
 
 
 WIDE = {"a": (900, 1000), "b": (700, 1000)}  # 20 points apart, +-3
-CLOSE = {"a": (900, 1000), "b": (905, 1000)}  # half a point apart, +-2
+CLOSE = {"a": (880, 1000), "b": (885, 1000)}  # half a point apart, +-2
 DETECTABLE = {"a": (9000, 10_000), "b": (8800, 10_000)}  # 2 points apart, +-.7
 VAGUE = {"a": (45, 50), "b": (44, 50)}  # 2 points apart, +-10
 
@@ -121,8 +121,11 @@ def test_a_tolerance_of_the_claim_replaces_that_of_the_command_and_one_as_large_
     strict = Claim("selection_rate", ("group",), "thief", tolerance=0.01)
     assert rule(CLOSE, claim=strict)[0].verdict == "inconclusive"
     assert rule(CLOSE, settings=Settings(draws=999, tolerance=0.01))[0].verdict == "inconclusive"
-    # 99.5 % against 99 %: within 5 points, and missed twice as often; the ratio of what is not rare is not asked.
-    concluded, _, _ = rule({"a": (9950, 10_000), "b": (9900, 10_000)})
+    # 99.5 % against 99 % right: within 5 points, and wrong twice as often. Accuracy sums both errors, and its ratio is not asked.
+    given = confusion({"a": (4975, 25, 25, 4975), "b": (4950, 50, 50, 4950)})
+    measurement = Measurement("m", "?", LabelSet("l", LABELS, {}), "p v1", (Claim("accuracy", ("group",)),), "truth")
+    [right] = map(Finding.of, findings(measurement, given, {"group": ("a", "b")}, Settings(draws=999)))
+    [concluded] = decide_verdicts([right], Settings(draws=999), limited=False)[0]
     assert (concluded.verdict, concluded.ratio_tolerance) == ("equivalent", None)
     assert "this margin says little about their ratio" in why(concluded)
     assert "ratio" not in why(rule(CLOSE)[0])
@@ -169,7 +172,7 @@ def test_equivalent_needs_points_and_ratio():
 def test_which_claims_have_a_tolerance_in_ratio():
     """The claim's own whatever the rate; else that of the settings where answers or errors are rare."""
     both = Claim("selection_rate", ("group",), "thief", ratio_tolerance=1.05)
-    assert rule(CLOSE, claim=both)[0].verdict == "equivalent"  # 90 and 90.5 %: at most 1.03 times as often
+    assert rule(CLOSE, claim=both)[0].verdict == "equivalent"  # 88 and 88.5 %: at most 1.03 times as often
     assert rule(VAGUE, claim=replace(both, tolerance=0.3))[0].verdict == "inconclusive"
     assert rule(HARDLY, settings=Settings(draws=999, ratio_tolerance=3.0))[0].verdict == "equivalent"
     assert rule(HARDLY, claim=replace(both, ratio_tolerance=2.0), settings=Settings(draws=999, ratio_tolerance=3.0))[0].ratio_tolerance == 2
@@ -177,12 +180,31 @@ def test_which_claims_have_a_tolerance_in_ratio():
     for name, pooled, expected in [
         ("selection_rate", 0.0999, 1.5), ("selection_rate", 0.1, None), ("false_positive_rate", 0.02, 1.5),
         ("false_negative_rate", 0.0, 1.5),
-        ("accuracy", 0.02, None), ("true_positive_rate", 0.02, None), ("precision", 0.02, None),
+        ("true_positive_rate", 0.02, 1.5), ("true_negative_rate", 0.1, None), ("rate_among_answered", 0.02, 1.5),
+        ("accuracy", 0.02, None), ("precision", 0.02, None), ("retrieval_rate", 0.02, None),
     ]:  # fmt: skip
         assert ratio_tolerance(Claim(name, ("group",)), METRICS[name], pooled, settings) == expected
     for wrong in (1.0, 0.8, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="invalid ratio tolerance"):
             rule(CLOSE, claim=replace(both, ratio_tolerance=wrong))
+
+
+def test_the_ratio_is_that_of_errors_and_of_what_is_rare_however_the_question_is_put():
+    """A true positive rate is judged by its misses; an answer that nearly all get by how often others are given."""
+    for name, rest, expected in [
+        ("true_positive_rate", 0.7, True), ("true_negative_rate", 0.01, True), ("false_negative_rate", 0.01, False),
+        ("false_positive_rate", 0.01, False), ("selection_rate", 0.0999, True), ("selection_rate", 0.1, False),
+        ("rate_among_answered", 0.02, True), ("accuracy", 0.02, False), ("precision", 0.02, False), ("retrieval_rate", 0.02, False),
+    ]:  # fmt: skip
+        assert is_about_rest(METRICS[name], rest) is expected
+    for cells in (RARE, HARDLY, EQUAL, {"a": (100, 10_000), "b": (0, 10_000)}, {"a": (0, 100), "b": (0, 100)}):
+        (rare, *_), (turned, *_) = (rule(each) for each in (cells, {name: (n - k, n) for name, (k, n) in cells.items()}))
+        assert (rare.ratio_of_rest, turned.ratio_of_rest, rare.ratio_tolerance, turned.ratio_tolerance) == (False, True, 1.25, 1.25)
+        assert (rare.verdict, rare.gap.ratio_low, rare.gap.equivalence_ratio) == (
+            turned.verdict, turned.gap.ratio_low, turned.gap.equivalence_ratio,
+        )  # fmt: skip
+    assert "one rate of other answers is at least 13 times another" in why(rule({"a": (19_980, 20_000), "b": (19_600, 20_000)})[0])
+    assert "the ratio of the rates of other answers is unbounded: no other answer in a, b." in why(turned)
 
 
 def negligible(*cells, metric="false_positive_rate", tolerance=0.05, effect=None, claim_ratio=None):
@@ -212,8 +234,10 @@ def test_clustered_images_count_as_so_many_independent_ones():
 def test_only_error_rates_with_truth_and_without_a_ratio_of_their_own_are_negligible():
     assert negligible((0, 5000), claim_ratio=2.0) is None
     assert negligible((0, 5000), metric="selection_rate") is None
-    assert negligible((0, 5000), metric="true_positive_rate") is None
-    assert negligible((0, 5000), metric="false_negative_rate") == 0.01
+    assert negligible((5000, 5000), metric="accuracy") is None
+    for error, right in (("false_negative_rate", "true_positive_rate"), ("false_positive_rate", "true_negative_rate")):
+        assert [negligible((k, 5000), metric=error) for k in (0, 5000)] == [0.01, None]
+        assert [negligible((k, 5000), metric=right) for k in (0, 5000)] == [None, 0.01]
 
 
 def withheld(verdict, look, *, metric="selection_rate", outcome="thief", overall=(0, 2000), within_truth_p=None):
