@@ -1,9 +1,9 @@
-"""``python -m MODULE …`` and ``python -c …`` as processes of their own, in tenths of a second: forked from a Python that has the libraries.
+"""``python -m MODULE …`` and ``python -c …``, with ``-P`` before them or not, as processes of their own, in tenths of a second.
 
-A new interpreter takes two seconds to import what an audit or a training needs. Here one is started for all tests of a worker; it runs
-nothing and imports no command, so each begins as it would by itself. What an interpreter reads only as it begins (its encodings, how many
-threads libraries use, where a hub's files lie) `env` cannot change any more: such a process gets a new interpreter, as all do where the
-system is not Linux.
+They are forked from a Python that has the libraries. A new interpreter takes two seconds to import what an audit or a training needs. Here
+one is started for all tests of a worker; it runs nothing and imports no command, so each begins as it would by itself. What an interpreter
+reads only as it begins (its encodings, how many threads libraries use, where a hub's files lie) `env` cannot change any more: such a
+process gets a new interpreter, as all do where the system is not Linux.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Forked(subprocess.Popen):
     """What `subprocess.Popen` is, forked where that makes no difference."""
 
     def __init__(self, line, **options):
-        python, how, *_ = line = list(map(str, line))
-        ours = python == sys.executable and how in ("-m", "-c") and options.keys() <= OPTIONS
+        python, *words = line = list(map(str, line))
+        how = words[1:2] if words[:1] == ["-P"] else words[:1]
+        ours = python == sys.executable and how in (["-m"], ["-c"]) and options.keys() <= OPTIONS
         self._forked = sys.platform == "linux" and ours and not _begins_otherwise(options.get("env") or os.environ)
         if not self._forked:
             options.setdefault("preexec_fn", heed_hangups)
@@ -143,8 +144,8 @@ def _serve(asking):
             os.close(number)
 
 
-def _begin(cwd, env, streams):
-    """Make this process what one is that has just begun."""
+def _begin(cwd, env, streams, safe_path):
+    """Make this process what one is that has just begun; `safe_path`: the current folder is not on ``sys.path`` (``python -P``)."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     for stream in set(streams) - {0, 1, 2}:
@@ -153,8 +154,8 @@ def _begin(cwd, env, streams):
     os.environ.clear()
     os.environ.update(env)
     tempfile.tempdir = None
-    sys.path[0] = cwd
-    sys.path[1:1] = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place and place not in sys.path]
+    given = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place and place not in sys.path[1:]]
+    sys.path[:1] = given if safe_path else [cwd, *given]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     heed_hangups()
     encoding, _, given = env.get("PYTHONIOENCODING", "").partition(":")
@@ -201,9 +202,10 @@ if __name__ == "__main__":
     gc.freeze()
     os.fsync = os.fstat  # as in tests/conftest.py: no test waits for the disk
     asked, its_streams = _serve(socket.socket(fileno=int(sys.argv[1])))
-    _begin(asked["cwd"], asked["env"], its_streams)
+    _, *said = asked["line"]
+    _begin(asked["cwd"], asked["env"], its_streams, safe_path=said[0] == "-P")
     try:
-        begin(*asked["line"][1:])
+        begin(*said[said[0] == "-P" :])
     except SystemExit as stop:
         if not isinstance(stop.code, int | None):
             raise  # a message, which the interpreter prints

@@ -20,7 +20,7 @@ from contrastive.checkpoint.file import load as load_checkpoint
 from contrastive.export import export
 from reports.exports.terminal.mitigations import mitigation_lines
 from reports.render import render_mitigation
-from tests.support import misnamed
+from tests.support import forked, misnamed
 from tests.support.model_families import random_folder
 
 TRAIN = ["optim.lr=1e-3", "optim.steps=20"]
@@ -40,6 +40,12 @@ def spec(tmp_path_factory):
 @pytest.fixture
 def right(things, tmp_path):
     return misnamed.captions(things, tmp_path / "right.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def _forked_trainer(monkeypatch):
+    """The trainer's process is forked from one that has torch."""
+    monkeypatch.setattr(finetune.subprocess, "run", forked.run)
 
 
 def run(spec, things, out, captions, **more):

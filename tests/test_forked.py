@@ -1,0 +1,24 @@
+"""A forked process finds modules where one that is started anew finds them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import forked
+
+
+@pytest.mark.parametrize("words", [["-m", "beside"], ["-c", "import beside"]])
+@pytest.mark.parametrize("options", [[], ["-P"]])
+def test_modules_of_the_current_folder_are_found_but_with_safe_path(tmp_path, options, words):
+    (tmp_path / "beside.py").write_text("print('beside', __import__('sys').argv[1:])")
+    line = [sys.executable, *options, *words, "-P", "word"]
+    done, expected = (run(line, cwd=tmp_path, capture_output=True, text=True) for run in (forked.run, subprocess.run))
+    assert (done.returncode, done.stdout) == (expected.returncode, expected.stdout)
+    assert ("No module named" in done.stderr, "beside" in done.stdout) == ((True, False) if options else (False, True))
+
+
+def test_with_safe_path_what_pythonpath_names_is_found(tmp_path, monkeypatch):
+    (tmp_path / "beside.py").write_text("print('beside')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert forked.Forked([sys.executable, "-P", "-m", "beside"], stdout=subprocess.PIPE).communicate() == (b"beside\n", None)
