@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,7 @@ from audit.errors import DataError
 from audit.naming import natural_order
 from audit.predictions.columns import all_numbers, as_numbers, as_text
 from audit.predictions.own_tables import SCORE
+from audit.records.inputs import ANSWERS_OF_A_SCORE
 from audit.types import NO_ANSWER, UNKNOWN, Group, LabelSet, Note, Predictions
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 Y_TRUE, Y_PRED = "y_true", "y_pred"
 MAX_LABELS = 1000
+_NAMED = 10
+"""Maximum number of labels that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -80,18 +84,45 @@ def read_scores(table: pa.Table, names: Sequence[str], start: int = 0) -> ScoreC
     return ScoreColumns(tuple(name.removeprefix(SCORE) for name in names), values)
 
 
-def with_complement(scores: ScoreColumns | None, answers: pa.Array | None) -> ScoreColumns | None:
+def with_complement(
+    scores: ScoreColumns | None, answers: pa.Array | None, truths: pa.Array | None, source: str
+) -> tuple[ScoreColumns | None, list[Note]]:
     """Scores with those of the second answer, ``1 - score``, if a file scores one label only, as moderation services do.
 
-    The second answer is the only other one in the column of answers; without answers it is "not LABEL". Other scores stay as they are.
+    The second answer is the only other one in the column of answers. Without answers, it is the only other true answer, and a note says
+    how the score becomes an answer; without true answers, it is "not LABEL". Other scores stay as they are.
+    Raises DataError for true answers that are not the scored label and one other: every true answer but the label would count as an error.
     """
     if scores is None or len(scores.labels) != 1:
-        return scores
+        return scores, []
     (label,) = scores.labels
-    others = {f"not {label}"} if answers is None else {str(answer) for answer in answers.dictionary.to_pylist()} - {label}
+    if answers is not None:
+        others, notes = {str(answer) for answer in answers.dictionary.to_pylist()} - {label}, []
+    else:
+        true = [] if truths is None else natural_order(set(truths.dictionary.to_pylist()) - {UNKNOWN})
+        others = {*true} - {label} if true else {f"not {label}"}
+        if true and (len(true) != 2 or len(others) != 1):
+            raise _no_second_answer(label, true, source)
+        notes = [Note(ANSWERS_OF_A_SCORE, {"label": label, "other": min(others), "threshold": 0.5})]
     if len(others) != 1:
-        return scores
-    return ScoreColumns((*others, label), np.concatenate([1 - scores.shares, scores.shares], axis=1))
+        return scores, []
+    return ScoreColumns((*others, label), np.concatenate([1 - scores.shares, scores.shares], axis=1)), notes
+
+
+def _no_second_answer(label: str, true: Sequence[str], source: str) -> DataError:
+    """The error for a single label with scores, no answers, and true answers that do not say what the other answer is."""
+    alike = [level for level in true if _spelled(level) == _spelled(label)]
+    more = f" and {len(true) - _NAMED:,} more" if len(true) > _NAMED else ""
+    fix = "give a column score:LABEL for every label, or name the column of answers: --prediction-column NAME"
+    if label not in true:
+        respelt = shlex.quote(f"{SCORE}{alike[0] if alike else 'LABEL'}=NAME")
+        fix = f"write the label as y_true does, --column {respelt} (NAME is the column of scores); or {fix}"
+    return DataError(
+        f"{source}: the scores of {quoted(label)} give no answer",
+        why=f"the true answers (y_true) are {', '.join(map(quoted, true[:_NAMED]))}{more}; expected are {quoted(label)} and one other, "
+        "which is then the answer wherever the score is low",
+        fix=fix,
+    )
 
 
 def by_answer(scores: ScoreColumns, answers: Mapping[str, str], combine: Literal["argmax", "sum"]) -> ScoreColumns:

@@ -214,12 +214,12 @@ def read_answers(
         probabilities = read_scores(table, scores) if column in (None, Y_PRED) else None
         answers = read_labels(table[column], column, source) if column else None
         truths = read_labels(table[truth], truth, source, missing=True) if truth else None
-        probabilities = with_complement(probabilities, answers)
         shown = source if column in (None, Y_PRED) else f"{source}, {column}"
+        probabilities, of_a_score = with_complement(probabilities, answers, truths, shown)
         predictions, more = build_predictions(answers, truths, probabilities, rows.attributes, shown, images)
         predictions = replace(predictions, labels=(NO, SOME), answers=(NO, SOME)) if tags else predictions
         collected.append(replace(rows.answers(source, None, question, predictions), tags=tags))
-        notes += more
+        notes += [*of_a_score, *more]
     return tuple(collected), tuple(notes)
 
 

@@ -218,6 +218,8 @@ class EndpointRecord(EndpointUsage):
     """The versions' answers, if there are several versions."""
 
 
+ANSWERS_OF_A_SCORE = "answers_of_a_score"
+"""Code of the note that says above which score a label is the answer, if a file has no column of answers."""
 ATTRIBUTES_CHOSEN = "attributes_chosen"
 """Code of the note that says which attributes were chosen, and which `others` would have been included by default."""
 

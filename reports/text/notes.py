@@ -101,6 +101,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "measurements_without_answers": "The probe's measurements without answers in the file: {measurements}.",
         "clusters_of_the_audit": "Rows of one {column} count as one sampling unit, as in the audit that wrote {file}.",
         "weights_of_the_audit": "Rows count by their weights in {column}, as in the audit that wrote {file}.",
+        "answers_of_a_score": "No column has answers: ‘{label}’ is the answer where its score is above {threshold:g}, and ‘{other}’ "
+        "everywhere else. Rates of answers hold for this threshold alone.",
         "not_the_highest_score": "Answers that are not the label with the highest score: {count:,}; the answers given were kept.",
         "truth_without_score": "Rows with a true answer that has no score, such as {label}: {count:,}; they are always wrong.",
         "rows_without_truth": "Rows without a true answer: {count:,}; left out where one is needed, counted elsewhere.",

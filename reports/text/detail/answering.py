@@ -5,9 +5,10 @@ from __future__ import annotations
 from operator import attrgetter
 
 from audit.naming import instruction_name, repeats_name
-from audit.records.inputs import RowTexts
-from audit.results import MeasurementRecord, Results
-from audit.types import SAME_ANSWER, ModelRecord
+from audit.records.inputs import ANSWERS_OF_A_SCORE, RowTexts
+from audit.results import AuditResult, MeasurementRecord, Results
+from audit.types import SAME_ANSWER
+from reports.text import notes
 from reports.text.numbers import exact_points, in_words, percent
 from reports.text.phrases import answers_only
 
@@ -42,8 +43,9 @@ def of_rows(texts: RowTexts) -> str:
     )
 
 
-def decision(record: MeasurementRecord, model: ModelRecord) -> str:
+def decision(record: MeasurementRecord, audit: AuditResult) -> str:
     """Say how an image gets its answer in one measurement."""
+    model = audit.model
     if record.near_ties is None:
         return "The answers have no scores."
     if record.name.endswith(instruction_name("")):
@@ -55,7 +57,8 @@ def decision(record: MeasurementRecord, model: ModelRecord) -> str:
     if record.labels[0] == SAME_ANSWER:
         return "Two answers are compared: the one to each row's options in a shuffled order, and the one to them in their declared order."
     ensembled = any(len(texts) > 1 for texts in record.prompts.values())
-    best = _SUMMED[model.score_rule] if record.combine == "sum" else "The most probable label is given."
+    threshold = next((notes.sentence(note) for note in audit.data.notes if note.code == ANSWERS_OF_A_SCORE), "")
+    best = threshold or (_SUMMED[model.score_rule] if record.combine == "sum" else "The most probable label is given.")
     mean = " The embeddings of a label's prompts are averaged." if ensembled else ""
     margin = f"{percent(record.near_ties, 1)} of the decisions are closer than {exact_points(record.near_tie_margin)} in probability."
     return f"{best}{mean} {margin}"

@@ -1,4 +1,4 @@
-"""What the default rules left out: a phrase for the first sentence, and one sentence per note."""
+"""What the default rules left out or assumed: a phrase for the first sentence, and one sentence per note."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from reports.text.numbers import in_words
 _COLUMNS = "attributes_by_rule_of_several"
 _RULES = (
     _COLUMNS, "attributes_past_limit", "large_intersections", "claims_without_column", "measurements_without_answers", "nearly_true",
-    "nearly_copied", "copied", "single_numbers", "levels_not_compared",
+    "nearly_copied", "copied", "single_numbers", "levels_not_compared", "answers_of_a_score",
 )  # fmt: skip
-"""Codes of notes about something that a default rule, rather than a choice, left out or did not divide into groups."""
+"""Codes of notes about something that a default rule, rather than a choice, left out, did not divide into groups, or took for an answer."""
 _NAMED = 3
 
 
 def left_out_by_rule(audit: AuditResult) -> tuple[str, ...]:
-    """Return one sentence for everything that a default rule, not a person, left out."""
+    """Return one sentence for everything that a default rule, not a person, left out or assumed."""
     return tuple(_columns_sentence(note) if note.code == _COLUMNS else notes.sentence(note) for note in _notes(audit))
 
 
