@@ -66,10 +66,10 @@ def calls_in(tree: ast.AST, place: str = "") -> Iterator[str]:
 
 
 @cache
-def installed_calls() -> frozenset[str]:
-    """Return the calls of the installed transformers, by file. Reading them takes seconds."""
+def installed_calls(patterns: tuple[str, ...] = PATTERNS) -> frozenset[str]:
+    """Return the calls of the installed transformers, by file. Reading all of them takes seconds."""
     root = Path(find_spec("transformers").origin).parent
-    files = sorted({path for pattern in PATTERNS for path in root.glob(pattern)})
+    files = sorted({path for pattern in patterns for path in root.glob(pattern)})
     return frozenset(
         f"{path.relative_to(root).as_posix()} {call}" for path in files for call in calls_in(ast.parse(path.read_text("utf-8")))
     )

@@ -1,4 +1,4 @@
-"""The hostile checkpoints of the generator beside the repository, made once."""
+"""The hostile files of the generator beside the repository, made once."""
 
 import importlib.util
 import warnings
@@ -21,15 +21,17 @@ def hostile_generator():
     return generator
 
 
-def hostile_checkpoints(tmp_path_factory) -> Path:
-    """Return a folder with ``ckpt/``; ``CANARY`` in it appears if one of them runs. Of the generator's files the checkpoints only."""
+def hostile_files(tmp_path_factory) -> Path:
+    """Return the folder of the generator's files: ``ckpt/``, ``img/``, ``csv/`` and ``yaml/``, and ``CANARY`` if one of them ran.
+
+    One folder for all tests: to write half a gigabyte of zeros and to compress them takes most of ten seconds.
+    """
     generator = hostile_generator()
 
     def make(folder: Path) -> None:
-        (folder / "ckpt").mkdir()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit is deprecated
-            generator.write_checkpoints(folder / "ckpt", folder / "CANARY")
+            assert generator.main([str(folder)]) == 0
 
     return made_once(tmp_path_factory, "hostile", make)
 

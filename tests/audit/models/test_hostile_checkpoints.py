@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.support.hostile import hostile_checkpoints
+from tests.support.hostile import hostile_files
 from tests.support.limits import limited
 
 NO_CLIP = "not a CLIP model that this program knows"
@@ -48,7 +48,7 @@ for path in sys.argv[1:]:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    return hostile_checkpoints(tmp_path_factory)
+    return hostile_files(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

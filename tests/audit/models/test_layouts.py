@@ -4,10 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from audit.models import load
 from contrastive.checkpoint.file import Checkpoint, save
 from contrastive.export import export
 from contrastive.formats.initial import read_model
@@ -17,6 +19,8 @@ from contrastive.model.tokenizer import clip_tokenizer
 from strictio.errors import DataError
 from tests.support.command import command
 from tests.support.made_once import made_once
+from tests.support.model_folders import noise, refused
+from tests.support.tiers import first
 from tests.support.tiny import write_faces, write_probe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -203,9 +207,26 @@ def among_one_file(kept, folder):
     return folder / "model.pt", (STATED,)
 
 
-@pytest.mark.parametrize("layout", [
+LAYOUTS = (
     beside_hugging_face, beside_open_clip, beside_weights_alone, beside_the_file, among_hugging_face, among_open_clip, among_one_file,
-], ids=lambda layout: layout.__name__)  # fmt: skip
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_model_with_an_adapter_is_refused_or_loaded_without_it(kept, tmp_path, layout, caplog):
+    model, stated = layout(kept, tmp_path / "model")
+    args = dict(each.split("=") for each in stated)
+    error = refused(model, DataError, r"adapter \(LoRA\)", model_args=args or None)
+    assert "--model-args adapter=ignore" in error.fix
+    encoder, images, texts = load(str(model), model_args={**args, "adapter": "ignore"}), noise((40, 30), (32, 32)), ["a cook", "a nurse"]
+    assert "adapter ignored" in caplog.text.lower().replace("(lora) ", "")
+    assert any("adapter" in str(note) for note in encoder.record.notes)
+    own = load(str(kept / "ckpt.pt"))
+    np.testing.assert_allclose(encoder.encode_images(images), own.encode_images(images), atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_texts(texts), own.encode_texts(texts), atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", first([beside_hugging_face], of=LAYOUTS))
 def test_an_adapter_is_refused_or_said(kept, tmp_path, layout):
     model, stated = layout(kept, tmp_path / "model")
     args = ["--model-args", " ".join(stated)] if stated else []

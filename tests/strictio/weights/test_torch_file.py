@@ -25,7 +25,7 @@ from contrastive import foreign as command
 from strictio.errors import DataError, UnsafeError, VlmAuditError
 from strictio.weights.torch_file import read_archive
 from tests.support import forked
-from tests.support.hostile import Evil, hostile_checkpoints
+from tests.support.hostile import Evil, hostile_files
 from tests.support.limits import limited
 
 torch.set_num_threads(1)
@@ -493,7 +493,7 @@ def test_no_program_leads_to_another_error(tmp_path, program):
     ],
 )  # fmt: skip
 def test_hostile_files(tmp_path_factory, name, code, said):
-    hostile = hostile_checkpoints(tmp_path_factory)
+    hostile = hostile_files(tmp_path_factory)
     started = time.process_time()
     if code == 0:
         assert read_archive(hostile / "ckpt" / name).tensors

@@ -8,6 +8,7 @@ from audit.models.endpoint.settings import EndpointSettings
 from audit.types import Claim, LabelSet, Measurement, Probe, Settings
 from tests.audit.models.endpoint.test_audits import faces, seen
 from tests.support.endpoint import Stub
+from tests.support.tiers import first
 
 LABELS = LabelSet("role", ("person", "thief"), {"person": ("an honest person",), "thief": ("a thief",)})
 CLAIM = Claim("selection_rate", ("race",), "thief")
@@ -46,7 +47,7 @@ def verdicts(name, seed, folder, n=400):
     return {finding.outcome: finding.verdict for finding in found.findings if finding.primary}
 
 
-@pytest.mark.parametrize("name", SHARES)
+@pytest.mark.parametrize("name", first(["stereotyper"], of=SHARES))  # a refuser is found by a test of whole audits
 def test_what_is_planted_is_found_and_nothing_else(name, tmp_path):
     found = verdicts(name, 0, tmp_path, n=200)
     assert set(found) == {"thief", "unclear", "refusal", "unparsed"}

@@ -8,6 +8,7 @@ import torch
 from audit.models import load
 from audit.types import Answerer
 from tests.support.generative_models import CAUSAL, ENCODER_DECODER
+from tests.support.made_once import made_once
 from tests.support.model_folders import saved
 
 CLASSES = {**CAUSAL, **ENCODER_DECODER}
@@ -15,17 +16,17 @@ CLASSES = {**CAUSAL, **ENCODER_DECODER}
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
-    """Folders of tiny models, each made when first asked for."""
-    root = tmp_path_factory.mktemp("generative")
+    """Folders of tiny models, each made when first asked for. Only read."""
 
     def folder(name: str) -> Path:
-        if not (root / name).exists():
+        def make(folder: Path) -> None:
             torch.manual_seed(0)
             model, processor = CLASSES[name]()
             for weight in model.parameters():
                 weight.data.mul_(4 if name in CAUSAL else 2)  # as drawn, a tiny model's answers hardly differ
-            saved(root / name, model, processor)
-        return root / name
+            saved(folder / name, model, processor)
+
+        return made_once(tmp_path_factory, f"generative-{name}", make) / name
 
     return folder
 

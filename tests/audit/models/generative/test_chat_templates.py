@@ -17,6 +17,7 @@ from strictio.templates import run
 from strictio.templates.sandbox import ChatEnvironment, respond
 from tests.support.generative_models import CAUSAL
 from tests.support.model_folders import refused
+from tests.support.tiers import first
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "additional_special_tokens": ["<a>", "<é>"]}
 CONTENT = "{% for c in messages[0]['content'] %}{{ '<image>' if c['type'] == 'image' else c['text'] }}{% endfor %}"
@@ -75,6 +76,7 @@ def test_a_template_has_what_transformers_gives_it():
 # ---- strangers' templates -------------------------------------------------------------------------------------------------------------
 
 LARGE, MEMORY, LENGTH = "larger numbers or texts", "more memory", "more than 20,000 characters"
+LONG = "{% for i in range(99999) %}aaaaaaaaaa{% endfor %}"
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 BEYOND = {
     "{{ 9**9**9 }}": LARGE,
@@ -92,13 +94,18 @@ BEYOND = {
     "{{ (1).to_bytes(999999999) }}": MEMORY,
     "{{ range(999999999) }}": MEMORY,
     "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}": MEMORY,
-    "{% for i in range(99999) %}aaaaaaaaaa{% endfor %}": LENGTH,
+    LONG: LENGTH,
     ENDLESS: "does not end",
     "{{ lipsum(n=10000000) }}": "does not end|more memory",
 }
 
 
-@pytest.mark.parametrize("text", BEYOND)
+@pytest.mark.parametrize("text", [text for text in BEYOND if BEYOND[text] in (LARGE, LENGTH)])
+def test_the_renderer_refuses_what_is_too_large_before_it_computes_it(text):
+    assert respond(text + CONTENT, {"messages": [{"content": []}]}, 20_000) == {"refused": "size" if BEYOND[text] == LARGE else "length"}
+
+
+@pytest.mark.parametrize("text", first(["{{ 9**9**9 }}", "{{ 'a' | center(999999999) }}", LONG, ENDLESS], of=BEYOND))
 def test_a_template_that_exceeds_a_limit_is_refused(text, monkeypatch):
     monkeypatch.setattr(run, "CPU_S", 1)
     with pytest.raises(UnsafeError, match=BEYOND[text]) as caught:
@@ -123,7 +130,17 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize("text", LOST)
+UNSAFE, TWICE, WITHOUT = list(LOST)[1], list(LOST)[8], list(LOST)[10]
+
+
+@pytest.mark.parametrize("text", [text for text in LOST if LOST[text] not in ("", "exactly once")])
+def test_the_renderer_says_how_a_template_that_reaches_out_failed(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert LOST[text] in respond(text, {"messages": []}, 20_000)["failed"]
+    assert not (tmp_path / "CANARY").exists()
+
+
+@pytest.mark.parametrize("text", first([UNSAFE, TWICE, WITHOUT], of=LOST))
 def test_a_template_that_reaches_out_fails_or_loses_the_question_is_refused(folders, text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = Path(shutil.copytree(folders("llava"), tmp_path / "copy"))

@@ -24,6 +24,7 @@ from probes.faces.fairface import PROBE
 from tests.support.generative_models import CAUSAL, ENCODER_DECODER, TEXT, chat, tokenizer
 from tests.support.model_folders import edited, noise, refused, saved
 from tests.support.notes import sentences
+from tests.support.tiers import first
 
 HARM = next(measurement for measurement in questionnaire(PROBE, 0).probe.measurements if measurement.name == "harm-21").asked
 SHORT = Question("Who is this?\n- man\n- a suspicious person", ("man", "a suspicious person"))
@@ -45,10 +46,14 @@ def pictures() -> list[Image.Image]:
     return noise((40, 40), (50, 70), (90, 30), seed=5)
 
 
+@functools.cache
+def by_transformers(folder: Path):
+    return hf.AutoModelForImageTextToText.from_pretrained(folder).eval(), hf.AutoProcessor.from_pretrained(folder)
+
+
 def plain_loop(folder: Path, image: Image.Image, question: Question) -> list[float]:
     """Score each option by one full forward pass over the processor's own reading of image, question and option together."""
-    model = hf.AutoModelForImageTextToText.from_pretrained(folder).eval()
-    processor = hf.AutoProcessor.from_pretrained(folder)
+    model, processor = by_transformers(folder)
     said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question.text}]}]
     prompt = processor.apply_chat_template(said, add_generation_prompt=True)
     means = []
@@ -80,7 +85,7 @@ def test_the_harm_labels_have_the_likelihoods_of_a_plain_loop(models, folders, n
     assert row.std() > 1e-3  # otherwise anything would be equal
 
 
-@pytest.mark.parametrize("name", [*NAMED, "internvl", "gemma3"])
+@pytest.mark.parametrize("name", first(["llava", "gemma3"], of=[*NAMED, "internvl", "gemma3"]))
 @pytest.mark.parametrize("reuse", ["question", "nothing"])
 def test_reuse_of_the_cache_gives_the_same_numbers(models, name, reuse):
     model = models(name)
@@ -276,13 +281,14 @@ def check_harm_audit(audit, page, n):
     assert "mean log-likelihood" in page
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", first(["llava"], of=NAMED))
 def test_the_harm_labels_run_from_folder_to_report(audited, tmp_path, name):
     audit, page = audited(name, made_up(tmp_path / "data"), "--min-group-size", "2")
     check_harm_audit(audit, page, 12)
     assert "(generative)" in audit["model"]["kind"]
 
 
+@pytest.mark.slow
 @pytest.mark.faces
 @pytest.mark.parametrize("name", NAMED)
 def test_the_harm_labels_run_on_the_fairface_images(audited, fairface_dir, name):

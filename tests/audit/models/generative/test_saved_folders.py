@@ -10,6 +10,7 @@ from audit.models.huggingface.parts import load_processor
 from audit.types import Question
 from tests.support.generative_models import CAUSAL, ENCODER_DECODER, ROPE, SEEN, TEXT, chat, tokenizer
 from tests.support.model_folders import noise, saved
+from tests.support.tiers import first
 
 
 def qwen2_vl():
@@ -56,7 +57,7 @@ MADE = {**CAUSAL, **ENCODER_DECODER, **{make.__name__: make for make in (qwen2_v
 ASKED = Question("Is it a man or an animal?", ("a man", "an animal"))
 
 
-@pytest.fixture(scope="module", params=MADE)
+@pytest.fixture(scope="module", params=first(["florence2", "llava_onevision", "git"], of=MADE))  # of the others tests ask more
 def folder(request, tmp_path_factory):
     torch.manual_seed(0)
     model, processor = MADE[request.param]()

@@ -1,5 +1,9 @@
 """CLIPModel computed without transformers' modelling: the same numbers as transformers, and what is not plain CLIP is left to it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -120,12 +124,21 @@ def test_parts_that_do_not_belong_together_are_refused(tmp_path, file, changes, 
     assert error.fix
 
 
+MODELLING = ("transformers.modeling_utils", "torchvision", "torch._dynamo")
+
+
+def test_a_plain_clip_asks_for_no_modelling(tmp_path, monkeypatch):
+    """In a process that has imported it already: it would be imported again."""
+    folder = made(tmp_path / "model")
+    for name in MODELLING:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert [rows.shape for rows in ours(load(str(folder)))] == [(3, 24), (3, 24)]
+    assert [name for name in MODELLING if name in sys.modules] == []
+
+
+@pytest.mark.slow
 def test_a_plain_clip_is_loaded_without_transformers_modelling(tmp_path):
     """Two seconds and 140 MB less: what `benchmarks/speed/load.py` measures."""
-    import subprocess
-    import sys
-    from pathlib import Path
-
     folder = made(tmp_path / "model")
     code = f"""
 import sys
@@ -134,7 +147,7 @@ from audit.models import load
 encoder = load({str(folder)!r})
 encoder.encode_images([Image.new("RGB", (40, 40))])
 encoder.encode_texts(["a cook"])
-print([name for name in ("transformers.modeling_utils", "torchvision", "torch._dynamo") if name in sys.modules])
+print([name for name in {MODELLING} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[4])
     assert done.stdout.strip() == "[]"

@@ -165,6 +165,7 @@ def test_made_up_images_get_the_scores_of_the_pipeline(kind, request):
     assert_same_scores(request.getfixturevalue(kind), made_up_images())
 
 
+@pytest.mark.slow
 @pytest.mark.faces
 @pytest.mark.parametrize("kind", ["clip_folder", "siglip_folder"])
 def test_180_faces_get_the_scores_of_the_pipeline(kind, request, fairface_dir):

@@ -57,6 +57,7 @@ def test_a_family_is_attacked_where_it_takes_whole_pixels(family):
         assert_is_attacked(encoder, images, PROMPTS)
 
 
+@pytest.mark.slow
 @pytest.mark.faces
 def test_180_faces_get_the_documented_scores(family, fairface_dir):
     assert_same_scores(family, all_faces(fairface_dir))

@@ -134,6 +134,7 @@ def test_an_attack_follows_the_gradients_in_levels_of_pixels(saved, name, monkey
     assert_within(seen, 3.0)
 
 
+@pytest.mark.slow
 @pytest.mark.faces
 @pytest.mark.parametrize("name", ["small-quickgelu", "small-RN", "small-custom", "small-timm"])
 def test_180_faces_get_the_embeddings_of_open_clip(saved, name, fairface_dir):
