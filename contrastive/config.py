@@ -24,12 +24,12 @@ from contrastive.settings import (
     OptimConfig,
     RunConfig,
 )
-from strictio.errors import UsageError, nearest
+from strictio.errors import UnsafeError, UsageError, nearest
 from strictio.schema import from_dict, record, to_dict
 
 __all__ = [
     "Config", "CounterfactualConfig", "DataConfig", "InterventionConfig", "LeaveOutConfig", "LossConfig", "ModelSource", "OptimConfig",
-    "RunConfig", "config_from_dict", "first_difference", "read_config", "recipes",
+    "RunConfig", "config_from_dict", "first_difference", "read_config", "recipes", "require_local",
 ]  # fmt: skip
 
 
@@ -170,6 +170,22 @@ def with_defaults(identity: object) -> dict[str, Any]:
     own = identity if isinstance(identity, dict) else {}
     nested = {str(name).rpartition(".")[0] for name in own}
     return {name: to_dict(value) for name, value in known.items() if name not in _INDIFFERENT and name not in nested} | own
+
+
+def require_local(config: Config) -> None:
+    """Raise `UnsafeError` for a setting by which a run asks another machine for data, or sends it something."""
+    data = config.data
+    named = {
+        "data.train": data.train, "data.validation": data.validation, "model.init": config.model.init, "loss.teacher": config.loss.teacher,
+        "run.resume": config.run.resume,
+    }  # fmt: skip
+    remote = [name for name, value in named.items() if value is not None and (value.startswith("hf:") or "://" in value)]
+    remote += ["data.zero_shot"] * (data.zero_shot is not None) + ["run.wandb"] * (config.run.wandb is not None)
+    if remote:
+        reasons = {"data.zero_shot": "that file may name data behind a URL", "run.wandb": "it sends the curves to Weights & Biases"}
+        why = reasons.get(remote[0], f"{named.get(remote[0], '')!r} is behind a URL or on the hub")[:200]
+        fix = "name local files; with vlm-audit causes: --allow-remote, if you trust the plan and its training file"
+        raise UnsafeError(f"{remote[0]} may lead to another machine", where="--local", why=why, fix=fix)
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

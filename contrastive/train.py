@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contrastive.cli.command import typed_as, wait_asleep
-from contrastive.config import Config, read_config, recipes
+from contrastive.config import Config, read_config, recipes, require_local
 from strictio.console import prepare_streams, put
 from strictio.errors import MachineError, VlmAuditError, of_machine
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _FLAGS = {
     "--fresh": "start again, replacing what is in the output folder",
     "--check": "check the settings and print them as JSON; read no data",
+    "--local": "refuse data behind URLs or on the hub, and logging to Weights & Biases",
     "--doctor": "check data, first loss, speed and memory, overfit 128 pairs, say what is wrong; train nothing",
     "--quiet": "no progress bar",
     "--debug": "show the traceback of an error",
@@ -98,6 +99,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
     config = read_config(
         options.run, options.overrides, options.recipe
     )  # before importing torch, so that mistakes are reported immediately
+    if options.local:
+        require_local(config)
     if options.check:
         put(json.dumps(config.to_dict(), sort_keys=True), sys.stdout, whole=True)
         return 0

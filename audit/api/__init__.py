@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from audit.api.mitigation import mitigate, run_mitigation
     from audit.api.pipeline import audit, run_audit
     from audit.api.watch import run_watch, watch
+    from audit.causes.plan import PlanInputs
     from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
 
@@ -25,6 +26,7 @@ _MODULES = {
     for module, names in {
         "audit.api.audits": ("Audit", "load"),
         "audit.api.causes": ("CausesRun", "find_causes", "load_causes"), "audit.api.dose_models": ("RayModels",),
+        "audit.causes.plan": ("PlanInputs",),
         "audit.api.changes": ("Changes", "load_changes"),
         "audit.api.pipeline": ("audit", "run_audit"), "audit.api.compare_models": ("compare", "run_comparison"),
         "audit.api.mitigation": ("mitigate", "run_mitigation"), "audit.api.watch": ("watch", "run_watch"),
@@ -33,8 +35,8 @@ _MODULES = {
     for name in names
 }  # fmt: skip
 __all__ = [
-    "Audit", "AuditRequest", "CausesRun", "Changes", "CompareRequest", "RayModels", "audit", "compare", "find_causes", "load",
-    "load_causes", "load_changes", "mitigate", "run_audit", "run_comparison", "run_mitigation", "run_watch", "watch",
+    "Audit", "AuditRequest", "CausesRun", "Changes", "CompareRequest", "PlanInputs", "RayModels", "audit", "compare", "find_causes",
+    "load", "load_causes", "load_changes", "mitigate", "run_audit", "run_comparison", "run_mitigation", "run_watch", "watch",
 ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from audit.causes.facts import Audited, causes_of, predict_held_back
 from audit.causes.influence import Proxies, at_dose, influence_of, whole_seeds
 from audit.causes.models import DoseModel, affordable, planned_models
 from audit.causes.outcome import RateOutcome, rate_outcome
-from audit.causes.plan import ReadPlan, read_plan
+from audit.causes.plan import NO_INPUTS, PlanInputs, ReadPlan, read_plan
 from audit.errors import MachineError, UsageError, nearest
 from audit.gates.parse import named_question
 from audit.output.directory import write_text
@@ -72,14 +72,21 @@ class CausesRun:
         ])  # fmt: skip
 
 
-def find_causes(plan: str | Path, out: str | Path, command: Sequence[str] = (), *, ray: RayModels | None = None) -> CausesRun:
+def find_causes(
+    plan: str | Path,
+    out: str | Path,
+    command: Sequence[str] = (),
+    *,
+    inputs: PlanInputs = NO_INPUTS,
+    ray: RayModels | None = None,
+) -> CausesRun:
     """Train and audit the models of a plan, one after another or several at once on a Ray cluster, and say what the doses did.
 
     Writes `causes.json`, `causes.csv` and `report.html` to the folder `out`, with all models and audits; the same call continues an
-    interrupted run. Raises a subclass of AuditError.
+    interrupted run. `inputs`: code, data and other machines, which a plan cannot name by itself. Raises a subclass of AuditError.
     """
     clock, path, out = Clock(), Path(plan), Path(out)
-    read = read_plan(path, clock.moment)
+    read = read_plan(path, clock.moment, inputs)
     if ray is not None and read.budget_min is not None:
         why = "models that are trained at the same time slow each other down, so one does not tell how many fit"
         raise UsageError("budget_min cannot be used with --engine ray", why=why, fix="leave one of them out")
@@ -237,7 +244,8 @@ class _Plan:
 
     def _checked(self, model: DoseModel) -> str:
         """Return the configuration of a model as the trainer reads it; raises its error."""
-        return trainer(self.read, self.path, [*model.overrides, "run.out=checked", "--check"], f"training of {model.name}")
+        flags = ["--check"] if self.read.inputs.allow_remote else ["--check", "--local"]
+        return trainer(self.read, self.path, [*model.overrides, "run.out=checked", *flags], f"training of {model.name}")
 
     def _path(self, model: DoseModel) -> Path:
         return self.folder.path / "models" / model.name

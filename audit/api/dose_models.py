@@ -19,7 +19,7 @@ from typing import Any
 
 from audit.api.pipeline import run_audit
 from audit.causes.models import DoseModel, training_file
-from audit.causes.plan import ReadPlan
+from audit.causes.plan import TYPED, ReadPlan
 from audit.embedding.engines.ray_cluster import error_of, fault_of, last_line, on_cluster
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.options.audits import AuditRequest
@@ -83,16 +83,14 @@ class DoseTask:
 
 
 def audit_request(read: ReadPlan, **more: Any) -> AuditRequest:
-    """Return what the audit of a model is asked; raises `UsageError` if the plan sets what the command sets."""
-    own = {name: read.audit_options[name] for name in read.audit_options}
-    if taken := sorted({"model", "probe", "out", "name", "predictions"} & own.keys()):
-        raise UsageError(f"audit.options cannot set {taken[0]!r}", why="the command sets it", fix="leave it out")
-    return AuditRequest(**{"no_cache": True, **own, "probe": read.plan.probe, **more})
+    """Return what the audit of a model is asked: what the plan sets, and what the command line names."""
+    typed = {name: value for name in TYPED if (value := getattr(read.inputs, name)) is not None}
+    return AuditRequest(**{"no_cache": True, **read.audit_options, **typed, "probe": read.probe, **more})
 
 
 def trainer(read: ReadPlan, path: Path, arguments: Sequence[str], what: str, module: str = "contrastive.train") -> str:
     """Run a command of the trainer in a process of its own and return what it printed; raises the error that it ended with."""
-    command = [sys.executable, "-m", module, training_file(read.plan, path), *arguments]
+    command = [sys.executable, "-P", "-m", module, training_file(read.plan, path), *arguments]
     with Popen(command, stdout=PIPE, stderr=PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # the user's own plan
         try:
             printed, errors = process.communicate()

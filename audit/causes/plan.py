@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
-from audit.errors import DataError, UsageError
+from audit.errors import DataError, UnsafeError, UsageError, nearest
 from audit.records.causes import DOSE, CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
 from strictio.schema import from_dict, record
 
@@ -20,6 +21,14 @@ _MOST_BYTES = 1 << 18
 Dose = Annotated[StrictFloat, Field(ge=0, le=1)]
 Values = Mapping[StrictStr, StrictStr | list[StrictStr]]
 LEAST_GROUPS = 4
+OPTIONS = (
+    "image_column", "column", "encoding", "bins", "limit", "by", "ordered", "cluster", "nested", "weights", "no_inference", "harmless",
+    "language", "what_if", "untrained_control", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "seed", "draws", "log_format",
+    "device", "dtype", "decode", "batch_size", "max_skip", "no_cache", "verify",
+)  # fmt: skip
+"""Options of an audit that a plan may set: none of them names a file, a folder, a URL, code or a place to send something to."""
+TYPED = ("data", "image_root", "attributes_from")
+"""Options of an audit that the person who runs a plan gives to the command."""
 _LARGEST_GAPS = ("gap", "max-min", "max - min", "difference", "largest gap", "disparity")
 
 
@@ -38,7 +47,14 @@ class AuditTable:
     probe: StrictStr
     question: StrictStr
     options: Mapping[StrictStr, Any] = field(default_factory=dict)
-    """Further options of an audit, by their names in Python: ``draws = 999``."""
+    """Further options of an audit, by their names in Python: ``draws = 999``. Only those in `OPTIONS`."""
+
+    def __post_init__(self) -> None:
+        if refused := [name for name in self.options if name not in OPTIONS]:
+            named, typed = refused[0][:80], [name for name in TYPED if name in refused]
+            why = "the command sets it, or it names a file, a URL or a place to write to, which only the command line may do"
+            fix = f"leave it out, and give --{typed[0].replace('_', '-')} to the command" if typed else nearest(named, OPTIONS)
+            raise UsageError(f"audit.options cannot set {named!r}", why=why, fix=fix)
 
 
 @record
@@ -148,8 +164,14 @@ class PlanFile:
         names = [arm.name.strip() for arm in self.intervention]
         if len(set(names)) < len(names) or not all(names):
             raise UsageError("interventions need different names", where="[[intervention]]")
+        self._check_flags()
         if self.influence is not None:
             self._check_influence(self.influence, names)
+
+    def _check_flags(self) -> None:
+        overrides = (word for words in (self.training, *self.intervention) for word in words.overrides)
+        if flags := [word for word in (self.training.run, *overrides, self.dose) if word.lstrip().startswith("-")]:
+            raise UsageError(f"{flags[0][:80]!r} is not a setting of the trainer", why="a plan sets no flags", fix="section.key=value")
 
     def _check_influence(self, table: InfluenceTable, arms: Sequence[str]) -> None:
         if table.at is not None and table.at not in self.doses:
@@ -162,12 +184,37 @@ class PlanFile:
 
 
 @dataclass(frozen=True)
+class PlanInputs:
+    """What only the person who runs a plan may name: code, further files and folders, and other machines."""
+
+    allow_probe: str | Path | None = None
+    """The Python file that a plan may name as its probe. It is run."""
+    allow_remote: bool = False
+    """Whether the training may read data behind URLs or on the hub, and send its curves to Weights & Biases."""
+    data: str | None = None
+    """As of an audit; None: the probe's own."""
+    image_root: str | Path | None = None
+    """As of an audit."""
+    attributes_from: str | Path | None = None
+    """As of an audit."""
+
+
+NO_INPUTS = PlanInputs()
+
+
+@dataclass(frozen=True)
 class ReadPlan:
     """A plan, and what it says beyond the outcome."""
 
     plan: CausesPlan
     budget_min: float | None
     audit_options: Mapping[str, Any]
+    inputs: PlanInputs = NO_INPUTS
+
+    @property
+    def probe(self) -> str:
+        """The probe that is asked: one that comes with the program, or the file that the command line allows."""
+        return self.plan.probe if self.inputs.allow_probe is None else str(self.inputs.allow_probe)
 
 
 def without_group(group: str) -> str:
@@ -175,8 +222,12 @@ def without_group(group: str) -> str:
     return f"without {group}"
 
 
-def read_plan(path: Path, moment: dt.datetime) -> ReadPlan:
-    """Read and check a plan; raises `UsageError` for a setting that cannot be, `DataError` if the file cannot be read."""
+def read_plan(path: Path, moment: dt.datetime, inputs: PlanInputs = NO_INPUTS) -> ReadPlan:
+    """Read and check a plan.
+
+    Raises `UsageError` for a setting that cannot be, `DataError` if the file cannot be read, `UnsafeError` if it names code that `inputs`
+    does not allow.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
@@ -190,7 +241,23 @@ def read_plan(path: Path, moment: dt.datetime) -> ReadPlan:
         raise DataError(f"{path.name} is not TOML", why=str(error)[:200]) from error
     _refuse_largest_gap(tables)
     file_ = _parsed(tables, path.name)
-    return ReadPlan(_planned(file_, content, moment), file_.budget_min, file_.audit.options)
+    _check_probe(file_.audit.probe, path, inputs.allow_probe)
+    return ReadPlan(_planned(file_, content, moment), file_.budget_min, file_.audit.options, inputs)
+
+
+def _check_probe(named: str, plan: Path, allowed: str | Path | None) -> None:
+    """Raise errors for a probe that is a file, unless it is the allowed one."""
+    if allowed is None:
+        if named.endswith(".py"):
+            why = "a probe file is code, and only code that you name yourself is run"
+            fix = f"read the file and, if you trust it, add --allow-probe {shlex.quote(named[:200])}"
+            raise UnsafeError(f"the plan names a Python file as its probe: {named[:80]!r}", where=plan.name, why=why, fix=fix)
+        return
+    if not Path(allowed).is_file():
+        raise UsageError(f"no probe file {str(allowed)!r}", where="--allow-probe", fix="name the probe file of the plan")
+    if not any(place.is_file() and place.samefile(allowed) for place in (Path(named), plan.parent / named)):
+        why = f"the probe of {plan.name} is {named[:80]!r}"
+        raise UsageError(f"--allow-probe {str(allowed)!r} is not the plan's probe", why=why, fix="leave it out, or name that file")
 
 
 def _parsed(tables: Mapping[str, Any], name: str) -> PlanFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,13 @@ def parser() -> Parser:
     parse.add_argument(
         "--out", metavar="DIR", required=True, help="folder of models, audits and page; the same command again continues there"
     )
+    parse.add_argument("--allow-probe", metavar="FILE", help="the plan's probe, where that is a Python file: it is run")
+    parse.add_argument(
+        "--allow-remote", action="store_true", help="let the training read data behind URLs or on the hub, and log to Weights & Biases"
+    )
+    parse.add_argument("--data", metavar="WHERE", help="images for the audits, as of vlm-audit run; default: what the probe names")
+    parse.add_argument("--image-root", metavar="DIR", help="with --data, as of vlm-audit run")
+    parse.add_argument("--attributes-from", metavar="FILE", help="as of vlm-audit run")
     parse.add_argument("--engine", choices=("local", "ray"), default="local", help=_ENGINE)
     parse.add_argument("--ray-address", metavar="ADDRESS", help=_ADDRESS)
     parse.add_argument("--ray-cpus", metavar="N", type=int, help="with --engine ray: CPUs for one model (default: 1)")
@@ -68,13 +76,15 @@ def _ray(arguments: Namespace) -> RayModels | None:
 
 def _run(arguments: Namespace, words: Sequence[str]) -> int:
     from audit.api.causes import PAGE, find_causes
+    from audit.causes.plan import PlanInputs
     from audit.cli import terminal
     from audit.cli.screen import Screen
     from audit.output.directory import scrub
     from reports.exports.terminal.causes import causes_lines
 
+    inputs = PlanInputs(**{field.name: getattr(arguments, field.name) for field in fields(PlanInputs)})
     with terminal.working((), quiet=arguments.quiet):
-        done = find_causes(arguments.plan, Path(arguments.out), (PROGRAM, *map(scrub, words)), ray=_ray(arguments))
+        done = find_causes(arguments.plan, Path(arguments.out), (PROGRAM, *map(scrub, words)), inputs=inputs, ray=_ray(arguments))
     text = "" if arguments.quiet else f"{causes_lines(done.facts, Screen.of(sys.stdout))}\n"
     terminal.show(text + visible(terminal.shown_path(done.directory / PAGE)), done.directory)
     return 0

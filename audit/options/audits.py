@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from audit.cli.logs import LogFormat
-from audit.errors import DataError, UsageError
+from audit.errors import DataError, UnsafeError, UsageError
 from audit.options.endpoint import HOW, EndpointRequest
 from audit.options.gates import GATES, GatedRequest
 from audit.options.kinds import (
@@ -60,6 +61,8 @@ WITH_A_MODEL = (
 )  # fmt: skip
 OF_ANSWERS = ("attributes", "outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
 
+_CODE = re.compile(r".+\.py(:.*)?", re.DOTALL)
+"""A model spec that names a Python file."""
 _PROBE_FOR_DATA = "for images with your own labels: --probe zeroshot; vlm-audit probes lists all probes"
 
 
@@ -281,7 +284,8 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     def _read_models(self, path: Path) -> None:
         """Add the models of a file, without duplicates, after those of `model`.
 
-        The file has one model spec per line; ``#`` starts a comment. Raises DataError if it cannot be read, or names none.
+        The file has one model spec per line; ``#`` starts a comment. Raises DataError if it cannot be read, or names none; UnsafeError
+        if it names a Python file.
         """
         if self.predictions or self.model_args:
             other = "--predictions" if self.predictions else "--model-args"
@@ -293,6 +297,9 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
             raise DataError(f"cannot read the models in {str(path)!r}", why=why, fix="give a text file with one model per line") from error
         if not (models := tuple(dict.fromkeys(filter(None, lines)))):
             raise DataError(f"{str(path)!r} names no model", fix="write one model on each line, as --model takes it")
+        if code := [model for model in models if _CODE.fullmatch(model)]:
+            why = "a Python file is code, and only code that you name yourself is run"
+            raise UnsafeError(f"{path.name} names code: {code[0][:80]!r}", where="--models", why=why, fix="name it with --model")
         self._settle(model=(*self.model, *models), models=None)
 
     def _take_suite(self, name: str) -> None:

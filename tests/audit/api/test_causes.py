@@ -14,11 +14,14 @@ import torch
 from PIL import Image
 
 import audit.api.causes as api
-from audit.api import dose_models, find_causes, load_causes
+from audit.api import PlanInputs, dose_models, load_causes
 from audit.api.dose_models import DoseTask, RayModels
 from audit.causes.models import affordable, planned_models
-from audit.commands.causes import main
-from audit.errors import AuditError, MachineError, UsageError
+from audit.causes.plan import OPTIONS
+from audit.commands.causes import main as command
+from audit.errors import AuditError, MachineError, UnsafeError, UsageError
+from audit.options.audits import AuditRequest
+from audit.options.schema import facts_of
 from audit.probe.example import drawn
 from audit.records.causes import FILE
 from contrastive.checkpoint.file import load as load_checkpoint
@@ -29,6 +32,7 @@ from tests.support.house import ROOT
 from tests.support.training import TINY_CONV
 
 PROBE = Path(api.__file__).parents[1] / "probe" / "example.py"
+ALLOWED = PlanInputs(allow_probe=PROBE)
 PLAN = f"""
 title = "What made dark circles squares"
 doses = [0, 1]
@@ -71,6 +75,14 @@ seeds = [1]
 "circles" = {words = ["circle", "circles"]}
 """
 )
+
+
+def main(words):
+    return command([*words, "--allow-probe", str(PROBE)])
+
+
+def find_causes(plan, out, inputs=ALLOWED, **more):
+    return api.find_causes(plan, out, inputs=inputs, **more)
 
 
 @pytest.fixture
@@ -237,6 +249,13 @@ def test_the_outcome_and_the_fit_cannot_change_once_a_model_exists_but_seeds_can
         ("seeds = [0, 1]", "seeds = [0, 0]", "seeds has a value twice"),
         ("kind=add", "kind=ad", "training of intervention-0-both-captions-seed-0 failed"),
         ("draws = 199", "model = 3", "audit.options cannot set 'model'"),
+        ("draws = 199", 'data = "s3://b/x.csv"', "audit.options cannot set 'data'"),
+        ("draws = 199", 'models = "m.txt"', "audit.options cannot set 'models'"),
+        ("draws = 199", 'log_to = ["wandb"]', "audit.options cannot set 'log_to'"),
+        ("draws = 199", 'cache_root = "s3://b"', "audit.options cannot set 'cache_root'"),
+        ("draws = 199", 'label_map = "l.csv"', "audit.options cannot set 'label_map'"),
+        ("draws = 199", 'attributes_from = "a.csv"', "give --attributes-from to the command"),
+        ('["data.intervention.kind=add"]', '["--fresh"]', "'--fresh' is not a setting of the trainer"),
     ],
 )
 def test_mistakes_are_named_before_the_first_model(folder, old, new, message):
@@ -246,6 +265,50 @@ def test_mistakes_are_named_before_the_first_model(folder, old, new, message):
         find_causes("plan.toml", "out")
     assert message in str(caught.value)
     assert not list(folder.glob("out/models/*/ckpt.pt"))
+
+
+EVIL = "import pathlib\npathlib.Path('ran').touch()\nfrom audit.probe.example import PROBE\n"
+
+
+def test_a_plan_names_no_code_that_the_command_line_does_not(folder, capsys):
+    (folder / "evil_probe.py").write_text(EVIL)
+    (folder / "other.py").write_text(EVIL)
+    (folder / "plan.toml").write_text(PLAN.replace(str(PROBE), "evil_probe.py"))
+    assert command(["plan.toml", "--out", "out"]) == 4
+    assert "--allow-probe evil_probe.py" in capsys.readouterr().err
+    assert command(["plan.toml", "--out", "out", "--allow-probe", "other.py"]) == 2
+    assert "'other.py' is not the plan's probe" in capsys.readouterr().err
+    assert not (folder / "ran").exists()
+    (folder / "plan.toml").write_text(PLAN.replace(str(PROBE), "emoji"))
+    assert command(["plan.toml", "--out", "out", "--allow-probe", "other.py"]) == 2
+    assert "the probe of plan.toml is 'emoji'" in capsys.readouterr().err
+    (folder / "plan.toml").write_text(PLAN.replace(str(PROBE), "evil_probe.py").replace("kind=add", "kind=ad"))
+    assert command(["plan.toml", "--out", "out", "--allow-probe", "./evil_probe.py"]) == 2  # its probe was run, and the arm is wrong
+    assert (folder / "ran").exists()
+
+
+def test_no_option_that_a_plan_may_set_takes_a_path():
+    for name in OPTIONS:
+        field = AuditRequest.model_fields[name]
+        assert "Path" not in str(field.annotation), name
+        assert facts_of(field).get("metavar") not in ("FILE", "DIR", "WHERE"), name
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.train=http://127.0.0.1:9/{000..001}.tar", "data.train may lead to another machine"),
+        ("data.train=hf:org/name", "data.train may lead to another machine"),
+        ("data.zero_shot=z.toml", "data.zero_shot may lead to another machine"),
+        ("run.wandb=mine", "run.wandb may lead to another machine"),
+    ],
+)
+def test_a_plan_asks_no_other_machine_unless_the_command_line_allows_it(folder, override, message):
+    (folder / "plan.toml").write_text(PLAN.replace("data.intervention.kind=add", override))
+    with pytest.raises(UnsafeError, match="--allow-remote") as caught:
+        find_causes("plan.toml", "out")
+    assert message in str(caught.value)
+    assert not (folder / "out" / "models").exists()
 
 
 def test_a_budget_is_timed_on_the_first_model_and_the_decision_is_kept(folder, monkeypatch, caplog):
@@ -271,7 +334,21 @@ def test_a_ray_cluster_makes_the_same_models_names_one_that_fails_and_keeps_the_
     failing = PLAN.replace('["data.intervention.kind=add"]', '["optim.lr=1e30"]').replace("seeds = [0, 1]", "seeds = [0]")
     (folder / "plan.toml").write_text(failing)
     of_ray = {"RAY_TMPDIR": "/tmp", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "300"}
-    words = [sys.executable, "-m", "audit", "causes", "plan.toml", "--out", "ray", "--engine", "ray", "--ray-address", "local"]
+    words = [
+        sys.executable,
+        "-m",
+        "audit",
+        "causes",
+        "plan.toml",
+        "--out",
+        "ray",
+        "--engine",
+        "ray",
+        "--ray-address",
+        "local",
+        "--allow-probe",
+        str(PROBE),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **of_ray}
     failed = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=600, check=False)
     assert failed.returncode == 3, failed.stderr[-3000:]

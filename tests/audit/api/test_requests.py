@@ -103,7 +103,7 @@ def place(tmp_path_factory):
     (folder / "asked.py").write_text(ASKED)
     (folder / "shifted.py").write_text(SHIFTED)
     (folder / "others.csv").write_text("model,standard,shifted\n" + "".join(f"m{i},0.{i + 5},0.{i + 4}\n" for i in range(5)))
-    (folder / "models.txt").write_text("# two of one kind\n\ncolours.py:Colours  # the first\ncolours.py:\n")
+    (folder / "models.txt").write_text("# two of one kind\n\na.pt  # the first\nb.pt\n")
     (folder / "listed.txt").write_text("000.png\n001.png\n")
     for name, content in zip(faces.attributes.index, faces.images, strict=True):
         (folder / name).write_bytes(content)
@@ -136,7 +136,7 @@ AUDITS = {
     "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
     "baseline_models": ({**MODEL, "probe": "shifted.py"}, "others.csv"),
     "tags": ({**EXTERNAL, "attributes": "race"}, "gender"), "texts": ({"predictions": "written.csv", "attributes": "race"}, "scene"),
-    "models": (MODEL, "models.txt"), "suite": (EXTERNAL, "people"),  # refused: what it does is tested in tests/audit/test_suite.py
+    "models": (MODEL, "models.txt"), "suite": (EXTERNAL, "people"),  # no file; refused: it is tested in tests/audit/test_suite.py
     "label_map": ({**MODEL, "model": "bright.py:Bright"}, "means.csv"),
     "lock": (MODEL, "none.json"),  # refused: what it does is tested in test_plan_lock.py
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
@@ -419,9 +419,16 @@ def test_what_cannot_be_a_directory_or_a_name_is_a_usage_error(wrong):
 
 def test_models_of_a_file_come_after_those_of_the_command_line():
     request = AuditRequest(model="x.pt", models="models.txt", probe="faces.py")
-    assert request.model == ("x.pt", "colours.py:Colours", "colours.py:")
+    assert request.model == ("x.pt", "a.pt", "b.pt")
     assert request.model_copy(update={"seed": 3}).model == request.model
-    assert request.words("run")[1:4] == ("--model=x.pt", "--model=colours.py:Colours", "--model=colours.py:")
+    assert request.words("run")[1:4] == ("--model=x.pt", "--model=a.pt", "--model=b.pt")
+
+
+@pytest.mark.parametrize("spec", ["colours.py:Colours", "colours.py", "./colours.py:"])
+def test_a_list_of_models_names_no_code(place, spec, capsys):
+    (place / "named.txt").write_text(f"a.pt\n{spec}\n")
+    assert main(["--models", "named.txt", "--probe", "faces.py"]) == 4
+    assert f"named.txt names code: '{spec}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
