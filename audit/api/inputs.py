@@ -21,7 +21,7 @@ from audit.data.table import DataLocation
 from audit.engine.external import PredictionPlan, leave_out, sliced_columns
 from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
-from audit.gates.parse import FLAG, parse, refuse_ratio
+from audit.gates.parse import FLAG, GateQuestion, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
 from audit.models.endpoint.settings import embeds_texts, is_served
 from audit.options.audits import AuditRequest
@@ -116,13 +116,15 @@ def _fitted(probe: Probe, request: AuditRequest) -> Probe:
     return replace(probe.fitted(dataset), load=lambda _: dataset)  # read once
 
 
-def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
-    """The gates on answers of models; raises UsageError if one names no question of the probes."""
-    asked = [model for model in request.model if is_served(model) and not embeds_texts(model)]
-    if asked:  # these have more questions than the probe: how often no answer is given
+def gates_of(request: AuditRequest, probes: Sequence[Probe], locked: Sequence[GateQuestion] = ()) -> GateSet:
+    """The gates on answers of models; raises UsageError if one names no question of the probes, nor one of those in the plan lock."""
+    if any(
+        is_served(model) and not embeds_texts(model) for model in request.model
+    ):  # these have more questions than the probe: how often no answer is given
         manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
-    gates = GateSet.of(request.fail_on, planned_questions(measurement for probe in probes for measurement in probe.measurements))
+    asked = planned_questions(measurement for probe in probes for measurement in probe.measurements)
+    gates = GateSet.of(request.fail_on, asked, locked)
     for probe in probes:
         own = {question.id for question in planned_questions(probe.measurements)}
         for resolved in gates.resolved:

@@ -11,6 +11,7 @@ from audit.evidence.prompt_sensitivity import SpecificationCurve
 from audit.gates.parse import GateQuestion, NamedQuestion, PlannedEffect, PlannedQuestion, effect_question, gate_question, named_question
 from audit.naming import finding_id
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
+from audit.records.plan_lock import PlanLock
 from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, Results
 from audit.statistics.effects import asked_effects
@@ -38,6 +39,21 @@ def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion
         for effect_name, effect in asked_effects(measurement):
             named = PlannedEffect(effect_name, effect.kind, measurement.name, effect.outcome, effect.metric, effect.by, effect.primary)
             questions.append(effect_question(named, effect_title(named)))
+    return tuple(questions)
+
+
+def locked_questions(lock: PlanLock) -> tuple[GateQuestion, ...]:
+    """The questions of a plan lock about rates, from their ids: a gate on one that a run leaves out is not estimable."""
+    questions = []
+    for locked in lock.probes.values():
+        for name in (*locked.claims, *locked.exploratory):
+            measurement, _, rest = name.partition("/")
+            subject, _, by = rest.rpartition("/")
+            metric, _, outcome = subject.removesuffix("]").partition("[")
+            if metric in METRICS:
+                primary, by_columns = name in locked.claims, tuple(by.split(" x "))
+                rate = PlannedQuestion(name, measurement, metric, outcome or None, by_columns, primary, METRICS[metric].better)
+                questions.append(_named(rate, None))
     return tuple(questions)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.api.inputs import check_gates, dataset_of, gates_of, prediction_plan, predictions_of, probes_of
-from audit.api.lookup import planned_questions
+from audit.api.lookup import locked_questions, planned_questions
 from audit.api.models import ModelPlan, loaded, models_of, quiet_log
 from audit.comparison.effective import ModelPoint, read_points
 from audit.embedding.cache import CacheRoot
@@ -20,6 +20,7 @@ from audit.engine.plan import ProbePlan, check_model, plan_probe
 from audit.engine.plan_lock import HeldLock, read_lock
 from audit.errors import UsageError
 from audit.gates.gate_set import GateSet
+from audit.gates.parse import GateQuestion
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.classified.label_map import read_label_map
 from audit.measure.classified.questions import classified_probe
@@ -63,14 +64,17 @@ class AuditPlan:
 def plan_audit(request: AuditRequest) -> AuditPlan:
     """Plan an audit. Embeds and writes nothing, and loads no model; raises an AuditError whose class says whose error it is."""
     probes = probes_of(request)
-    check_gates(request)
-    gates = GateSet() if request.predictions else gates_of(request, probes)
-    _check_outputs(request)
     lock = read_lock(request.lock) if request.lock else None
+    if lock is not None:
+        request = _with_locked_gates(request, lock.lock.gates)
+    locked = locked_questions(lock.lock) if lock is not None else ()
+    check_gates(request)
+    gates = GateSet() if request.predictions else gates_of(request, probes, locked)
+    _check_outputs(request)
     baselines = read_points(request.baseline_models) if request.baseline_models is not None else ()
     if request.predictions:
         files = _files(request, probes)
-        plan = AuditPlan(request, (), (), files, _gates_of_files(request, files), baselines, None, lock)
+        plan = AuditPlan(request, (), (), files, _gates_of_files(request, files, locked), baselines, None, lock)
         check_replicates(plan, [model for file in files for model in _models_in(file)])
         return plan
     # Before any model: errors in the data are reported within a second, not after minutes of reading weights.
@@ -80,6 +84,13 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
         suite = suite_cost(request.suite, plans)
         LOG.info("%s", suite.note)
     return AuditPlan(request, plans, models_of(request), (), gates, baselines, suite, lock)
+
+
+def _with_locked_gates(request: AuditRequest, gates: Group) -> AuditRequest:
+    """The request with the gates of its plan lock, as if they had been typed, before those that only the person typed."""
+    request = request.model_copy(update={"fail_on": (*gates, *(gate for gate in request.fail_on if gate not in gates))})
+    request.check_gates(request.fail_on, "gap > 0.05")
+    return request
 
 
 def check_models(plan: AuditPlan, *checks: Callable[[AnyModel, CacheRoot], object]) -> None:
@@ -187,10 +198,11 @@ def _models_in(file: FilePlan) -> Iterator[NamedModel]:
         yield NamedModel(file.source, name, tuple(plan.probe for plan in file.answers if plan.answered.model.name == name))
 
 
-def _gates_of_files(request: AuditRequest, files: Sequence[FilePlan]) -> GateSet:
+def _gates_of_files(request: AuditRequest, files: Sequence[FilePlan], locked: Sequence[GateQuestion]) -> GateSet:
     """The gates on external predictions, whose questions depend on the files."""
     plans = [answers for file in files for answers in file.answers]
-    gates = GateSet.of(request.fail_on, planned_questions(measurement for plan in plans for measurement in plan.probe.measurements))
+    asked = planned_questions(measurement for plan in plans for measurement in plan.probe.measurements)
+    gates = GateSet.of(request.fail_on, asked, locked)
     levels: dict[str, Group] = {}
     for plan in plans:
         levels |= {name: (*levels.get(name, ()), *own) for name, own in plan.answered.dataset.levels.items()}

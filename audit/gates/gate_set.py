@@ -20,8 +20,13 @@ class GateSet:
     resolved: tuple[ResolvedGate, ...] = ()
 
     @classmethod
-    def of(cls, expressions: Sequence[str], known: Sequence[GateQuestion]) -> GateSet:
-        """Parse the gates of a run; raises UsageError if one is invalid, or names none of the known questions."""
+    def of(cls, expressions: Sequence[str], known: Sequence[GateQuestion], locked: Sequence[GateQuestion] = ()) -> GateSet:
+        """Parse the gates of a run; raises UsageError if one is invalid, or names none of the known questions.
+
+        `locked` are the questions of a plan lock: a gate on one that the run leaves out is not estimable.
+        """
+        asked = {question.id for question in known}
+        known = (*known, *(question for question in locked if question.id not in asked))
         resolved = tuple(resolve_gate(parse(expression), known) for expression in expressions)
         for resolved_gate in resolved:
             warn_if_turned(resolved_gate.gate, resolved_gate)

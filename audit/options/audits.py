@@ -224,7 +224,7 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     )  # fmt: skip
 
     lock: FilePath | None = option(
-        None, RULES, "the plan lock that vlm-audit plan wrote: every deviation from it is reported, and what deviates is exploratory",
+        None, RULES, "the plan lock that vlm-audit plan wrote: its gates apply, and every deviation from it is reported and exploratory",
         metavar="FILE",
     )  # fmt: skip
     alpha: ErrorRate = option(0.05, RULES, "error rate of tests and intervals")
@@ -279,7 +279,8 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
             self._check_replicates()
         self._check_columns()
         self.check_endpoint(self.model)
-        self.check_gates(self.fail_on, "gap > 0.05")
+        if self.lock is None:  # whose gates are applied, too
+            self.check_gates(self.fail_on, "gap > 0.05")
 
     def _read_models(self, path: Path) -> None:
         """Add the models of a file, without duplicates, after those of `model`.

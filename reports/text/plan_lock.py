@@ -160,7 +160,7 @@ def _rows(deviation: LockDeviation) -> str:
     """How many rows of a table differ."""
     rows = in_words(deviation.rows or 0, "row")
     if deviation.locked is None or deviation.actual is None:
-        return f"{'not locked' if deviation.locked is None else 'locked, and not in the table'} ({rows})"
+        return f"{'not locked' if deviation.locked is None else 'locked, and not used by this audit'} ({rows})"
     if deviation.field[-1] == "rows":
         return f"at least {deviation.rows:,} changed, added or left out"
     return f"at least {rows} changed"

@@ -144,7 +144,7 @@ CASES = {
     ("min_group_size",): (10, "Minimum group size: locked 10, actual 30."),
     ("max_skip",): (0.0, "Largest share of unreadable images: locked 0 %, actual 1 %."),
     ("limit",): (100, "Sample size: locked 100, actual all images."),
-    ("gates",): (["gap > 0.1"], f"Gates: locked and not asked: gap > 0.1; not locked: {GATE}."),
+    ("gates",): (["gap > 0.1"], f"Gates: not locked: {GATE}."),
     (*PROBE_OF, "source_sha256"): (OTHER, "File of the probe (sha256): locked aaaaaaaaaaaa, actual none."),
     (*PROBE_OF, "prompts", "gender", "Male"): ([OTHER], "Prompts of ‘Male’ in gender: locked sha256 aaaaaaaaaaaa, actual “a man”."),
     (*PROBE_OF, "questions"): ({"gender": OTHER}, "Question to the model in gender: locked aaaaaaaaaaaa, actual none."),
@@ -212,7 +212,9 @@ def test_a_deviation_of_each_locked_field_is_on_every_first_screen(path, tmp_pat
         assert finding.verdict in ("signal", "no signal")
         assert all("1 of 1 locked question is exploratory because of them" in text for text in texts)
     deviates = exploratory or path[-1] == "gates"
-    assert [(gate.outcome, done.exit_code) for gate in done.gates] == [("inconclusive", 1) if deviates else ("held", 0)]
+    gate = done.gates[-1]
+    assert (gate.outcome, done.exit_code) == (("inconclusive", 1) if deviates else ("held", 0))
+    assert [gate.expression for gate in done.gates] == (["gap > 0.1", GATE] if path[-1] == "gates" else [GATE])
 
 
 # ---- what hides a difference ---------------------------------------------------------------------------------------------------------
