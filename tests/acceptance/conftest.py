@@ -1,6 +1,7 @@
 """What the rows of the acceptance table are tried on: hostile files, a small model, plain pictures, and a folder for each test."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,10 +85,12 @@ def earlier(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def bench(tmp_path, earlier, monkeypatch, request) -> Bench:
-    """A folder of the test's own, judged once more when the test is over."""
+def bench(tmp_path, earlier, monkeypatch, request) -> Iterator[Bench]:
+    """A folder of the test's own, in which nothing runs any more when the test is over."""
     names = [request.getfixturevalue("hostile") / "CANARY"] if "hostile" in request.fixturenames else []
-    return Bench(tmp_path, earlier, monkeypatch, names)
+    place = Bench(tmp_path, earlier, monkeypatch, names)
+    yield place
+    place.end()
 
 
 @pytest.fixture

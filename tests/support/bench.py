@@ -44,6 +44,7 @@ class Bench:
         self.folder, self.cache, self.canaries = folder / "here", folder / "cache", (folder / "CANARY", *canaries)
         self.out, self.home, self.temporary = self.folder / "out", folder / "home", folder / "temporary"
         self.swap = self.folder / swap_name("out")
+        self._started = []
         for made in (self.folder, self.home, self.temporary):
             made.mkdir()
         self.again(earlier)
@@ -75,7 +76,18 @@ class Bench:
     def start(self, *words, module="audit.run", out=True, env=None, **options):
         """Start the same and return the process; `held` judges how it ended."""
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-        return Forked(self.line(*words, module=module, out=out), env=self.env(env), cwd=self.folder, **options)
+        process = Forked(self.line(*words, module=module, out=out), env=self.env(env), cwd=self.folder, **options)
+        self._started.append(process)
+        return process
+
+    def end(self):
+        """End what a failed test has left running: the next test would be blamed for it."""
+        for process in self._started:
+            process.kill()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+            process.wait()
 
     def line(self, *words, module="audit.run", out=True):
         return [sys.executable, "-m", module, *map(str, words), *(["--out", str(self.out)] if out else [])]

@@ -1,4 +1,4 @@
-"""A user's encoder that is slow, runs out of memory or counts what it sees, written as the file that ``FILE.py:CLASS`` names."""
+"""A user's encoder that is slow, hangs, runs out of memory or counts what it sees, written as the file that ``FILE.py:CLASS`` names."""
 
 from pathlib import Path
 
@@ -17,7 +17,13 @@ batch.SHARD_ROWS = int(os.environ.get("SHARD_ROWS", batch.SHARD_ROWS))
 class Slow:
     """Its last digits depend on what shares a batch, as a matrix product's do."""
 
+    seen = 0
+
     def encode_images(self, images):
+        self.seen += len(images)
+        if self.seen >= int(os.environ.get("HANGS_AT", 10**9)):
+            open(os.environ["HANGING"], "w").close()
+            time.sleep(3600)
         most = int(os.environ.get("MOST_IMAGES", 10**9))
         if len(images) > most:
             raise MemoryError(f"{len(images)} images")
