@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import audit
+from audit.api import compare_models, pipeline
 from audit.compare import main as compare_main
 from audit.compare import parser as compare_parser
 from audit.data import load_dataset
@@ -253,9 +254,52 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [("run", name) for name in flags(parser())] + [("compare", name) for name in flags(compare_parser())]
-)
+FLAGS = [("run", name) for name in flags(parser())] + [("compare", name) for name in flags(compare_parser())]
+WHOLE = {
+    "run": {"predictions", "data", "cluster", "what_if", "model_args", "junit", "lock", "suite", "log_format"},
+    "compare": {"sides", "name", "model_args", "series", "junit"},
+}
+"""One way through each command for each kind of thing that it reads, writes and refuses."""
+
+
+class NoticedError(AuditError):
+    """The request is there; nothing is audited."""
+
+    exit_code = 2
+
+
+@pytest.mark.parametrize(("kind", "name"), FLAGS)
+def test_the_command_asks_for_what_python_asks_for(kind, name, tmp_path, monkeypatch, capsys):
+    """Up to the one function that does the work, which gets an equal request, or the same refusal.
+
+    Arguments of models are a text from Python, which is parsed later: see `WHOLE`.
+    """
+    table, command, function, _, as_json = KINDS[kind]
+    asked = []
+
+    def notice(request):
+        assert name in request.model_fields_set
+        asked.append({field: value for field, value in request if field not in ("command", "stages", "model_args")})
+        raise NoticedError("noticed")
+
+    monkeypatch.setattr(*{"run": (pipeline, "run_audit"), "compare": (compare_models, "run_comparison")}[kind], notice)
+    given = dict(table[name][0]) | {name: table[name][1], "out": str(tmp_path / "out"), "junit": str(tmp_path / "gates.xml")}
+    given = {field: value for field, value in given.items() if field != "junit" or name == "junit"}
+    code = command(words(given))
+    printed = capsys.readouterr().err
+
+    found = outcome(lambda: function(**given), as_json)
+
+    assert code == found[0], printed
+    assert found[1] in printed
+    assert bool(asked) == (found[1] == "noticed")
+    assert asked[1:] == asked[:1]
+
+
+WHOLE_OR_SLOW = [pytest.param(kind, name, marks=[] if name in WHOLE[kind] else pytest.mark.slow) for kind, name in FLAGS]
+
+
+@pytest.mark.parametrize(("kind", "name"), WHOLE_OR_SLOW)
 def test_the_same_comes_from_the_command_and_from_python(kind, name, tmp_path, capsys):
     table, command, function, file, as_json = KINDS[kind]
     junit = tmp_path / "gates.xml"
