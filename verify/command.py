@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from verify.decisions import counted, undecided
 from verify.folder import MANIFEST, Files, check_files, parse_digest
-from verify.ledger import Ledger
+from verify.ledger import Ledger, by_field
 from verify.lock import LOCK, NO_LOCK, LockState, verify_lock
 from verify.profile import PROFILE, profile_problems
 from verify.source import PREDICTIONS, Source, UnreadableError, open_source
@@ -25,6 +26,7 @@ MOST_SHOWN = 20
 VERIFIER = "pkg:pypi/vlm-audit#verify"
 """What verifies, as a URI."""
 VERIFIED, DIFFERS, USAGE, UNREADABLE = 0, 1, 2, 3
+NOT_RECOMPUTABLE = 1
 INPUTS = {
     "settings": "chosen by the person who ran the audit",
     "lock": "as its file states it", "audits.lock": "hashes of texts and of the program",
@@ -64,15 +66,14 @@ class Verification:
     lock: LockState = NO_LOCK
     lock_digest: str | None = None
     """That of the plan lock."""
+    undecided: Mapping[str, int] = field(default_factory=dict)
+    """How many findings, verdicts and gates were not recomputed."""
+    without_answers: str = ""
+    """Why there are no answers to recompute them from, if that is the reason."""
 
     @property
     def digest_differs(self) -> bool:
         return self.digest is not None and self.digest not in (self.files.digest, self.files.archive)
-
-    @property
-    def recomputed(self) -> bool:
-        """Whether there were answers to recompute the numbers from."""
-        return PREDICTIONS not in self.files.left_out
 
     @property
     def lock_differs(self) -> bool:
@@ -81,6 +82,15 @@ class Verification:
     @property
     def differs(self) -> bool:
         return bool(self.files.problems or self.ledger.differences) or self.digest_differs or self.lock_differs
+
+    @property
+    def end(self) -> str:
+        """The result in a word."""
+        return "DIFFERS" if self.differs else "NOT RECOMPUTABLE" if self.undecided or self.without_answers else "VERIFIED"
+
+    @property
+    def exit_code(self) -> int:
+        return {"DIFFERS": DIFFERS, "NOT RECOMPUTABLE": NOT_RECOMPUTABLE, "VERIFIED": VERIFIED}[self.end]
 
     def counts(self) -> dict[str, int]:
         """How many values have each outcome."""
@@ -99,19 +109,24 @@ def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), l
     """
     source = open_source(path)
     files = check_files(source)
+    by_hash = {hashlib.sha256(audit.read("results.json")).hexdigest(): audit for audit in map(open_source, audits)}
     ledger = Ledger()
     unchecked: dict[str, int] = {}
+    decisions: dict[str, int] = {}
+    without_answers = ""
     lock = NO_LOCK
     for name in ("results.json", "comparison.json"):
         if name in source.names():
             facts = _json(source, name)
-            _recompute(source, name, facts, audits, ledger, files)
+            without_answers = _recompute(source, name, facts, by_hash, ledger, files)
             if name == "results.json":
                 lock = _lock(source, facts, files, ledger)
-            unchecked |= ledger.unchecked(facts)
+            left = ledger.unchecked(facts)
+            unchecked |= by_field(left)
+            decisions |= undecided(facts, left)
             if name == "results.json" and files.archive is not None and PROFILE in files.unlisted:
                 files.problems += list(profile_problems(source.read(PROFILE), facts))
-    return Verification(files, ledger, unchecked, digest, lock, lock_digest)
+    return Verification(files, ledger, unchecked, digest, lock, lock_digest, decisions, without_answers)
 
 
 def _lock(source: Source, facts: Any, files: Files, ledger: Ledger) -> LockState:
@@ -129,7 +144,8 @@ def _json(source: Source, name: str) -> Any:
         raise UnreadableError(f"{name} is not JSON ({type(error).__name__}), in {source.where}") from error
 
 
-def _recompute(source: Source, name: str, facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
+def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Source], ledger: Ledger, files: Files) -> str:
+    """Recompute one file; returns why there are no answers to recompute it from, or nothing."""
     from verify.answers import AnswerFile
     from verify.audit import verify_results
     from verify.gates import verify_gates
@@ -138,25 +154,25 @@ def _recompute(source: Source, name: str, facts: Any, audits: Sequence[Path], le
         if facts["schema_version"] != "2":
             raise UnreadableError(f"{name} has schema version {ascii(facts['schema_version'])[:20]}; this program verifies version 2")
         if name == "comparison.json":
-            _recompute_comparison(facts, audits, ledger, files)
-            return
-        if PREDICTIONS in files.left_out:
-            return
+            return _recompute_comparison(facts, audits, ledger, files)
+        if PREDICTIONS in files.left_out or PREDICTIONS not in {*source.names(), *files.hashes}:
+            return f"{PREDICTIONS} is not here"
         verify_results(facts, AnswerFile(source.read(PREDICTIONS)), ledger)
         verify_gates(facts, ledger)
     except (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
         files.problems.append(f"{name} and the answers do not fit together; the numbers after this were not checked ({reason})")
+    return ""
 
 
-def _recompute_comparison(facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
+def _recompute_comparison(facts: Any, audits: Mapping[str, Source], ledger: Ledger, files: Files) -> str:
+    """Recompute a comparison from the answers of its audits; returns which of them are missing, or nothing."""
     from verify.answers import AnswerFile, Answers
     from verify.comparison import ComparisonRun, Side, verify_comparisons
 
-    by_hash = {hashlib.sha256(audit.read("results.json")).hexdigest(): audit for audit in map(open_source, audits)}
     found: dict[str, tuple[Any, AnswerFile]] = {}
     for side in facts["sides"]:
-        if (audit := by_hash.get(side["sha256"])) is not None:
+        if (audit := audits.get(side["sha256"])) is not None:
             found[side["name"]] = (_json(audit, "results.json"), AnswerFile(audit.read(PREDICTIONS)))
     model_of = {side["name"]: side["model"]["name"] for side in facts["sides"]}
 
@@ -173,9 +189,11 @@ def _recompute_comparison(facts: Any, audits: Sequence[Path], ledger: Ledger, fi
         return audit, answers
 
     run = ComparisonRun(facts["settings"], facts["environment"].get("numpy") == np.__version__)
-    if not verify_comparisons(facts["comparisons"], list(model_of), ("comparisons",), lookup, run, ledger):
-        missing = ", ".join(sorted(ascii(name) for name in model_of if name not in found))
-        files.notes.append(f"comparison.json is checked by its hash only: --audits does not name the audit of {missing}")
+    verify_comparisons(facts["comparisons"], list(model_of), ("comparisons",), lookup, run, ledger)
+    missing = ", ".join(sorted(ascii(name) for name in model_of if name not in found))
+    if missing and audits:
+        return f"--audits does not name the audit of {missing} that was compared"
+    return f"its answers are in the audits of {missing}: name them with --audits" if missing else ""
 
 
 # ---- printing --------------------------------------------------------------------------------------------------------------------
@@ -235,20 +253,29 @@ def _of_archive(found: Verification) -> str:
 
 
 def _summary(found: Verification) -> str:
+    """The last line: one of three ends, why, and how many values have each outcome."""
+    numbers = ", ".join(f"{number:,} {kind}" for kind, number in found.counts().items())
+    return f"{found.end}{_reason(found)} ({numbers})"
+
+
+def _reason(found: Verification) -> str:
     if found.differs:
-        return "DIFFERS: see above"
-    if not found.recomputed:
-        return f"NOT RECOMPUTABLE: the files are as in the manifest, but without {PREDICTIONS} no number was checked"
+        return ": see above"
+    if found.end != "VERIFIED":
+        what = counted(found.undecided) if found.undecided else "the numbers"
+        why = found.without_answers or "this program leaves their kind out"
+        return f": {what} could not be recomputed, because {why}"
     if found.digest is None:
-        return "VERIFIED, without a digest from outside: the numbers follow from the answers in these files, whose origin was not checked"
-    return "VERIFIED: the numbers follow from the answers in these files, which are those of the digest"
+        return ", without a digest from outside: the numbers follow from the answers in these files, whose origin was not checked"
+    return ": the numbers follow from the answers in these files, which are those of the digest"
 
 
 def as_json(found: Verification) -> str:
     """The result as JSON."""
     facts = {
         "lock_sha256": found.lock.sha256, "lock_digest": found.lock_digest, "lock_deviations": found.lock.deviations,
-        "manifest_sha256": found.files.digest, "digest": found.digest, "differs": found.differs, "files_listed": found.files.listed,
+        "manifest_sha256": found.files.digest, "digest": found.digest, "differs": found.differs,
+        "end": found.end.lower(), "undecided": dict(found.undecided), "files_listed": found.files.listed,
         "files": found.files.problems, "notes": found.files.notes, "values": found.counts(),
         "differences": [str(difference) for difference in found.ledger.differences], "not_recomputable": dict(found.unchecked),
     }  # fmt: skip
@@ -263,7 +290,7 @@ def as_statement(found: Verification, created: datetime) -> str:
     if found.differs:
         raise ValueError("something differs, so nothing is stated; run without --statement to see what")
     holds = {
-        "VLM_AUDIT_FILES_AS_IN_MANIFEST": True, "VLM_AUDIT_NUMBERS_RECOMPUTED": bool(found.ledger.verified),
+        "VLM_AUDIT_FILES_AS_IN_MANIFEST": True, "VLM_AUDIT_NUMBERS_RECOMPUTED": bool(found.ledger.verified) and found.end == "VERIFIED",
         "VLM_AUDIT_DIGEST_AS_GIVEN": found.digest is not None, "VLM_AUDIT_LOCK_AS_GIVEN": found.lock_digest is not None,
     }  # fmt: skip
     facts = {
@@ -280,7 +307,7 @@ def as_statement(found: Verification, created: datetime) -> str:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     what = "Checks the files of a finished audit, and recomputes its counts, rates, intervals, tests and verdicts from predictions.parquet."
-    ends = "exit codes: 0 everything that was checked agrees, 1 something differs, 2 usage, 3 the folder or archive cannot be read"
+    ends = "exit codes: 0 verified; 1 something differs, or a finding, verdict or gate cannot be recomputed; 2 usage; 3 unreadable files"
     parse = argparse.ArgumentParser("vlm-audit verify", description=what, epilog=ends)
     parse.add_argument(
         "directory", metavar="DIR", help="the output folder of an audit or a comparison, or an archive made by vlm-audit pack"
@@ -318,4 +345,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error[E1] {error}\n")
         return DIFFERS
     sys.stdout.write(f"{text(found, everything=arguments.all) if printed is None else printed}\n")
-    return DIFFERS if found.differs else VERIFIED
+    return found.exit_code

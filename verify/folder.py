@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from verify.source import LEFT_OUT, ArchiveSource, Source, UnreadableError
@@ -33,6 +34,8 @@ class Files:
     left_out: tuple[str, ...] = ()
     """Files that were left out of the archive on purpose."""
     listed: int = 0
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Name -> sha256, of the manifest."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -55,7 +58,7 @@ def check_files(source: Source) -> Files:
     files = Files(hashlib.sha256(content).hexdigest())
     if isinstance(source, ArchiveSource):
         files.archive, files.left_out = source.sha256, source.left_out()
-    hashes = _parsed(content, files)
+    files.hashes = hashes = _parsed(content, files)
     for name, expected in sorted(hashes.items()):
         if name not in files.left_out:
             _check_file(source, name, expected, files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -85,10 +85,15 @@ class Ledger:
             self.differences.append(Difference(path, recorded, computed))
         return False
 
-    def unchecked(self, recorded: object) -> Counter[str]:
-        """How many leaves of a file were not recomputed, by field."""
+    def unchecked(self, recorded: object) -> list[Path]:
+        """The leaves of a file that were not recomputed."""
         checked = self.verified | self.drawn | {difference.path for difference in self.differences}
-        return Counter(_field(path) for path in leaves(recorded) if not any(path[:end] in checked for end in range(len(path) + 1)))
+        return [path for path in leaves(recorded) if not any(path[:end] in checked for end in range(len(path) + 1))]
+
+
+def by_field(paths: Iterable[Path]) -> Counter[str]:
+    """How many leaves there are of each field."""
+    return Counter(map(_field, paths))
 
 
 def leaves(value: object, path: Path = ()) -> Iterator[Path]:

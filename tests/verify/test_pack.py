@@ -139,8 +139,10 @@ def test_without_predictions_no_number_is_called_verified(finished, tmp_path, ca
     assert counts["not recomputable"] > 500
     assert counts | {"not recomputable": 0} == dict.fromkeys(counts, 0)
     code, text = run(capsys, "verify", tmp_path / "b.zip")
-    assert code == 0
-    assert text.splitlines()[-1].startswith("NOT RECOMPUTABLE")
+    assert code == 1
+    assert text.splitlines()[-1].startswith(
+        "NOT RECOMPUTABLE: 4 findings and 1 verdict could not be recomputed, because predictions.parquet is"
+    )
     assert "VERIFIED" not in text
     statement = json.loads(run(capsys, "verify", tmp_path / "b.zip", "--statement")[1])
     assert "VLM_AUDIT_NUMBERS_RECOMPUTED" not in statement["predicate"]["properties"]

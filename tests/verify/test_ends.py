@@ -1,0 +1,88 @@
+"""``vlm-audit verify`` ends in one of three ways; what was not recomputed is never called verified."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from audit import audit, compare
+from audit.__main__ import main
+from tests.support.drawn_audits import Design, table
+from tests.support.made_once import made_once
+from tests.verify.test_command import rehash
+from verify.decisions import counted, undecided
+
+SOME = Design((150, 150), "unequal", "known", effect=0.3)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Two audits, a third of other answers, comparisons of the first two with and without a gate, and an audit of counted parts."""
+
+    def make(folder):
+        rows = table(SOME)
+        answers = {"before": rows.y_pred, "after": rows.y_true, "another": rows.y_true.where(np.arange(len(rows)) % 9 > 0, rows.y_pred)}
+        done = {name: audit(predictions=rows.assign(y_pred=y_pred), draws=199, out=folder / name) for name, y_pred in answers.items()}
+        compare(done["before"], done["after"], out=folder / "compared")
+        compare(done["before"], done["after"], out=folder / "gated", fail_on="change > 0.5")
+        (folder / "parts").mkdir()
+        rows.drop(columns="id", errors="ignore").to_parquet(folder / "parts" / "1.parquet")
+        audit(predictions=folder / "parts", draws=199, out=folder / "counted")
+
+    return made_once(tmp_path_factory, "ends", make)
+
+
+def ended(capsys, *words):
+    code = main(["verify", *map(str, words)])
+    return code, capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_comparison_is_verified_with_its_audits_alone(finished, capsys):
+    compared, before, after = (finished / name for name in ("compared", "before", "after"))
+    code, last = ended(capsys, compared, "--audits", after, before)
+    assert code == 0
+    assert last.startswith("VERIFIED, without a digest")
+    code, last = ended(capsys, compared)
+    assert code == 1
+    assert last.startswith("NOT RECOMPUTABLE: ")
+    assert "1 verdict could not be recomputed, because its answers are in the audits of " in last
+    assert "(0 verified, 0 differs, 0 within Monte-Carlo error, " in last
+    code, last = ended(capsys, compared, "--audits", before, finished / "another")
+    assert code == 1
+    assert "because --audits does not name the audit of " in last
+    assert main(["verify", str(compared), "--audits", str(before), str(finished / "nowhere")]) == 3
+    capsys.readouterr()
+    main(["verify", str(compared), "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["end"], facts["differs"], facts["undecided"]["verdict"]) == ("not recomputable", False, 1)
+
+
+def test_a_wrong_number_differs_whether_or_not_all_others_can_be_recomputed(finished, tmp_path, capsys):
+    folder = shutil.copytree(finished / "gated", tmp_path / "gated")
+    both = ("--audits", finished / "before", finished / "after")
+    code, last = ended(capsys, folder, *both)
+    assert code == 1
+    assert last.startswith("NOT RECOMPUTABLE: 1 gate could not be recomputed, because this program leaves their kind out (")
+    facts = json.loads((folder / "comparison.json").read_text())
+    facts["comparisons"][0]["changes"][0]["overall"]["gained"] += 1
+    (folder / "comparison.json").write_text(json.dumps(facts))
+    rehash(folder, "comparison.json")
+    code, last = ended(capsys, folder, *both)
+    assert code == 1
+    assert last.startswith("DIFFERS: see above (")
+
+
+def test_counted_parts_leave_no_answers_to_recompute_from(finished, capsys):
+    code, last = ended(capsys, finished / "counted")
+    assert code == 1
+    assert last.startswith("NOT RECOMPUTABLE: ")
+    assert "could not be recomputed, because predictions.parquet is not here (" in last
+
+
+def test_a_planned_question_whose_effects_are_taken_as_recorded_is_not_verified():
+    facts = {"audits": [{"effects": [{"primary": True, "p": 0.1}, {"primary": False, "p": 0.1}]}]}
+    unchecked = [("audits", 0, "effects", at, "p") for at in (0, 1)] + [("audits", 0, "probe", "name")]
+    assert undecided(facts, unchecked) == {"finding": 1}
+    assert undecided(facts, unchecked[1:]) == {}
+    assert counted({"finding": 2, "gate": 1, "verdict": 1}) == "2 findings, 1 gate and 1 verdict"
