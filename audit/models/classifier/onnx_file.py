@@ -254,10 +254,9 @@ def _session(file: OnnxFile, device: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
-    # The checked graph, from memory, and read as ONNX whatever it looks like; of the file nothing but checked external data is read again.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # by itself it would look for its own format
     if file.external:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.path.parent.resolve()))
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.path.parent))
     chosen = (provider, {"device_id": index}) if index else provider
     try:
         return onnxruntime.InferenceSession(file.checked, sess_options=options, providers=[chosen])

@@ -9,7 +9,9 @@ import pytest
 from audit.errors import DataError, UnsafeError, UsageError
 from audit.measure.zero_shot import probabilities_of_logits
 from audit.models import load
+from strictio.weights.onnx_file import check_onnx
 from tests.support.classifiers import SIDE, exported, folder, softmax
+from tests.support.command import command
 from tests.support.model_folders import noise_and_colours, refused
 from tests.support.notes import sentences
 
@@ -120,6 +122,45 @@ def test_the_preprocessing_of_a_graph_of_any_size_is_stated_with_its_size(files,
 # ---- refused before anything is run ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("external", [False, True])
+def test_onnxruntime_gets_the_checked_graph_alone_and_is_told_its_format(files, tmp_path, monkeypatch, external):
+    layout = {"save_as_external_data": True, "location": "m.data", "size_threshold": 0} if external else {}
+    onnx.save(onnx.load(files[1]), tmp_path / "m.onnx", **layout)
+    model = onnx.load(tmp_path / "m.onnx", load_external_data=False)
+    model.ClearField("producer_name")
+    model.ClearField("producer_version")
+    late = onnx.ModelProto(producer_name="ORTM").SerializeToString()  # the bytes 5 to 8, were its fields in their usual order
+    assert onnx.load_model_from_string(model.SerializeToString() + late).SerializeToString()[4:8] == b"ORTM"
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString() + late)
+    given, session = [], onnxruntime.InferenceSession
+
+    def record(source, *, sess_options, providers):
+        given.append((source, sess_options.get_session_config_entry("session.load_model_format")))
+        return session(source, sess_options=sess_options, providers=providers)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", record)
+    images = noise_and_colours((300, 64))
+    scores = load(f"onnx:{tmp_path / 'm.onnx'}", model_args=stated(files[1])).encode_images(images)
+    np.testing.assert_array_equal(scores, load(f"onnx:{files[1]}", model_args=stated(files[1])).encode_images(images))
+    assert given[0] == (check_onnx(tmp_path / "m.onnx").checked, "ONNX")
+    assert b"ORTM" not in given[0][0]
+
+
+def test_the_format_of_onnxruntime_and_functions_end_the_command_with_4(files, tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(tmp_path / "own.onnx")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(files[1], sess_options=options)
+    whole = onnx.load(files[1])
+    node = onnx.helper.make_node("Identity", ["a"], ["b"])
+    whole.functions.append(onnx.helper.make_function("f", "mine", ["a"], ["b"], [node], [onnx.helper.make_opsetid("", 17)]))
+    onnx.save(whole, tmp_path / "functions.onnx")
+    for name, says in (("own", "onnxruntime's own format"), ("functions", "functions of its own")):
+        done = command("--model", f"onnx:{tmp_path / name}.onnx", "--probe", "emoji", "--out", tmp_path / "out")
+        assert (done.returncode, says in done.stderr) == (4, True)
+
+
 def changed(files, tmp_path, change):
     model = onnx.load(files[1])
     change(model)
@@ -172,60 +213,6 @@ def test_a_loop_is_refused(files, tmp_path):
         model.graph.node.append(onnx.helper.make_node("Loop", ["n", ""], ["z"], body=body))
 
     refused(changed(files, tmp_path, change), UnsafeError, "operator Loop", model_args=stated(files[1]))
-
-
-def doubling(levels):
-    """Functions each of which calls the next one twice: 2**levels operators in a few kilobytes."""
-    imported = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)]
-    for level in range(levels):
-        what = ("Identity", "") if level == levels - 1 else (f"f{level + 1}", "own")
-        nodes = [onnx.helper.make_node(what[0], [a], [b], domain=what[1]) for a, b in (("x", "m"), ("m", "y"))]
-        yield onnx.helper.make_function("own", f"f{level}", ["x"], ["y"], nodes, imported)
-
-
-def test_functions_that_call_each_other_twice_are_refused_at_once(files, tmp_path):
-    def change(model):
-        model.functions.extend(doubling(40))
-        model.graph.node[0].domain, model.graph.node[0].op_type = "own", "f0"
-
-    refused(changed(files, tmp_path, change), UnsafeError, "defines functions: f0", model_args=stated(files[1]))
-
-
-@pytest.mark.parametrize("hidden", ["in the file", "in a name"])
-def test_a_file_that_onnxruntime_would_read_in_its_own_format_is_refused(files, tmp_path, hidden):
-    """ "ORTM" from the fifth byte on: the parser of ONNX reads past it, and onnxruntime took the file for its own."""
-    model = onnx.load(files[1])
-    if hidden == "in a name":  # the second field, behind two bytes of version
-        model.producer_name = "ORTM" + 60 * "x"
-        content = model.SerializeToString()
-    else:  # a field that ONNX does not know, first
-        content = b"\xfa\x3f\x10\x00ORTM" + bytes(11) + model.SerializeToString()
-    assert content[4:8] == b"ORTM"
-    assert onnx.load_from_string(content).graph.node
-    (tmp_path / "x.onnx").write_bytes(content)
-    refused(f"onnx:{tmp_path / 'x.onnx'}", UnsafeError, "onnxruntime's own format", model_args=stated(files[1]))
-
-
-def test_onnxruntime_is_given_the_graph_that_was_checked_and_told_its_format(files, monkeypatch):
-    content, formats = [], []
-
-    class Watched(onnxruntime.InferenceSession):
-        def __init__(self, source, sess_options, **more):
-            content.append(source)
-            formats.append(sess_options.get_session_config_entry("session.load_model_format"))
-            super().__init__(source, sess_options=sess_options, **more)
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
-    load(f"onnx:{files[1]}", model_args=stated(files[1]))
-    assert formats == ["ONNX"]
-    assert onnx.load_from_string(content[0]) == onnx.load(files[1])
-
-
-def test_a_weight_with_a_negative_size_is_refused(files, tmp_path):
-    def change(model):
-        model.graph.initializer[0].dims[0] = -1
-
-    refused(changed(files, tmp_path, change), DataError, "has a negative size", model_args=stated(files[1]))
 
 
 def test_a_custom_operator_inside_a_branch_is_refused(files, tmp_path):
