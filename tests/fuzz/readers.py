@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -120,6 +121,13 @@ SAVED = {
     "dataset_info.json": json.dumps({"citation": "", "description": "", "homepage": "", "license": ""}),
 }  # fmt: skip
 """What stands beside it."""
+
+
+def read_onnx(path: Path) -> None:
+    """Check an ONNX file; onnxruntime does not run it."""
+    from strictio.weights.onnx_file import check_onnx
+
+    check_onnx(path)
 
 
 def read_images(path: Path) -> None:
@@ -267,6 +275,7 @@ READERS = {
     "checkpoint": Reader(".pt", read_model, sound.checkpoints),
     "safetensors": Reader(".safetensors", read_model, sound.safetensors),
     "npz": Reader(".npz", read_model, sound.archives_of_arrays),
+    **({"onnx": Reader(".onnx", read_onnx, sound.onnx_files)} if find_spec("onnx") else {}),
     "folder": Reader(".json", read_folder, sound.folders),
     "template": Reader(".jinja", read_template, sound.templates),
     "csv": Reader(".csv", read_table, sound.tables),

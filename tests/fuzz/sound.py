@@ -134,6 +134,28 @@ def archives_of_arrays() -> list[bytes]:
     return found
 
 
+def onnx_files() -> list[bytes]:
+    """A graph whose sizes depend on constants, and one with branches."""
+    from onnx import TensorProto, helper
+
+    def file(nodes: list[object], weights: dict[str, list[int]]) -> bytes:
+        x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 8, 8]) for name in "xy")
+        tensors = [helper.make_tensor(name, TensorProto.INT64, [len(values)], values) for name, values in weights.items()]
+        graph = helper.make_graph(nodes, "g", [x], [y], tensors)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+
+    node = helper.make_node
+    sized = [
+        node("Tile", ["x", "repeats"], ["a"]), node("Pad", ["a", "pads"], ["b"]), node("Resize", ["b", "", "", "sizes"], ["c"]),
+        node("ConstantOfShape", ["shape"], ["w"]), node("RandomNormal", [], ["g"], shape=[2, 3]), node("Reshape", ["c", "shape"], ["h"]),
+        node("Expand", ["c", "shape"], ["d"]), node("Split", ["d"], ["e", "y"], axis=1, num_outputs=2), node("Conv", ["x", "w"], ["i"]),
+    ]  # fmt: skip
+    sizes = {"repeats": [1, 2, 1, 1], "pads": [0, 0, 1, 1, 0, 0, 1, 1], "sizes": [1, 6, 8, 8], "shape": [1, 6, 8, 8]}
+    branch = [helper.make_graph([node(name, ["x"], [name])], name, [], []) for name in ("Relu", "Neg")]
+    truth = node("Constant", [], ["c"], value=helper.make_tensor("c", TensorProto.BOOL, [], [True]))
+    return [file(sized, sizes), file([truth, node("If", ["c"], ["y"], then_branch=branch[0], else_branch=branch[1])], {})]
+
+
 def tables() -> list[bytes]:
     return [CSV.encode(), CSV.replace(",", ";").encode(), CSV.replace("\n", "\r\n").encode("utf-8-sig")]
 
