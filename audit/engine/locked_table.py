@@ -119,7 +119,7 @@ def table_deviations(locked: LockedTable | None, actual: LockedTable | None) -> 
     """Yield the rows and columns that differ; of a column only the rows whose cell differs, not those that were added or left out."""
     if locked is None or actual is None:
         if locked is not actual:
-            yield LockDeviation(_PATH, *(None if table is None else PRESENT for table in (locked, actual)), "all")
+            yield LockDeviation(_PATH, None if locked is None else PRESENT, None if actual is None else PRESENT, "all")
         return
     if locked.identified is not actual.identified:
         yield LockDeviation((*_PATH, "identified"), locked.identified, actual.identified, "all")
@@ -134,8 +134,8 @@ def table_deviations(locked: LockedTable | None, actual: LockedTable | None) -> 
 def _deviation(path: Group, locked: LockedColumn | None, actual: LockedColumn | None, moved: int) -> tuple[LockDeviation, ...]:
     """The deviation of one column, if there is one."""
     if locked is None or actual is None:
-        sides = [None if column is None else column.sha256 for column in (locked, actual)]
-        return (LockDeviation(path, *sides, "all", sum(column.rows for column in (locked, actual) if column)),)
+        one, other = (None if column is None else column.sha256 for column in (locked, actual))
+        return (LockDeviation(path, one, other, "all", sum(column.rows for column in (locked, actual) if column)),)
     if locked.sha256 == actual.sha256:
         return ()
     more = _counted(actual).astype(np.int64) - _counted(locked)

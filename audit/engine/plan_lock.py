@@ -84,7 +84,8 @@ def audit_lock(locked: PlanLock, run: Sequence[LockDeviation], name: str, probe:
     if planned is None:
         return AuditLock((), (), (), (LockDeviation(("probes", name), None, PRESENT, "all"),))
     deviations = [*_of_model(locked, model)]
-    for path, before, now in _differences(*(asdict(replace(one, data=replace(one.data, table=None))) for one in (planned, probe))):
+    locked_fields, actual_fields = (asdict(replace(one, data=replace(one.data, table=None))) for one in (planned, probe))
+    for path, before, now in _differences(locked_fields, actual_fields):
         deviations.append(_deviation(path, before, now, planned.claims))
     deviations += table_deviations(planned.data.table, probe.data.table)
     deviating: set[str] = set()
