@@ -19,7 +19,7 @@ from audit.types import UNKNOWN, Predictions
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
 
-_ERRORS, _OF_A_LEVEL = 0.05, 0.75
+ERRORS, OF_A_LEVEL = 0.05, 0.75
 """Up to 5 % of the rows may be label errors: test sets have 3 % on average (Northcutt, Athalye and Mueller 2021,
 https://arxiv.org/abs/2103.14749). For every level and every value three quarters must agree: otherwise a rare value that a column does not
 determine would pass as errors, and in a small table a column could determine another by chance.
@@ -91,7 +91,7 @@ def disagreeing(column: np.ndarray, other: np.ndarray, images: Int[np.ndarray, "
     agreeing = np.where(np.arange(table.shape[1]) == usual[:, None], table, 0)
     total, errors = int(table.sum()), int(table.sum() - agreeing.sum())
     shares = np.concatenate([agreeing.sum(axis=axis) / table.sum(axis=axis) for axis in (0, 1)])
-    if errors > _ERRORS * total or len(np.unique(usual)) < 2 or shares.min() < _OF_A_LEVEL:
+    if errors > ERRORS * total or len(np.unique(usual)) < 2 or shares.min() < OF_A_LEVEL:
         return None
     rows = np.zeros(len(column), bool)
     rows[known] = usual[level] != value

@@ -31,6 +31,7 @@ from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import FRAME, as_text, check_finite, check_printable, frame_columns, like_answers, read_columns, renamed
 from audit.predictions.logs.join import joined
 from audit.predictions.logs.read import LogTable, read_log
+from audit.predictions.made import Answered
 from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, scores_of
 from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows, with_wanted_columns
 from audit.predictions.tags import NO, SOME, without_tags
@@ -206,21 +207,41 @@ def read_answers(
     if BARE_SCORE in names:  # it belongs to no label, so it is not used; but if it is not a number, the program that wrote it is broken
         check_finite(table[BARE_SCORE], BARE_SCORE)
     reserved = {*scores, *questions.values(), *(name for name in names if name == Y_TRUE or name.startswith(f"{Y_TRUE}:"))}
-    rows, notes = read_rows(table, wanted, reserved, source, images)
+    given = [_read_question(table, question, column, scores, source) for question, column in (questions or {PLAIN: None}).items()]
+    answered = [Answered.of(one.answers, one.truths, one.scores) for one in given]
+    rows, notes = read_rows(table, wanted, reserved, source, images, answered)
     collected = []
-    for question, column in (questions or {PLAIN: None}).items():
-        suffix = "" if column in (None, Y_PRED) else column.removeprefix(Y_PRED)
-        truth = next((name for name in (Y_TRUE + suffix, Y_TRUE) if name in names), None)
-        probabilities = read_scores(table, scores) if column in (None, Y_PRED) else None
-        answers = read_labels(table[column], column, source) if column else None
-        truths = read_labels(table[truth], truth, source, missing=True) if truth else None
-        shown = source if column in (None, Y_PRED) else f"{source}, {column}"
-        probabilities, of_a_score = with_complement(probabilities, answers, truths, shown)
-        predictions, more = build_predictions(answers, truths, probabilities, rows.attributes, shown, images)
+    for one in given:
+        predictions, more = build_predictions(one.answers, one.truths, one.scores, rows.attributes, one.source, images)
         predictions = replace(predictions, labels=(NO, SOME), answers=(NO, SOME)) if tags else predictions
-        collected.append(replace(rows.answers(source, None, question, predictions), tags=tags))
-        notes += [*of_a_score, *more]
+        collected.append(replace(rows.answers(source, None, one.name, predictions), tags=tags))
+        notes += [*one.notes, *more]
     return tuple(collected), tuple(notes)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """The columns of one question."""
+
+    name: str
+    source: str
+    answers: pa.Array | None
+    truths: pa.Array | None
+    scores: ScoreColumns | None
+    notes: Sequence[Note]
+
+
+def _read_question(table: pa.Table, name: str, column: str | None, scores: Sequence[str], source: str) -> _Question:
+    """Read the answers, true answers and scores of a question; `column` has the answers, None if only scores are given."""
+    plain = column in (None, Y_PRED)
+    suffix = "" if plain or column is None else column.removeprefix(Y_PRED)
+    truth = next((name for name in (Y_TRUE + suffix, Y_TRUE) if name in table.column_names), None)
+    probabilities = read_scores(table, scores) if plain else None
+    answers = read_labels(table[column], column, source) if column else None
+    truths = read_labels(table[truth], truth, source, missing=True) if truth else None
+    shown = source if plain else f"{source}, {column}"
+    probabilities, notes = with_complement(probabilities, answers, truths, shown)
+    return _Question(name, shown, answers, truths, probabilities, notes)
 
 
 def _read_texts(

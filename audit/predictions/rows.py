@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audit.data.cells.groupless import IDENTIFIERS, no_groups
 from audit.data.cells.suspicious import suspicious_levels
 from audit.data.schema import IMAGE_COLUMNS, alike, counted, is_row_number, quoted
 from audit.encoder import Value
@@ -20,6 +21,7 @@ from audit.predictions.answers import Y_PRED, Y_TRUE
 from audit.predictions.bins import Bins
 from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers, renamed
 from audit.predictions.logs.base import LogOptions
+from audit.predictions.made import Answered, made_from
 from audit.predictions.own_tables import SCORE
 from audit.predictions.tags import Tags
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
@@ -152,18 +154,25 @@ def with_wanted_columns(table: pa.Table, wanted: ColumnOptions, source: str) -> 
 
 
 def read_rows(
-    table: pa.Table, wanted: ColumnOptions, reserved: set[str], source: str, images: Int[np.ndarray, "n"] | None = None
+    table: pa.Table,
+    wanted: ColumnOptions,
+    reserved: set[str],
+    source: str,
+    images: Int[np.ndarray, "n"] | None = None,
+    answered: Sequence[Answered] = (),
 ) -> tuple[Rows, list[Note]]:
     """The rows of a table, and notes about them; `reserved` columns have answers. Raises errors as `load_predictions` does.
 
-    `images` is the number of images that each row represents; None: one.
+    `images` is the number of images that each row represents; None: one. By default, no attribute is a column that was made from what
+    was `answered`.
     """
+    candidates = _Candidates(table, answered, np.ones(len(table), np.int64) if images is None else images)
     columns = [name for name in table.column_names if name not in reserved and not is_row_number(name)]
     identifier = next((name for name in ID_COLUMNS if name in columns), None)
     unnamed = tuple(quoted(name) for name in table.column_names if name.startswith("Unnamed: ") and is_row_number(name))
     notes: list[Note] = [Note("unused_columns", {"columns": unnamed})] if unnamed else []
     others = [name for name in columns if name not in (identifier, wanted.cluster, wanted.weights, *wanted.beside)]
-    texts = _attributes(table, wanted, others, notes, source)
+    texts = _attributes(candidates, wanted, others, notes, source)
     texts |= {name: as_text(table[name], name) for name in (*wanted.changing, *wanted.beside) if name not in texts}
     index = read_identifiers(table, identifier, wanted.cluster, source)
     # Stored by Arrow, so that the texts of a million rows are not Python objects.
@@ -183,18 +192,36 @@ def read_rows(
     return Rows(frame, wanted.cluster, numbers, names, identifier is None, wanted.weights, weight), notes
 
 
-def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], source: str) -> dict[str, pa.Array]:
+@dataclass(frozen=True)
+class _Candidates:
+    """The columns that may be attributes, and what they may have been made from."""
+
+    table: pa.Table
+    answered: Sequence[Answered]
+    images: Int[np.ndarray, "n"]
+
+    def made(self, name: str, text: pa.Array) -> str | None:
+        return made_from(name, text, self.answered, self.images)
+
+
+def _attributes(
+    candidates: _Candidates, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], source: str
+) -> dict[str, pa.Array]:
     """The columns to slice by: those that were named, or every column of text with few levels."""
+    table = candidates.table
     if wanted.attributes is not None:
-        if left_out := tuple(name for name in _all_by_rule(table, names)[0] if name not in wanted.attributes):
+        if left_out := tuple(name for name in _all_by_rule(candidates, names)[0] if name not in wanted.attributes):
             notes.append(Note(ATTRIBUTES_CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
         texts = {name: _two_groups(as_text(table[name], name), name, source) for name in wanted.attributes}
         numbers = {name: levels for name, text in texts.items() if len(levels := _levels(text)) > _MANY_NUMBERS}
         notes += [Note("single_numbers", {"column": name, "count": len(cells)}) for name, cells in numbers.items() if all_numbers([*cells])]
+        notes += [
+            Note("made_from_answers", {"column": name, "how": how}) for name, text in texts.items() if (how := candidates.made(name, text))
+        ]
         return texts
     if wanted.slices:
         return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
-    chosen, others, rest = _all_by_rule(table, names)
+    chosen, others, rest = _all_by_rule(candidates, names)
     unused = f"; not used: {', '.join(others[:_NAMED])}{' ...' if len(others) > _NAMED else ''}" if others else ""
     if not chosen:
         raise DataError(
@@ -209,15 +236,18 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
     return chosen
 
 
-def _all_by_rule(table: pa.Table, names: Sequence[str]) -> tuple[dict[str, pa.Array], list[str], Sequence[str]]:
+def _all_by_rule(candidates: _Candidates, names: Sequence[str]) -> tuple[dict[str, pa.Array], list[str], Sequence[str]]:
     """The default attributes, at most 20; the other columns, with the reason; and those not read."""
     chosen: dict[str, pa.Array] = {}
     others: list[str] = []
+    table, rows = candidates.table, int(candidates.images.sum())
     answer_labels = _labels_without_truth(table)
     for at, name in enumerate(names):
-        text, why_not = _by_rule(table[name], name)
+        text, why_not = _by_rule(table[name], name, rows)
         if text is not None and _like_truth(text, name, answer_labels):
             text, why_not = None, f"looks like the true answer: --truth-column {shlex.quote(name)}; from Python: truth_column={name!r}"
+        if text is not None and (how := candidates.made(name, text)):
+            text, why_not = None, f"{how}; to compare by it all the same: --attributes"
         if text is not None and len(chosen) == MOST_ATTRIBUTES:
             return chosen, others, names[at:]
         if text is None:
@@ -250,8 +280,8 @@ def _levels(text: pa.Array) -> set[str]:
     return {level for level in text.dictionary.to_pylist() if level.strip()}
 
 
-def _by_rule(column: pa.ChunkedArray, name: str) -> tuple[pa.Array | None, str]:
-    """A column as text if it is an attribute by default, else None and the reason."""
+def _by_rule(column: pa.ChunkedArray, name: str, rows: int) -> tuple[pa.Array | None, str]:
+    """A column as text if it is an attribute by default, else None and the reason; `rows`: the number of rows of the whole file."""
     kind = column.type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     if not holds_labels(kind):
@@ -263,11 +293,13 @@ def _by_rule(column: pa.ChunkedArray, name: str) -> tuple[pa.Array | None, str]:
     levels = [level for level in text.dictionary.to_pylist() if level.strip()]
     if all_numbers(levels):
         return None, numbers
-    if 2 <= len(levels) <= FEW_LEVELS:
-        return text, ""
     often = len(levels) > 1 and len(column) >= 2 * len(levels)
     hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
-    return None, f"{counted(len(levels), 'level')}{hint}"
+    if not 2 <= len(levels) <= FEW_LEVELS:
+        return None, f"{counted(len(levels), 'level')}{hint}"
+    if (what := no_groups(name, levels, rows)) is not None:
+        return None, f"{what}{hint if what == IDENTIFIERS else ''}"
+    return text, ""
 
 
 def _many_numbers(head: pa.ChunkedArray, name: str) -> bool:

@@ -80,6 +80,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "attributes_chosen": "Chosen attributes: {attributes}. Not compared, although they would be by default: {others}.",
         "outcomes_chosen": "Chosen outcomes: {outcomes}.",
         "depth_chosen": "Intersections of up to {depth} attributes were chosen; the default is {default}.",
+        "made_from_answers": "‘{column}’ {how}: it may have been made from the answers, and differences by it may then "
+        "be true by construction.",
         "single_numbers": "Every number in ‘{column}’ is a group of its own: {count:,} of them. To compare ranges of numbers, divide "
         "them into groups, as in --bins {column}=4 (from Python, bins=).",
         "levels_not_compared": "Groups are not compared by {columns}: this probe compares by columns with 2 to {most} levels.",

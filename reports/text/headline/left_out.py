@@ -13,8 +13,10 @@ _COLUMNS = "attributes_by_rule_of_several"
 _RULES = (
     _COLUMNS, "attributes_past_limit", "large_intersections", "claims_without_column", "measurements_without_answers", "nearly_true",
     "nearly_copied", "copied", "single_numbers", "levels_not_compared", "answers_of_a_score",
+    "made_from_answers",
 )  # fmt: skip
-"""Codes of notes about something that a default rule, rather than a choice, left out, did not divide into groups, or took for an answer."""
+"""Codes of notes about something that a default rule, rather than a choice, left out, did not divide into groups, or took for an answer;
+and about a chosen attribute that a rule would leave out."""
 _NAMED = 3
 
 
@@ -50,6 +52,6 @@ def _short(column: str) -> str:
 def _columns_sentence(note: Note) -> str:
     columns = phrases.some(_columns(note))
     return (
-        f"Columns left out by default: {columns}. Without --attributes, text columns with 2 to {note.values.get('levels', '')} levels are "
-        "compared; name others with it."
+        f"Columns left out by default: {columns}. Without --attributes, text columns with 2 to {note.values.get('levels', '')} levels that "
+        "may be groups are compared; name others with it."
     )

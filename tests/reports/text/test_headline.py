@@ -404,8 +404,8 @@ def test_what_a_rule_left_out_stands_in_the_first_sentence():
 
     assert headline(audit).verdict_line == ("Disparity · the one planned question, without 'city' (60 levels), 'age' (numbers)")
     assert left_out_by_rule(audit) == (
-        "Columns left out by default: 'city' (60 levels), 'age' (numbers). Without --attributes, text columns with 2 to 50 levels are "
-        "compared; name others with it.",
+        "Columns left out by default: 'city' (60 levels), 'age' (numbers). Without --attributes, text columns with 2 to 50 levels that "
+        "may be groups are compared; name others with it.",
     )
     assert left_out_by_rule(base) == ()
 

@@ -133,7 +133,7 @@ def test_trap_7_a_picture_is_the_text_of_an_object_and_no_group(lines):
         return {**line, "doc": {**line["doc"], "image": f"<PIL.PngImagePlugin.PngImageFile image mode=RGB size=8x8 at 0x7F{at:06X}>"}}
 
     file = read(lines("faces_choice", lambda each: [picture(line, at) for at, line in enumerate(each)]), scorer="acc")
-    assert {*file.answers[0].predictions.attributes.columns} == {"gender", "race", "person", "truth"}
+    assert {*file.answers[0].predictions.attributes.columns} == {"gender", "race", "person"}
 
 
 def test_trap_8_a_corpus_metric_judges_no_single_answer(lines):
