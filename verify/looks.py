@@ -55,8 +55,11 @@ def _against_constant(run: Run, name: str, answers: Answers, declared: Sequence[
         return None
     answers = answers.take(np.flatnonzero(known))
     assert answers.y_true is not None  # noqa: S101 - checked above
-    constant, share = _commonest(answers.y_true, declared)
-    right, would, n = answers.y_pred == answers.y_true, answers.y_true == constant, len(answers.y_true)
+    right, n = answers.y_pred == answers.y_true, len(answers.y_true)
+    truths = [truth for truth in [*declared, *sorted(set(answers.y_true) - set(declared))] if truth in set(answers.y_true)]
+    often = {truth: (int((answers.y_true == truth).sum()), int(right[answers.y_true == truth].sum())) for truth in truths}
+    constant = max(truths, key=lambda truth: often[truth])
+    share, would = often[constant][0] / n, answers.y_true == constant
     only = int((right & ~would).sum()), int((would & ~right).sum())
     change = Change(right.astype(int) - would, answers.cluster)
     p = drawn(*change.p(run.settings, "()/flip"), run.settings, run.same_numpy)

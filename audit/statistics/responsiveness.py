@@ -136,13 +136,18 @@ def _against_a_guess(predictions: Predictions, guessed: float, alpha: float) -> 
     return "looks" if low > guessed else "undecided" if high >= guessed + RECOGNISED else "no better"
 
 
-def _commonest(answers: np.ndarray, declared: Group, images: Int[np.ndarray, "n"]) -> tuple[str, float]:
-    """The most frequent answer (the first declared of several), and its share of the images that rows represent."""
+def _commonest(
+    answers: np.ndarray, declared: Group, images: Int[np.ndarray, "n"], right: Bool[np.ndarray, "n"] | None = None
+) -> tuple[str, float]:
+    """The most frequent answer, and its share of the images that rows represent; of several, the one most often `right`, then the first
+    declared.
+    """
     codes, names = pd.factorize(answers)
-    counts = dict(zip(map(str, names), _summed(codes, images, len(names)).tolist(), strict=True))
-    order = [*(name for name in declared if name in counts), *sorted(set(counts) - set(declared))]
-    first = max(order, key=lambda name: counts[name])
-    return first, counts[first] / int(images.sum())
+    counts, hits = (_summed(codes, part, len(names)).tolist() for part in (images, images if right is None else images * right))
+    often = dict(zip(map(str, names), zip(counts, hits, strict=True), strict=True))
+    order = [*(name for name in declared if name in often), *sorted(set(often) - set(declared))]
+    first = max(order, key=lambda name: often[name])
+    return first, often[first][0] / int(images.sum())
 
 
 def _summed(codes: Int[np.ndarray, "n"], images: Int[np.ndarray, "n"], length: int) -> Int[np.ndarray, "l"]:
@@ -155,8 +160,10 @@ def _summed(codes: Int[np.ndarray, "n"], images: Int[np.ndarray, "n"], length: i
 def against_constant(name: str, predictions: Predictions, settings: Settings) -> AgainstConstant | None:
     """Compare how often the answers, and the best constant answer, are right on the same images.
 
-    Exact McNemar test; if images come in clusters, whole clusters change sign together. None without true answers, or if all are the
-    same: the model's answers then cannot be distinguished from a constant one, and all groups have the same true answers.
+    Of equally frequent true answers, the one that the answers get right most often is compared: the constant answer that they resemble
+    most. Of two labels that is the one answered more often, whatever they are called. Exact McNemar test; if images come in clusters,
+    whole clusters change sign together. None without true answers, or if all are the same: the model's answers then cannot be
+    distinguished from a constant one, and all groups have the same true answers.
 
     Examples
     --------
@@ -174,8 +181,9 @@ def against_constant(name: str, predictions: Predictions, settings: Settings) ->
         return None
     y_true, y_pred, images = predictions.y_true[known], predictions.y_pred[known], predictions.images_of_rows[known]
     cluster = None if predictions.cluster is None else predictions.cluster[known]
-    constant, share = _commonest(y_true, predictions.answers, images)
-    right, would = y_pred == y_true, y_true == constant
+    right = y_pred == y_true
+    constant, share = _commonest(y_true, predictions.answers, images, right)
+    would = y_true == constant
     cell = np.select([right & would, would, right], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
     cells = _summed(cell, images, 4)[None]
     kinds = None if cluster is None else cluster_kinds(pd.Series(cluster), cell, np.ones(len(cell), np.int64), 1)

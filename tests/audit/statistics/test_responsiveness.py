@@ -310,11 +310,11 @@ def test_a_group_without_one_of_the_true_answers_has_no_such_gap():
 
 
 def test_few_images_leave_open_whether_the_model_looks():
-    """Right about 15 of 24, "Male" about 12: 12.5 points more, or up to 39. Of ten times as many it is shown, at 50 % never."""
+    """Right about 15 of 24, "Male" about 12: 12.5 points more, or up to 37. Of ten times as many it is shown, at 50 % never."""
     cells = {("a", "Female", "Female"): 7, ("a", "Female", "Male"): 5, ("a", "Male", "Male"): 8, ("a", "Male", "Female"): 4}
     found = look(people(cells))
     assert (found.against_constant.accuracy, found.code) == (0.625, "undecided")
-    assert found.against_constant.high == pytest.approx(0.394, abs=0.001)
+    assert found.against_constant.high == pytest.approx(0.373, abs=0.001)
     assert look(people({cell: 10 * n for cell, n in cells.items()})).code == "looks"
 
 

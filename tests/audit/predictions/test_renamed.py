@@ -1,0 +1,71 @@
+"""No verdict depends on how labels, groups, attributes and columns are called, or on the order of any of them or of rows."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.run import main
+from tests.support.renamed import drawn, found, is_borderline
+from verify.command import main as verify
+
+FEW, MANY = range(6), range(500)
+
+
+def check(seed, tmp_path):
+    """Audit a drawn table under two spellings by the command; return how many findings have a verdict, and which of them differ."""
+    table = drawn(seed)
+    (code, verdict, first), (code_2, verdict_2, second) = (found(table, tmp_path / f"{seed}-{name}", name) for name in (None, seed + 1))
+    assert first.keys() == second.keys(), f"table {seed}"
+    differ = [key for key, one in first.items() if facts(one) != facts(second[key])]
+    borderline = [key for key in differ if is_borderline(first[key]) and is_borderline(second[key])]
+    assert borderline == differ, f"table {seed}: {[(key, facts(first[key]), facts(second[key])) for key in differ]}"
+    for key, one in first.items():
+        assert bounds(one) == pytest.approx(bounds(second[key]), rel=1e-6, abs=1e-9, nan_ok=True), f"table {seed}: {key}"
+    if not differ:
+        assert (code, verdict) == (code_2, verdict_2)
+    return len(first), len(differ)
+
+
+def facts(finding):
+    return {name: finding[name] for name in ("primary", "verdict", "exceeds_tolerance", "unresponsive", "ratio_tolerance", "negligible")}
+
+
+def bounds(finding):
+    """The numbers that decide, apart from p."""
+    known = finding["gap"] or {}
+    return [
+        np.nan if (value := known.get(name)) is None else value
+        for name in ("value", "low", "equivalence_bound", "equivalence_ratio", "ratio_low")
+    ]
+
+
+@pytest.mark.parametrize("seed", FEW)
+def test_other_names_in_another_order_change_no_verdict(tmp_path, seed):
+    assert check(seed, tmp_path)[0]
+
+
+@pytest.mark.parametrize(("rarely", "often"), [("yes", "no"), ("ill", "well")])
+def test_of_two_equally_frequent_true_answers_the_constant_one_is_that_answered_more_often(tmp_path, rarely, often):
+    """130 of 2,000 are rightly called the one, 70 wrongly, and all others the other: more than always the other, p < .001."""
+    cells = {(rarely, rarely): 65, (rarely, often): 435, (often, rarely): 35, (often, often): 465}
+    rows = [(group, *cell) for group in "ab" for cell, n in cells.items() for _ in range(n)]
+    pd.DataFrame(rows, columns=["group", "y_true", "y_pred"]).to_csv(tmp_path / "answers.csv", index=False)
+    assert main(["--predictions", str(tmp_path / "answers.csv"), "--out", str(tmp_path / "out")]) == 0
+    audit = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]
+    look = audit["measurements"][0]["responsiveness"]
+    against = look["against_constant"]
+    assert (look["code"], against["constant"], against["only_answers"], against["only_constant"]) == ("looks", often, 130, 70)
+    errors = {(finding["metric"], finding["outcome"]): finding["verdict"] for finding in audit["findings"] if finding["primary"]}
+    alarms = "false_positive_rate" if rarely > often else "true_positive_rate"  # 7 % each: too few for the ratio
+    assert [name for (name, _), verdict in errors.items() if verdict != "equivalent"] == [alarms]
+    assert verify([str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.slow
+def test_other_names_in_another_order_change_no_verdict_of_five_hundred_tables(tmp_path):
+    checked = [check(seed, tmp_path) for seed in MANY]
+    findings, differ = map(sum, zip(*checked, strict=True))
+    assert findings > 5 * len(MANY)
+    assert differ <= 0.002 * findings  # of those within the Monte Carlo error of the level
