@@ -32,6 +32,7 @@ _GAP: Columns = {
     "highest": "gap.highest", "lowest": "gap.lowest", "gap": "gap.value",
     **{name: f"gap.{name}" for name in ("low", "high", "ratio", "p", "p_adjusted", "null_mean", "null_95", "minimum_detectable")},
     **{name: f"gap.{name}" for name in ("equivalence_bound", "equivalence_ratio", "ratio_low")},
+    "ratio_of_rest": "ratio_of_rest",
 }  # fmt: skip
 _CONTRAST: Columns = {
     "first": "first", "second": "second or the rest",
