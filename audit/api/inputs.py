@@ -40,10 +40,10 @@ from audit.predictions.rows import ColumnOptions
 from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
-from audit.probe.variants import with_harmless_corruptions, with_slices, without_inference
-from audit.records.inputs import ProbeSource
+from audit.probe.variants import by_attributes, with_harmless_corruptions, with_slices, without_inference
+from audit.records.inputs import ATTRIBUTES_OF_PROBE_CHOSEN, ProbeSource
 from audit.statistics.effects import with_orders
-from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Probe
+from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Note, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
 from reports.text.numbers import in_words
 from strictio.files import sha256_of_file
@@ -74,12 +74,21 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
         chosen = list(map(without_inference, chosen))
     if request.harmless:
         chosen = list(map(with_harmless_corruptions, chosen))
+    chosen = [_by_attributes(probe, request) for probe in chosen]
     if request.cluster:
         chosen = [replace(probe, cluster=request.cluster) for probe in chosen]
     if request.weights:
         chosen = [replace(probe, weights=request.weights) for probe in chosen]
     ordered = dict(map(parse_order, request.ordered))
     return tuple(with_orders(with_slices(probe, request.by), ordered) for probe in chosen)
+
+
+def _by_attributes(probe: Probe, request: AuditRequest) -> Probe:
+    """A probe that compares by the chosen attributes, if any; raises UsageError if it compares no rate of a model's answers."""
+    if request.attributes and not request.predictions and not any(measurement.claims for measurement in probe.measurements):
+        what, why = f"--attributes cannot be used with the probe {probe.name!r}", "it compares no rate of answers between groups"
+        raise UsageError(what, why=why, fix="leave it out")
+    return by_attributes(probe, request.attributes or ())
 
 
 def _in_language(probe: Probe, code: str) -> Probe:
@@ -154,6 +163,8 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     if request.attributes_from:
         dataset = with_attributes(dataset, request.attributes_from, request.encoding)
     dataset = bin_dataset(dataset, tuple(map(parse_bins, request.bins)))
+    if request.attributes:
+        dataset = replace(dataset, notes=(*dataset.notes, Note(ATTRIBUTES_OF_PROBE_CHOSEN, {"attributes": request.attributes})))
     known = set(map(str, dataset.attributes.columns))
     needed_columns = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]
     needed_columns += [(measurement.truth, "with the true answers") for measurement in probe.measurements if measurement.truth]

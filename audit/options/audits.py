@@ -59,7 +59,7 @@ WITH_A_MODEL = (
     "model", "model_args", "label_map", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples",
     "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite", "language",
 )  # fmt: skip
-OF_ANSWERS = ("attributes", "outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
+OF_ANSWERS = ("outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
 
 _CODE = re.compile(r".+\.py(:.*)?", re.DOTALL)
 """A model spec that names a Python file."""
@@ -153,9 +153,6 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         "or 'DIR/*.parquet' in parts of any size), no model is loaded; repeatable", metavar="FILE", basic=True,
     )  # fmt: skip
     """Or a data frame of them, or a sequence."""
-    attributes: Names | None = option(
-        None, EXTERNAL, "with --predictions: columns to slice by (default: text with 2 to 50 levels)", metavar="NAME,NAME", basic=True
-    )
     prediction_column: Text | None = option(None, EXTERNAL, "with --predictions: the column of answers (default: y_pred)", metavar="COLUMN")
     truth_column: Text | None = option(None, EXTERNAL, "with --predictions: the column of true answers (default: y_true)", metavar="COLUMN")
     outcome: Several[Text] = option(
@@ -181,6 +178,10 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         "holds answers): which words are used about whom", metavar="COLUMN,COLUMN",
     )  # fmt: skip
 
+    attributes: Names | None = option(
+        None, UNITS, "compare by these attributes alone, each planned question by each of them (default: those of the probe; without a "
+        "probe, text columns with 2 to 50 levels that may be groups)", metavar="NAME,NAME", basic=True,
+    )  # fmt: skip
     by: Groups = option(
         (), UNITS, "ask the planned questions by these groups too (their intersections), exploratory; repeatable",
         metavar="NAME,NAME",

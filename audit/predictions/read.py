@@ -248,6 +248,7 @@ def _read_texts(
     table: pa.Table, columns: Mapping[str, str], wanted: ColumnOptions, source: str
 ) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
     """The texts of each model, by the column ``model`` if it exists."""
+    wanted = wanted if wanted.attributes is None else replace(wanted, slices=())
     several = MODEL in table.column_names and MODEL not in {*columns.values(), *(wanted.attributes or ())}
     models = as_text(table[MODEL], MODEL).dictionary_decode().fill_null(UNKNOWN) if several else pa.array([source] * len(table))
     collected, notes = [], []

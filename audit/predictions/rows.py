@@ -25,7 +25,7 @@ from audit.predictions.made import Answered, made_from
 from audit.predictions.own_tables import SCORE
 from audit.predictions.tags import Tags
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
-from audit.records.inputs import ATTRIBUTES_CHOSEN
+from audit.records.inputs import ATTRIBUTES_CHOSEN, ATTRIBUTES_OF_PROBE_CHOSEN
 from audit.types import UNKNOWN, Exclusion, Note, Predictions
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ColumnOptions:
     cluster: str | None = None
     weights: str | None = None
     slices: tuple[str, ...] = ()
-    """Attributes that probes slice by: if these columns exist, only they are attributes."""
+    """Attributes that probes slice by, or need as the truth: if these columns exist, only they and `attributes` are attributes."""
     prediction: str | None = None
     """The column of answers, if it is not called ``y_pred``."""
     truth: str | None = None
@@ -210,17 +210,20 @@ def _attributes(
     """The columns to slice by: those that were named, or every column of text with few levels."""
     table = candidates.table
     if wanted.attributes is not None:
-        if left_out := tuple(name for name in _all_by_rule(candidates, names)[0] if name not in wanted.attributes):
+        if wanted.slices:
+            notes.append(Note(ATTRIBUTES_OF_PROBE_CHOSEN, {"attributes": wanted.attributes}))
+        elif left_out := tuple(name for name in _all_by_rule(candidates, names)[0] if name not in wanted.attributes):
             notes.append(Note(ATTRIBUTES_CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
         texts = {name: _two_groups(as_text(table[name], name), name, source) for name in wanted.attributes}
         numbers = {name: levels for name, text in texts.items() if len(levels := _levels(text)) > _MANY_NUMBERS}
         notes += [Note("single_numbers", {"column": name, "count": len(cells)}) for name, cells in numbers.items() if all_numbers([*cells])]
-        notes += [
-            Note("made_from_answers", {"column": name, "how": how}) for name, text in texts.items() if (how := candidates.made(name, text))
-        ]
-        return texts
+        # Without y_true, a probe takes the truth from an attribute, which a good model's answers equal.
+        judged = texts if not wanted.slices or any(one.truth is not None for one in candidates.answered) else {}
+        made = {name: candidates.made(name, text) for name, text in judged.items()}
+        notes += [Note("made_from_answers", {"column": name, "how": how}) for name, how in made.items() if how]
+        return {**_needed(table, wanted, names), **texts}
     if wanted.slices:
-        return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
+        return _needed(table, wanted, names)
     chosen, others, rest = _all_by_rule(candidates, names)
     unused = f"; not used: {', '.join(others[:_NAMED])}{' ...' if len(others) > _NAMED else ''}" if others else ""
     if not chosen:
@@ -234,6 +237,11 @@ def _attributes(
     if rest:
         notes.append(Note("attributes_past_limit", {"limit": MOST_ATTRIBUTES, "count": len(rest), "first": quoted(rest[0])}))
     return chosen
+
+
+def _needed(table: pa.Table, wanted: ColumnOptions, names: Sequence[str]) -> dict[str, pa.Array]:
+    """The columns that probes need, as far as they exist."""
+    return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
 
 
 def _all_by_rule(candidates: _Candidates, names: Sequence[str]) -> tuple[dict[str, pa.Array], list[str], Sequence[str]]:

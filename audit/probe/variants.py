@@ -62,6 +62,38 @@ def _harmless(plan: ImageConditionsPlan) -> ImageConditionsPlan:
     return replace(plan, corruptions=kinds, parameters="harmless", normalized_by=None)
 
 
+def by_attributes(probe: Probe, attributes: Sequence[str]) -> Probe:
+    """Ask the questions of a probe by these attributes alone, and each of its planned questions by each of them.
+
+    Prompt curves, published numbers and what-ifs about other attributes are left out. Rankings and other analyses stay as they are.
+    """
+    if not attributes:
+        return probe
+    named = {*attributes}
+    measurements = tuple(_compared_by(measurement, attributes) for measurement in probe.measurements)
+    ids = {finding_id(measurement.name, claim) for measurement in measurements for claim in measurement.claims}
+    others = dict.fromkeys(name for measurement in probe.measurements for claim in measurement.claims for name in claim.by)
+    left_out = [name for name in others if name not in named]
+    entry = f"differences by {', '.join(left_out)}, by which the probe compares: other attributes were chosen"
+    return replace(
+        probe,
+        measurements=measurements,
+        specifications=tuple(plan for plan in probe.specifications if named.issuperset(plan.claim.by)),
+        published=tuple(table for table in probe.published if {cell.finding for row in table.rows for cell in row.ours if cell} <= ids),
+        what_ifs=tuple(plan for plan in probe.what_ifs if plan.finding in ids),
+        not_tested=(*probe.not_tested, *([entry] if left_out else [])),
+    )
+
+
+def _compared_by(measurement: Measurement, attributes: Sequence[str]) -> Measurement:
+    kept = {(claim.metric, claim.outcome, claim.by): claim for claim in measurement.claims if {*attributes}.issuperset(claim.by)}
+    for claim in [claim for claim in measurement.claims if claim.primary] or measurement.claims:
+        for name in attributes:
+            kept.setdefault((claim.metric, claim.outcome, (name,)), replace(claim, by=(name,)))
+    effects = tuple(effect for effect in measurement.effects if effect.by in attributes)
+    return replace(measurement, claims=tuple(kept.values()), effects=effects)
+
+
 def with_slices(probe: Probe, slices: Sequence[tuple[str, ...]]) -> Probe:
     """Add every planned question for additional groups (one tuple of attributes each), as exploratory.
 

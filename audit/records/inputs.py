@@ -223,6 +223,9 @@ ANSWERS_OF_A_SCORE = "answers_of_a_score"
 ATTRIBUTES_CHOSEN = "attributes_chosen"
 """Code of the note that says which attributes were chosen, and which `others` would have been included by default."""
 
+ATTRIBUTES_OF_PROBE_CHOSEN = "attributes_of_probe_chosen"
+"""Code of the note that says by which attributes a probe's questions are asked, in place of its own."""
+
 
 def columns_not_compared(notes: Iterable[Note]) -> Group:
     """The columns that would be compared by default, but were left out by a choice of attributes."""

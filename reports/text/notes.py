@@ -78,6 +78,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "attributes_by_rule": "Default attributes (text columns with 2 to {levels} levels): {attributes}.",
         "attributes_by_rule_of_several": "Default attributes (text columns with 2 to {levels} levels): {attributes}; not used: {others}.",
         "attributes_chosen": "Chosen attributes: {attributes}. Not compared, although they would be by default: {others}.",
+        "attributes_of_probe_chosen": "Chosen attributes: {attributes}; the probe's questions are asked by no others.",
         "outcomes_chosen": "Chosen outcomes: {outcomes}.",
         "depth_chosen": "Intersections of up to {depth} attributes were chosen; the default is {default}.",
         "made_from_answers": "‘{column}’ {how}: it may have been made from the answers, and differences by it may then "

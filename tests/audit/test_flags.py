@@ -1,4 +1,4 @@
-"""--by, --exclude and --twin through the command, on plain pictures and a small model with random weights."""
+"""--attributes, --by, --exclude and --twin through the command, on plain pictures and a small model with random weights."""
 
 import json
 
@@ -90,6 +90,16 @@ def test_what_says_nothing_about_predictions_is_refused(tmp_path, capsys, word, 
     (tmp_path / "answers.csv").write_text("race,y_pred\nA,x\nB,y\n")
     assert main(["--predictions", str(tmp_path / "answers.csv"), word]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_probe_compares_by_the_named_attributes_alone(tmp_path, checkpoint, faces, short, capsys):
+    words = ("--model", checkpoint, "--probe", short, "--data", faces, "--min-group-size", 5, "--attributes", "age,gender")
+    found = audited(*words, out=tmp_path / "out")
+    assert {name for finding in found["findings"] for name in finding["attributes"]} <= {"age", "gender"}
+    assert {tuple(finding["attributes"]) for finding in found["findings"] if finding["primary"]} == {("age",), ("gender",)}
+    assert "the attributes age, gender" in " ".join(capsys.readouterr().out.split())
+    assert main(["--model", str(checkpoint), "--probe", "text_only", "--attributes", "race"]) == 2
+    assert "it compares no rate of answers between groups" in capsys.readouterr().err
 
 
 def test_an_attribute_that_does_not_exist_gets_its_nearest(tmp_path, checkpoint, faces, short, capsys):

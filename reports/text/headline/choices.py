@@ -87,7 +87,7 @@ def _sizes(audit: AuditResult, settings: Settings) -> str:
 def _columns(audit: AuditResult) -> Iterator[str]:
     for note in audit.data.notes:
         values = {name: value if isinstance(value, tuple) else (value,) for name, value in note.values.items()}
-        if note.code == "attributes_chosen":
+        if note.code in ("attributes_chosen", "attributes_of_probe_chosen"):
             yield f"the attribute{'s' * (len(values['attributes']) > 1)} {_listed(values['attributes'])}"
         elif note.code == "binned":
             yield f"groups of {_listed(values['column'])}: {_listed(values['levels'])}"

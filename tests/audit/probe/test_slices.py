@@ -1,7 +1,9 @@
-"""Further slices: what counts is asked by them too, outside the verdict, and nothing twice."""
+"""Further slices: what counts is asked by them too, outside the verdict, and nothing twice. Named attributes replace those of a probe."""
 
-from audit.probe.variants import with_slices
-from audit.types import Claim, LabelSet, Measurement, Probe
+from dataclasses import replace
+
+from audit.probe.variants import by_attributes, with_slices
+from audit.types import Claim, EffectClaim, LabelSet, Measurement, Probe
 from probes.faces import fairface
 
 COUNTING = Claim("accuracy", ("race",), tolerance=0.02)
@@ -43,3 +45,25 @@ def test_fairface_by_all_three_attributes():
     assert ("gender", None) in new
     assert ("harm-21", "crime-related") in new
     assert len(new) == len(set(new)) == 12
+
+
+def test_named_attributes_replace_those_of_a_probe():
+    both = Claim("accuracy", ("race", "gender"), primary=False)
+    asked = by_attributes(probe(COUNTING, CONTEXT, both), ("gender", "tone"))
+    assert asked.measurements[0].claims == (replace(COUNTING, by=("gender",)), replace(COUNTING, by=("tone",)))
+    assert asked.not_tested == ("differences by race, by which the probe compares: other attributes were chosen",)
+    kept = by_attributes(probe(COUNTING, CONTEXT, both), ("race", "gender"))
+    assert kept.measurements[0].claims == (COUNTING, CONTEXT, both, replace(COUNTING, by=("gender",)))
+    assert kept.not_tested == ()
+
+
+def test_effects_curves_and_published_numbers_of_other_attributes_are_left_out():
+    asked = by_attributes(fairface.PROBE, ("age",))
+    assert {name for m in asked.measurements for claim in m.claims for name in claim.by} == {"age"}
+    assert {name for plan in asked.specifications for name in plan.claim.by} <= {"age"}
+    assert all(measurement.claims for measurement in asked.measurements)
+    one = probe(COUNTING).measurements[0]
+    effects = (EffectClaim("superiority", "race", "a"), EffectClaim("superiority", "age", "a"))
+    scored = replace(probe(COUNTING), measurements=(replace(one, effects=effects),))
+    assert by_attributes(scored, ("age",)).measurements[0].effects == effects[1:]
+    assert by_attributes(fairface.PROBE, ()) is fairface.PROBE
