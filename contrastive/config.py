@@ -5,8 +5,6 @@ A configuration determines the run: two runs of one configuration on one machine
 
 from __future__ import annotations
 
-import os
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields
@@ -25,6 +23,7 @@ from contrastive.settings import (
     RunConfig,
 )
 from strictio.errors import UnsafeError, UsageError, nearest
+from strictio.files import read_text
 from strictio.schema import from_dict, record, to_dict
 
 __all__ = [
@@ -214,26 +213,16 @@ def _tables(text: str, source: str) -> dict[str, Any]:
         raise UsageError("the configuration is not TOML", where=source, why=str(error)) from error
 
 
-def _small_text(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
-            what = f"{path.name} is not a configuration"
-            raise UsageError(
-                what, why=f"it is not a regular file of at most {_MOST_BYTES:,} bytes", fix="give a TOML file or a recipe's name"
-            )
-        return file.read(_MOST_BYTES).decode("utf-8").replace("\r\n", "\n")
-
-
 def _text_of(source: str) -> str:
     path = Path(source)
     try:
-        return _small_text(path)
+        return read_text(path, _MOST_BYTES).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise UsageError(f"{source} is not a UTF-8 text file", fix="give a TOML file or a recipe's name") from error
-    except (OSError, ValueError):
-        pass  # not a readable file: a recipe's name, or an error that names both possibilities
+    except (OSError, ValueError) as error:  # not a readable file: a recipe's name, or an error that names both possibilities
+        if path.exists() and "\0" not in source:
+            why = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"{path.name} is not a configuration", why=why, fix="give a TOML file or a recipe's name") from error
     known = recipes()
     if source not in known:
         raise UsageError(f"no readable file and no recipe {source!r}", fix=nearest(path.name.removesuffix(".toml"), known))

@@ -19,6 +19,8 @@ from contrastive.cli.command import command_parser, run_command, wait_asleep
 from contrastive.config import Config, read_config
 from contrastive.settings import LeaveOutConfig
 from strictio.errors import DataError, UsageError
+from strictio.files import read_text
+from strictio.limits import parse_json
 from strictio.schema import from_dict, record
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def _result(options: argparse.Namespace) -> str:
 
 def _read(path: Path) -> TargetFile:
     try:
-        return from_dict(TargetFile, json.loads(path.read_text("utf-8")), "the target")
+        return from_dict(TargetFile, parse_json(read_text(path)), "the target")
     except (OSError, ValueError, RecursionError) as error:
         raise DataError("the target is not a readable JSON file", where=str(path), why=str(error)[:200]) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from audit.records.comparison import Comparisons
 from audit.records.mitigation import FILE, MITIGATION, Mitigation
 from audit.records.watch import WATCH, WATCH_FILE, Watch
 from audit.results import Results
+from strictio.files import read_text
 
 T = TypeVar("T")
 RESULTS, COMPARISON = "results.json", "comparison.json"
@@ -54,10 +56,9 @@ def read_causes(directory: Path) -> Causes:
 def _read(directory: Path, name: str, parse: Callable[[str], T], *, pages: bool) -> T:
     what, path = _OF[name], checked_folder(directory, pages=pages) / name
     try:
-        return parse(path.read_text("utf-8"))
+        return parse(read_text(path))
     except OSError as error:
-        raise DataError(
-            f"{name} not found in {str(directory)!r}", why=error.strerror, fix=f"name the output directory of {what}"
-        ) from error
+        found = "cannot be read" if os.path.lexists(path) else "not found"
+        raise DataError(f"{name} {found} in {str(directory)!r}", why=error.strerror, fix=f"name the output directory of {what}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{name} is not valid UTF-8", where=str(directory), fix=f"run {what} again") from error

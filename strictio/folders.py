@@ -26,6 +26,7 @@ from io import BufferedRandom
 from pathlib import Path, PurePosixPath
 
 from strictio.errors import UnsafeError
+from strictio.limits import MOST_TEXT, check_opened, read_within
 
 STALE_S = 3600
 _EXCHANGE = 2
@@ -115,10 +116,11 @@ class Folder:
         """Return the descriptor of a regular file, to read."""
         return self.open_regular(name, os.O_RDONLY)
 
-    def read(self, name: str, most: int = -1) -> bytes:
-        """Return the bytes of a regular file; of a longer one the first `most`."""
+    def read(self, name: str, most: int = MOST_TEXT) -> bytes:
+        """Return the bytes of a regular file; OSError if it has more than `most`."""
         with os.fdopen(self.open_file(name), "rb") as file:
-            return file.read(most)
+            check_opened(file.fileno(), most)
+            return read_within(file, most)
 
     def sha256(self, name: str) -> str:
         """Return the hash of a file's content (hex)."""
@@ -271,10 +273,12 @@ class Folder:
     def open_regular(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open a file that is no device or pipe."""
         descriptor = self._open(name, flags, mode)
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return descriptor
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file", str(self.path / name))
+        try:
+            check_opened(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise OSError(error.errno, error.strerror, str(self.path / name)) from error
+        return descriptor
 
     def claims(self, name: str, descriptor: int) -> bool:
         """Lock an open file or folder; false if it has not got that name any more."""

@@ -7,9 +7,14 @@ bomb. Counted is private memory that can be written to.
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import re
+import stat
 import struct
 from pathlib import Path
+from typing import IO, Any
 
 from strictio.errors import UnsafeError
 
@@ -17,6 +22,8 @@ LIMIT = 1_000_000
 """No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
 MAX_LAYERS = 1000
 """Layers per tower. More would take minutes to build."""
+MOST_TEXT, MOST_DEPTH = 2**26, 64
+"""Of a file of text that is read whole: bytes, and (JSON) levels. What Python makes of JSON may take thirty times as much memory."""
 ALWAYS, RATIO = 256 * 2**20, 100
 """Bytes that any file may unfold to; times its size that a larger one may: what shrinks further was made to fill the memory."""
 
@@ -42,6 +49,41 @@ def limit_memory(headroom: int) -> bool:
         most = min(most, hard)  # the parent process set a lower limit
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     return True
+
+
+_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+
+
+def check_opened(descriptor: int, most: int | None = None) -> None:
+    """Raise `OSError` if an open file is not a regular one, or has more than `most` bytes. It is judged open, so it cannot be exchanged."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'something else')}, not a regular file")
+    if most is not None and status.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes, and {most:,} is the most that is read")
+
+
+def read_within(file: IO[bytes], most: int) -> bytes:
+    """Return what an open file holds; `OSError` if that is more than `most` bytes, whatever size the system states."""
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes, the most that is read")
+    return content
+
+
+def parse_json(content: str | bytes) -> Any:
+    """Return the value of a JSON text; `ValueError` if it is not JSON, or nested more than `MOST_DEPTH` deep."""
+    try:
+        value = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        tables = [part for part in level if isinstance(part, dict | list)]
+        level = [part for table in tables for part in (table.values() if isinstance(table, dict) else table)]
+        if not tables:
+            return value
+    raise ValueError(f"it is nested more than {MOST_DEPTH} deep")
 
 
 def most_unfolded(stored: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from verify.folder import MANIFEST, Files, check_files, parse_digest
 from verify.ledger import Ledger, by_field
 from verify.lock import LOCK, NO_LOCK, LockState, verify_lock
 from verify.profile import PROFILE, profile_problems
-from verify.source import PREDICTIONS, Source, UnreadableError, open_source
+from verify.source import PREDICTIONS, Source, UnreadableError, open_source, parsed
 
 MOST_SHOWN = 20
 VERIFIER = "pkg:pypi/vlm-audit#verify"
@@ -139,7 +138,7 @@ def _lock(source: Source, facts: Any, files: Files, ledger: Ledger) -> LockState
 
 def _json(source: Source, name: str) -> Any:
     try:
-        return json.loads(source.read(name))
+        return parsed(source.read(name))
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{name} is not JSON ({type(error).__name__}), in {source.where}") from error
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from verify.source import LEFT_OUT, ArchiveSource, Source, UnreadableError
+from verify.source import LEFT_OUT, ArchiveSource, Source, UnreadableError, parsed
 
 MANIFEST = "manifest.json"
 EXPECTED = {"STATUS": b"complete\n"}
@@ -76,7 +76,7 @@ def check_files(source: Source) -> Files:
 
 def _check_file(source: Source, name: str, expected: str, files: Files) -> None:
     try:
-        actual = hashlib.sha256(source.read(name)).hexdigest()
+        actual = source.digest(name)
     except UnreadableError as error:
         files.problems.append(str(error).split(",", maxsplit=1)[0])
         return
@@ -87,7 +87,7 @@ def _check_file(source: Source, name: str, expected: str, files: Files) -> None:
 def _parsed(content: bytes, files: Files) -> dict[str, str]:
     """File -> sha256. A manifest has one exact form, so that no byte of it can be changed without a trace."""
     try:
-        manifest = json.loads(content)
+        manifest = parsed(content)
         hashes = manifest["files"]
         if not all(_NAME.fullmatch(name) and _DIGEST.fullmatch(value) for name, value in hashes.items()):
             raise ValueError("a name or a hash in it has another form")

@@ -12,7 +12,7 @@ from verify.answers import AnswerFile
 from verify.folder import Files
 from verify.ledger import Ledger
 from verify.rows import compared
-from verify.source import PREDICTIONS, Source, UnreadableError
+from verify.source import PREDICTIONS, Source, UnreadableError, parsed
 
 LOCK = "plan.lock.json"
 Facts = Mapping[str, Any]
@@ -63,7 +63,7 @@ def verify_lock(source: Source, results: Facts, files: Files, ledger: Ledger) ->
 def _parsed(content: bytes, files: Files) -> Facts | None:
     """The fields of a lock, which has one exact form."""
     try:
-        lock = json.loads(content)
+        lock = parsed(content)
         if lock["schema_version"] != VERSION:
             version = ascii(lock["schema_version"])[:20]
             raise UnreadableError(f"{LOCK} has schema version {version}; this program verifies version {VERSION}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import os
 import re
 import stat
 import struct
@@ -14,13 +16,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 
 PREDICTIONS = "predictions.parquet"
 LEFT_OUT = "left-out.json"
 """In an archive: names of files that were left out on purpose. Only those about single images may be."""
 OF_IMAGES = (PREDICTIONS, "tables/near_duplicates.csv", "texts.csv")
 MOST_BYTES = 2**32
+MOST_JSON, MOST_DEPTH = 2**26, 64
+"""Of a JSON file: bytes and levels; what Python makes of it may take thirty times as much memory."""
 MOST_FILES = 1000
 _NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
 _FIRST_YEAR = (1980, 1, 1, 0, 0, 0)
@@ -30,6 +34,37 @@ _BROKEN = (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFErro
 
 class UnreadableError(Exception):
     """A folder or an archive that cannot be verified at all: what, where and what to do."""
+
+
+def opened(path: Path, name: str, where: str) -> BinaryIO:
+    """Open a regular file that is no link to read, without waiting, and judge it once it is open; raises `UnreadableError`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        known = {errno.ELOOP: "is a link", errno.ENOENT: "is missing", errno.ENOTDIR: "is missing"}
+        what = known.get(error.errno or 0, f"cannot be read ({error.strerror})")
+        raise UnreadableError(f"{name} {what}, in {where}: name the output folder of an audit or a comparison") from error
+    file, status = os.fdopen(descriptor, "rb"), os.fstat(descriptor)
+    most = MOST_JSON if name.endswith(".json") else MOST_BYTES
+    if stat.S_ISREG(status.st_mode) and status.st_size <= most:
+        return file
+    file.close()
+    what = f"has {status.st_size:,} bytes, of at most {most:,}" if stat.S_ISREG(status.st_mode) else "is not a regular file"
+    raise UnreadableError(f"{name} {what}, in {where}")
+
+
+def parsed(content: bytes) -> Any:
+    """The value of a JSON text; ValueError if it is not JSON, or too long or too deep."""
+    if len(content) > MOST_JSON:
+        raise ValueError(f"it has more than {MOST_JSON:,} bytes")
+    value = json.loads(content)
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        tables = [part for part in level if isinstance(part, dict | list)]
+        level = [part for table in tables for part in (table.values() if isinstance(table, dict) else table)]
+        if not tables:
+            return value
+    raise ValueError(f"it is nested more than {MOST_DEPTH} deep")
 
 
 class Source(Protocol):
@@ -43,6 +78,8 @@ class Source(Protocol):
     def names(self) -> set[str]: ...
 
     def read(self, name: str) -> bytes: ...
+
+    def digest(self, name: str) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -61,13 +98,13 @@ class FolderSource:
 
     def read(self, name: str) -> bytes:
         """The bytes of a file that is not a link; raises `UnreadableError`."""
-        path = self.path / name
-        if path.is_symlink() or not path.is_file():
-            what = "is a link" if path.is_symlink() else "is missing"
-            raise UnreadableError(f"{name} {what}, in {self.where}: name the output folder of an audit or a comparison")
-        if path.stat().st_size > MOST_BYTES:
-            raise UnreadableError(f"{name} has more than {MOST_BYTES:,} bytes, in {self.where}")
-        return path.read_bytes()
+        with opened(self.path / name, name, self.where) as file:
+            return file.read(MOST_BYTES)
+
+    def digest(self, name: str) -> str:
+        """The sha256 of a file, without holding it in memory; raises as `read` does."""
+        with opened(self.path / name, name, self.where) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -138,6 +175,10 @@ class ArchiveSource:
             raise UnreadableError(f"{name} is missing, in {self.where}")
         return self._files[name]
 
+    def digest(self, name: str) -> str:
+        """The sha256 of a file; raises as `read` does."""
+        return hashlib.sha256(self.read(name)).hexdigest()
+
     def left_out(self) -> tuple[str, ...]:
         """Files that were left out on purpose; raises `UnreadableError` for any that is not about single images, or is in the archive."""
         if LEFT_OUT not in self._files:
@@ -167,6 +208,5 @@ def open_source(path: Path) -> FolderSource | ArchiveSource:
         return FolderSource(path)
     if path.is_symlink():
         raise UnreadableError(f"{str(path)!r} is a link: name the archive itself")
-    if path.stat().st_size > MOST_BYTES:
-        raise UnreadableError(f"{str(path)!r} has more than {MOST_BYTES:,} bytes")
-    return ArchiveSource(path, path.read_bytes())
+    with opened(path, path.name, repr(str(path.parent))) as file:
+        return ArchiveSource(path, file.read(MOST_BYTES))

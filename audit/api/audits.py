@@ -34,6 +34,7 @@ from audit.statistics.verdict import worst
 from reports.exports import frames
 from reports.exports.card import card
 from reports.read import read_results
+from strictio.files import check_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -120,6 +121,7 @@ class Audit:
         if not path.is_file():
             raise DataError("the predictions of this audit are gone", where=path.name, fix=AGAIN)
         try:
+            check_file(path)
             return pd.read_parquet(path)
         except (OSError, ValueError) as error:  # pyarrow's errors are subclasses
             raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error

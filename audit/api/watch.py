@@ -22,7 +22,7 @@ from audit.records.watch import SCHEMA_VERSION, WATCH, WATCH_FILE, Look, Watch, 
 from audit.types import Predictions
 from audit.version import __version__
 from reports.render import render_watch
-from strictio.files import Lock
+from strictio.files import Lock, read_text
 from strictio.folders import Folder
 
 LOG = logging.getLogger("audit")
@@ -96,7 +96,7 @@ def _earlier(out: Path, source: Path, request: WatchRequest) -> Watch | None:
     if not (out / WATCH).is_file():
         return None
     try:
-        facts = WATCH_FILE.from_json((out / WATCH).read_text("utf-8"))
+        facts = WATCH_FILE.from_json(read_text(out / WATCH))
     except UnicodeDecodeError as error:
         raise DataError(f"{WATCH} is not valid UTF-8", where=str(out), fix=WATCH_FILE.fix) from error
     plan, columns = facts.plan, facts.plan.columns

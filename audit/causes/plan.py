@@ -15,6 +15,7 @@ from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from audit.errors import DataError, UnsafeError, UsageError, nearest
 from audit.records.causes import DOSE, CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
+from strictio.files import read_bytes
 from strictio.schema import from_dict, record
 
 _MOST_BYTES = 1 << 18
@@ -229,12 +230,9 @@ def read_plan(path: Path, moment: dt.datetime, inputs: PlanInputs = NO_INPUTS) -
     does not allow.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        content = read_bytes(path, _MOST_BYTES)
     except OSError as error:
         raise DataError(f"cannot read the plan {str(path)!r}", why=error.strerror, fix="name a TOML file") from error
-    if len(content) > _MOST_BYTES:
-        raise DataError(f"{path.name} is not a plan", why=f"it has more than {_MOST_BYTES:,} bytes")
     try:
         tables = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:

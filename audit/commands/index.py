@@ -11,6 +11,8 @@ from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
 from audit.errors import DataError, UsageError
 from strictio.console import prepare_streams
+from strictio.files import read_bytes
+from strictio.limits import MOST_TEXT
 
 NAME = "index.html"
 
@@ -38,7 +40,7 @@ def _drawn(arguments: Namespace) -> str:
     if not folder.is_dir():
         raise DataError(f"no folder {arguments.directory!r}", fix="name the folder that holds the directories of audits")
     out = Path(arguments.out) if arguments.out else folder / NAME
-    if out.is_file() and f'id="{MARK}"' not in out.read_text("utf-8", "replace"):
+    if out.is_file() and f'id="{MARK}"'.encode() not in read_bytes(out, MOST_TEXT):
         raise UsageError(f"{str(out)!r} is not an index", why="existing files are never overwritten", fix="name another file with --out")
     audits = found_audits(folder)
     if not audits:

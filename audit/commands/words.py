@@ -15,6 +15,7 @@ from audit.cli.parser import Parser
 from audit.errors import DataError, UsageError
 from contrastive.data.words import NEITHER, SEVERAL, Term, WordsOfRun, count_words_of_run, read_terms, tokens_of
 from strictio.console import prepare_streams, visible
+from strictio.files import read_text
 
 if TYPE_CHECKING:
     from audit.records.caption_words import CaptionWords
@@ -98,16 +99,17 @@ def _group_terms(text: str | None) -> tuple[Term, ...]:
 def _entries(text: str, flag: str) -> list[str]:
     """Return the entries of a list, or the lines of the file that it names, without comments."""
     path = Path(text)
-    if "," in text or "=" in text or not path.is_file():
+    if "," in text or "=" in text or not path.exists():
         return text.split(",")
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        lines = content.decode("utf-8-sig").splitlines()
+        lines = read_text(path, _MOST_BYTES, "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the list of {flag} cannot be read", where=text, why=str(error), fix="give a UTF-8 text file") from error
-    if len(content) > _MOST_BYTES:
-        raise DataError(f"the list of {flag} is too long", where=text, why=f"more than {_MOST_BYTES:,} bytes", fix="shorten it")
+        raise DataError(
+            f"the list of {flag} cannot be read",
+            where=text,
+            why=getattr(error, "strerror", None) or str(error),
+            fix="give a UTF-8 text file",
+        ) from error
     return [line for line in lines if not line.lstrip().startswith("#")]
 
 

@@ -24,6 +24,7 @@ from audit.predictions.parts.files import COUNTED
 from audit.records.comparison import Side
 from audit.results import AuditResult, MeasurementRecord, Results, from_json
 from audit.types import Note
+from strictio.files import check_file, read_text
 from strictio.tables.parquet import check_size
 
 AGAIN = "run the audit again"
@@ -70,7 +71,7 @@ def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) ->
 
 def _text(path: Path, shown: str) -> str:
     try:
-        return path.read_text("utf-8")
+        return read_text(path)
     except OSError as error:
         raise DataError(
             f"no finished audit in {shown!r}", why=f"{path.name}: {error.strerror}", fix="name the output folder of an audit"
@@ -81,6 +82,7 @@ def _text(path: Path, shown: str) -> str:
 
 def _predictions(path: Path, shown: str) -> pa.Table:
     try:
+        check_file(path)
         names = [name for name in pq.read_schema(path).names if name != LISTS and not name.startswith(SCORE)]
         check_size(path, names)
         return pq.read_table(path, columns=names, read_dictionary=[name for name in names if name != "id"])

@@ -15,6 +15,7 @@ from audit.naming import finding_id
 from audit.records.plan_lock import FILE, PRESENT, AuditLock, LockDeviation, LockedModel, LockedProbe, PlanLock
 from audit.statistics.effects import asked_effects
 from audit.types import Probe
+from strictio.files import read_text
 
 _STATED = ("schema_version", "stopping_rule", "who", "why", "created")
 """What a person states, and no run can contradict."""
@@ -22,7 +23,6 @@ _OF_AUDITS = ("models", "probes")
 _WITHOUT_CLAIMS = ("gates", "texts", "exploratory", "family_size", "claims", "models")
 """Fields that make no claim exploratory; those below `claims` name theirs."""
 _BY_MEASUREMENT = ("prompts", "questions")
-_MOST_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ class HeldLock:
 def read_lock(path: Path) -> HeldLock:
     """Read a lock. Raises DataError if it cannot be read, or is not exactly what `vlm-audit plan` writes: its sha256 stands for it."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        text = content.decode() if len(content) <= _MOST_BYTES else ""
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DataError(f"cannot read the plan lock {str(path)!r}", why=why, fix=FILE.fix) from error

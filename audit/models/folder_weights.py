@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from audit.errors import DataError
 from audit.models.runtime import located
 from audit.types import Note
+from strictio.files import open_file
 from strictio.model_folders.configurations import SAVE_AGAIN, read_configuration
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def file_sha256(paths: Sequence[Path]) -> str:
     """Hash the concatenated contents of the files."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 

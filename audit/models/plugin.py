@@ -29,6 +29,8 @@ from audit.models.classifier.labels import logits_from, named_labels
 from audit.models.runtime import canonical, log_notes
 from audit.models.user_code import call_user_code, classes_with, run_file
 from audit.types import Group, ModelRecord, Note, Question
+from strictio.files import read_bytes
+from strictio.limits import MOST_TEXT
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -102,7 +104,7 @@ def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered:
     file = Path(path)
     if not file.is_file():
         raise DataError(f"plug-in file not found: {path}", fix="--model FILE.py:CLASS with an existing Python file")
-    content = file.read_bytes()
+    content = read_bytes(file, MOST_TEXT)
     if not name:
         known = [*classes_with(content, METHODS), *classes_with(content, (CLASSIFIES,))]
         why = f"classes with the methods in it: {', '.join(known)}" if known else "it defines no class with the methods"
@@ -129,7 +131,7 @@ def load_installed(name: str, model_args: Mapping[str, str] | None = None, **off
         raise UsageError(f"{shown} names no class", why=f"{point.value} is of type {type(cls).__name__}", fix=f"it must name {FORM}")
     release = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
     file = inspect.getsourcefile(cls)
-    content = Path(file).read_bytes() if file else b""
+    content = read_bytes(Path(file), MOST_TEXT) if file else b""
     sha256 = hashlib.sha256(canonical([release, point.value, hashlib.sha256(content).hexdigest()])).hexdigest()
     return _model(PluginSource(shown, f"plug-in {name} of {release}", sha256, cls), name, offered, model_args or {})
 

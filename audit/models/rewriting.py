@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from audit.records.mitigation import Form
+from strictio.files import open_file
 from strictio.folders import Folder
 
 if TYPE_CHECKING:
@@ -103,5 +104,5 @@ def copy_without_weights(source: Path, folder: Folder, *, indexes: Collection[st
                 continue
             if below.parts:
                 folder.folder(below.as_posix(), make=True)
-            with Path(directory, name).open("rb") as file, folder.replacing((below / name).as_posix()) as target:
+            with open_file(Path(directory, name)) as file, folder.replacing((below / name).as_posix()) as target:
                 shutil.copyfileobj(file, target)

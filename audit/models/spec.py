@@ -14,6 +14,7 @@ from audit.errors import DataError, UsageError, nearest
 from audit.models.endpoint.settings import is_served
 from audit.models.model_args import folder_options
 from audit.models.runtime import devices, torch_setting
+from strictio.files import open_file
 
 if TYPE_CHECKING:
     from audit.types import AnyModel, Encoder
@@ -261,12 +262,8 @@ def prefetch(model: Any) -> None:
     No copy is made and no thread started: the system skips what does not fit.
     """
     for path in _weight_files(model):
-        with suppress(OSError, AttributeError):  # not every system supports it
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-            finally:
-                os.close(descriptor)
+        with suppress(OSError, AttributeError), open_file(path) as file:  # not every system supports it
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def _weight_files(model: Any) -> Iterator[Path]:

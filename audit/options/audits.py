@@ -48,6 +48,7 @@ from audit.options.kinds import (
 from audit.options.logs import LogRequest
 from audit.options.schema import check_model_names, flag, is_given, option
 from audit.types import Settings
+from strictio.files import read_text
 
 WHAT, QUESTIONS, UNITS = "what to audit", "further questions", "groups and sampling units"
 TABLE, EXTERNAL = "how images and their attributes are read", "external predictions"
@@ -293,7 +294,7 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
             other = "--predictions" if self.predictions else "--model-args"
             raise UsageError(f"--models cannot be used with {other}", fix="name the models with --model")
         try:
-            lines = [line.partition("#")[0].strip() for line in path.read_text("utf-8-sig").splitlines()]
+            lines = [line.partition("#")[0].strip() for line in read_text(path, encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise DataError(f"cannot read the models in {str(path)!r}", why=why, fix="give a text file with one model per line") from error

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from audit.errors import DataError
 from audit.output.directory import AUDIT, COMPARISON, write_text
-from strictio.files import sha256_of_file
+from strictio.files import read_bytes, sha256_of_file
 from strictio.folders import Folder
+from strictio.limits import MOST_TEXT, parse_json
 
 MANIFEST = "manifest.json"
 NEW = ".new"
 """In the folder of a run: the complete files of a newer run, until they have replaced the old ones."""
 PAGES = ("report.html", "comparison.html")
-CHECKED = (AUDIT, COMPARISON, "predictions.parquet", *PAGES)
-"""Files that readers check. Summaries, model cards and tables are for people, who may edit them."""
+CHECKED = {AUDIT: MOST_TEXT, COMPARISON: MOST_TEXT, "predictions.parquet": 2**33, **dict.fromkeys(PAGES, 2**28)}
+"""Files that readers check, and the most bytes of each. Summaries, model cards and tables are for people, who may edit them."""
 _NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
 MOST_BYTES = 2**20
 _AGAIN, ELSEWHERE = "run it again", "remove the folder, or name another; then run it again"
@@ -45,9 +46,13 @@ def checked_folder(directory: Path, *, pages: bool = True) -> Path:
     folder = directory / NEW if _counts(directory) else directory
     for name, sha256 in manifest_hashes(folder).items():
         path = folder / name
-        if name not in CHECKED or not path.is_file() or (name in PAGES and not pages):
+        if name not in CHECKED or not path.exists() or (name in PAGES and not pages):
             continue
-        if sha256_of_file(path) != sha256:
+        try:
+            actual = sha256_of_file(path, CHECKED[name])
+        except OSError as error:
+            raise DataError(f"{name} cannot be read", where=str(directory), why=error.strerror, fix=_AGAIN) from error
+        if actual != sha256:
             what = f"{name} does not belong to these results" if name in PAGES else f"{name} is not the one that this run wrote"
             fix = f"{_AGAIN}, or vlm-audit render {directory}" if name in PAGES else _AGAIN
             raise DataError(what, where=str(directory), why=f"its sha256 is not that in {MANIFEST}", fix=fix)
@@ -75,21 +80,23 @@ def write_manifest(folder: Folder, hashes: Mapping[str, str]) -> None:
 def manifest_hashes(directory: Path) -> dict[str, str]:
     """File -> sha256; empty without a manifest. Raises `DataError` if it is damaged."""
     path = directory / MANIFEST
-    if not path.is_file():
+    if not path.exists():
         return {}
     try:
-        with path.open("rb") as file:
-            return parse_manifest(file.read(MOST_BYTES + 1), directory)
+        return parse_manifest(read_bytes(path, MOST_BYTES), directory)
     except OSError as error:
-        raise DataError(f"{MANIFEST} cannot be read", where=str(directory), why=error.strerror, fix=ELSEWHERE) from error
+        raise unreadable(directory, error) from error
+
+
+def unreadable(directory: Path, error: OSError) -> DataError:
+    """Return the error about a manifest that cannot be read."""
+    return DataError(f"{MANIFEST} cannot be read", where=str(directory), why=error.strerror, fix=ELSEWHERE)
 
 
 def parse_manifest(content: bytes, where: Path) -> dict[str, str]:
     """Parse file -> sha256; raises `DataError` if it is damaged. Names cannot lead outside the folder, even in an untrusted manifest."""
     try:
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES} bytes")
-        names = json.loads(content)["files"]
+        names = parse_json(content)["files"]
         if not all(_NAME.fullmatch(name) and isinstance(value, str) for name, value in names.items()):
             raise ValueError("a name in it is not that of a file of a run")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

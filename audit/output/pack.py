@@ -16,6 +16,7 @@ from pathlib import Path
 from audit.errors import DataError, UsageError
 from audit.output.directory import AUDIT, COMPARISON, STATUS, check_regular, replacing
 from audit.output.manifest import MANIFEST, checked_folder, manifest_hashes
+from strictio.files import read_bytes
 
 LEFT_OUT = "left-out.json"
 OF_IMAGES = ("predictions.parquet", "tables/near_duplicates.csv", "texts.csv")
@@ -68,10 +69,11 @@ def gather(directory: Path, made: Mapping[str, str], *, of_images: bool = True) 
 
 
 def _content(path: Path) -> bytes:
-    if path.is_symlink() or not path.is_file():
-        what = "is a link" if path.is_symlink() else "is missing"
-        raise DataError(f"{path.name} {what}", where=str(path.parent), fix="restore the file, or run the audit again")
-    return path.read_bytes()
+    try:
+        return read_bytes(path, MOST_BYTES, follow=False)
+    except OSError as error:
+        fix = "restore the file, or run the audit again"
+        raise DataError(f"{path.name} cannot be packed", where=str(path.parent), why=error.strerror, fix=fix) from error
 
 
 def write_pack(packed: Packed, path: Path) -> bytes:

@@ -18,7 +18,18 @@ from pathlib import PurePosixPath
 
 from audit.errors import DataError, MachineError
 from audit.output.directory import OutputFolder
-from audit.output.manifest import CHECKED, ELSEWHERE, MANIFEST, MOST_BYTES, NEW, is_unsettled, parse_manifest, swap_name, write_manifest
+from audit.output.manifest import (
+    CHECKED,
+    ELSEWHERE,
+    MANIFEST,
+    MOST_BYTES,
+    NEW,
+    is_unsettled,
+    parse_manifest,
+    swap_name,
+    unreadable,
+    write_manifest,
+)
 from strictio.folders import Folder
 
 DRAFT = ".draft"
@@ -94,7 +105,12 @@ def _files(folder: Folder, above: str = "") -> Iterator[str]:
 
 
 def _hashes(folder: Folder) -> dict[str, str]:
-    return parse_manifest(folder.read(MANIFEST, MOST_BYTES + 1), folder.path) if folder.is_file(MANIFEST) else {}
+    if not folder.is_file(MANIFEST):
+        return {}
+    try:
+        return parse_manifest(folder.read(MANIFEST, MOST_BYTES), folder.path)
+    except OSError as error:
+        raise unreadable(folder.path, error) from error
 
 
 def _check_files(new: Folder, names: Iterable[str]) -> None:

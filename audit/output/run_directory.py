@@ -14,7 +14,7 @@ from audit.errors import MachineError
 from audit.output.directory import AUDIT, COMPARISON, STATUS, OutputFolder, check_writable
 from audit.output.manifest import PAGES, is_unsettled
 from strictio.console import visible
-from strictio.files import Lock
+from strictio.files import Lock, read_text
 
 LOG = logging.getLogger("audit")
 _HELD_BY = "held by process"
@@ -102,7 +102,7 @@ class RunDirectory:
 def _holder(directory: Path) -> str | None:
     """What STATUS says about the process that is writing here."""
     try:
-        lines = (directory / STATUS).read_text("utf-8").splitlines()
+        lines = read_text(directory / STATUS).splitlines()
     except (OSError, UnicodeDecodeError):
         return None
     return next((line for line in lines if line.startswith(_HELD_BY)), None)

@@ -22,6 +22,7 @@ from audit.predictions.read import load_predictions, with_all_answers
 from audit.predictions.rows import ColumnOptions, MeasurementAnswers
 from audit.records.watch import UsedRows
 from audit.types import UNKNOWN, Predictions
+from strictio.files import open_file
 
 if TYPE_CHECKING:
     from audit.predictions.read import PredictionFile
@@ -72,6 +73,9 @@ def source_files(source: Path) -> list[Path]:
         if not path.is_file():
             what = f"{quoted(name)} in {quoted(source.name)} is not a file"
             raise UsageError(what, why="every file of the folder is watched, and nothing else", fix="move it, or watch another folder")
+        if path.is_symlink() and not path.resolve().is_relative_to(source.resolve()):
+            what = f"{quoted(name)} in {quoted(source.name)} is a link out of the folder"
+            raise UsageError(what, why="only what is in the folder is watched", fix="remove the link, or watch the file itself")
         if not name.isprintable():
             raise DataError(f"the name {name!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
     if not paths:
@@ -165,7 +169,7 @@ def _check_last_line(path: Path) -> None:
     """Raise `DataError` if the last line of a text table may be half-written: read so, its row would change by the next look."""
     if path.suffix.lower() not in LINES or not path.is_file() or not path.stat().st_size:
         return
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(-1, 2)
         ended = file.read(1) in (b"\n", b"\r", b"\0")  # the last byte of a line break in UTF-16 is 0
     if not ended:

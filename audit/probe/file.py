@@ -13,6 +13,8 @@ from audit.errors import AuditError, UsageError
 from audit.models.user_code import run_file
 from audit.probe.check import Mistake, mistakes
 from audit.types import Probe
+from strictio.files import read_bytes
+from strictio.limits import MOST_TEXT
 
 T = TypeVar("T")
 _MOST_LETTERS = 300
@@ -25,7 +27,7 @@ def read_probe(path: Path) -> Probe:
     A file that has not changed is run only once.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, MOST_TEXT)
     except OSError as error:
         raise UsageError(f"cannot read the probe file {str(path)!r}", why=error.strerror, fix="name another file") from error
     return _probe_of(path, content)
@@ -49,7 +51,7 @@ def _probe_of(path: Path, content: bytes) -> Probe:
 def place_of(value: object, specs: Sequence[object]) -> str | None:
     """File and line of the custom probe file among `specs` in which a value occurs; None if it does not occur."""
     for path in own_files(specs):
-        line = _line_of(ast.parse(path.read_bytes()), value)
+        line = _line_of(ast.parse(read_bytes(path, MOST_TEXT)), value)
         if line is not None:
             return f"{path.name}, line {line}"
     return None

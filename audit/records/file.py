@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from audit.errors import DataError
+from strictio.limits import parse_json
 
 T = TypeVar("T")
 
@@ -40,8 +41,8 @@ class File(Generic[T]):
     def from_json(self, text: str) -> T:
         """Parse a record; raises DataError if the text is not JSON, has an unknown version, or does not match the schema."""
         try:
-            fields: Any = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            fields: Any = parse_json(text)
+        except ValueError as error:
             raise DataError(f"{self.name} is not JSON", why=str(error), fix=self.fix) from error
         version = fields.get("schema_version") if isinstance(fields, dict) else None
         if version != self.version:

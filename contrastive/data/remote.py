@@ -18,7 +18,8 @@ from typing import Any
 
 from contrastive.data.source import CaptionUnit
 from contrastive.data.tars import SIDECAR, ShardIndex, TarShards, index_of, understood
-from strictio.errors import DataError, MachineError
+from strictio.errors import DataError, MachineError, UsageError
+from strictio.files import read_text
 from strictio.images.decode import UnreadableImage
 from strictio.streams.braces import expanded_names
 from strictio.streams.fetch import fetch, opened_from
@@ -56,6 +57,9 @@ class RemoteShards(TarShards):
     """
 
     def __init__(self, title: str, urls: Sequence[str], most: int, caption_unit: CaptionUnit = "file", parts: Sequence[int] = ()):
+        if others := [url for url in urls if not url.partition("?")[0].lower().endswith(".tar")]:
+            why = "only uncompressed tar shards are fetched"
+            raise UsageError(f"data.train: {others[0][:200]!r} is not a tar shard", why=why, fix="https://HOST/{000..127}.tar")
         self._urls, self._most, self._lock = tuple(urls), most, threading.Lock()
         self._fetching = [threading.Lock() for _ in urls]  # threads may fetch different shards concurrently, but not the same one
         self._folder = Path(tempfile.mkdtemp(prefix="vlm-audit-shards-"))
@@ -73,7 +77,7 @@ class RemoteShards(TarShards):
         target = self._folder / f"{shard:06d}{SIDECAR}"
         try:
             fetch(f"{address}{SIDECAR}{question}{rest}", target, MOST_SIDECAR)
-            raw = json.loads(target.read_text("utf-8"))
+            raw = json.loads(read_text(target, MOST_SIDECAR))
             with opened_from(self._urls[shard], 0) as (_, size):
                 return understood(raw, size) if size is not None else None
         except (DataError, MachineError, OSError, ValueError, RecursionError):

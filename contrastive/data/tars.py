@@ -32,7 +32,7 @@ from contrastive.data.source import (
     hash_of,
     require_columns,
 )
-from strictio.files import replacing, sha256_of_file
+from strictio.files import open_file, read_text, replacing, sha256_of_file
 from strictio.images.decode import MAX_BYTES, UnreadableImage
 from strictio.images.in_process import ENDINGS, decode_rgb
 from strictio.streams.tars import tar_members
@@ -153,7 +153,7 @@ class TarShards:
         if length > MAX_BYTES:
             raise UnreadableImage("larger than 64 MiB")
         try:
-            with self._paths[self._shard(index)].open("rb") as file:  # its own file position, so that threads may read concurrently
+            with open_file(self._paths[self._shard(index)]) as file:  # its own file position, so that threads may read concurrently
                 file.seek(offset)
                 content = file.read(length)
         except OSError as error:
@@ -189,19 +189,20 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _scan(path: Path, status: os.stat_result) -> ShardIndex:
-    index = ShardIndex(status.st_size, status.st_mtime_ns, sha256_of_file(path))
-    for name, members in _groups(path):
-        if picture := _picture_of(members):
-            index.names.append(name)
-            index.pictures.append(picture)
-            index.captions.append(members.get(".txt", (-1, 0)))
+    pairs = [(name, picture, members.get(".txt", (-1, 0))) for name, members in _groups(path) if (picture := _picture_of(members))]
+    sha256 = sha256_of_file(path) if pairs else ""  # one without images is not read to its end
+    index = ShardIndex(status.st_size, status.st_mtime_ns, sha256)
+    for name, picture, caption in pairs:
+        index.names.append(name)
+        index.pictures.append(picture)
+        index.captions.append(caption)
     return index
 
 
 def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
     """Yield the name and suffix -> position of the members that belong together."""
     current, members = "", dict[str, Place]()
-    with path.open("rb") as file:
+    with open_file(path) as file:
         for member in tar_members(file):
             if not member.isreg() or member.sparse is not None:
                 continue
@@ -240,7 +241,7 @@ def _json_table(content: bytes, name: str) -> dict[str, str]:
 def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
     """Return the index in the sidecar file; None if it is missing, stale, damaged, or points outside the shard."""
     try:
-        raw = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
+        raw = json.loads(read_text(path.with_name(path.name + SIDECAR)))
     except (OSError, ValueError, RecursionError):
         return None
     index = understood(raw, status.st_size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from contrastive.model.clip import ModelConfig, load_portable
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import END_OF_WORD, Tokenizer, clip_tokenizer
 from strictio.errors import DataError, MachineError, UsageError
+from strictio.files import open_file
 from strictio.weights.contents import Contents, read_json
 from strictio.weights.overrides import ModelOverrides
 from strictio.weights.unwrap import Weights
@@ -147,7 +149,7 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
     Raises `DataError` if it cannot be read, or does not fit.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(2)
         if start == b"PK":
             loaded = load(path).tokenizer
@@ -157,8 +159,8 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
         elif path.suffix == ".json":
             tokenizer = _serialized(read_json(path), context)
         else:
-            with gzip.open(path) if start == b"\x1f\x8b" else path.open("rb") as file:
-                lines = file.read(MAX_MERGES_BYTES).decode("utf-8").splitlines()
+            with open_file(path) as file, gzip.GzipFile(fileobj=file) if start == b"\x1f\x8b" else nullcontext(file) as unpacked:
+                lines = unpacked.read(MAX_MERGES_BYTES).decode("utf-8").splitlines()
             merges = [line for line in lines if line and not line.startswith("#version") and not line.startswith('"bpe_simple_vocab')]
             tokenizer = Tokenizer(tuple(merges[: max(vocab_size - 514, 0)]), context)
     except (OSError, UnicodeDecodeError, EOFError) as error:

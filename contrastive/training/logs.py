@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from strictio.errors import MachineError, UsageError
+from strictio.files import read_text
 from strictio.folders import Folder
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -46,7 +47,7 @@ class EventLog:
 
     def _lines(self) -> list[dict[str, Any]]:
         lines = []
-        for text in self.path.read_text("utf-8").splitlines() if self.path.exists() else ():
+        for text in read_text(self.path, 2**30).splitlines() if self.path.exists() else ():
             try:
                 line = json.loads(text)
             except (ValueError, RecursionError):

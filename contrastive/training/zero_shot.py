@@ -30,6 +30,7 @@ from contrastive.model.clip import CLIP, unit_length
 from contrastive.model.pieces import AnyTokenizer
 from contrastive.model.preprocess import Preprocess
 from strictio.errors import UsageError
+from strictio.files import read_text
 from strictio.schema import from_dict, record
 
 CHUNK = 512
@@ -69,9 +70,11 @@ def read_label_set(name: str, preprocess: Preprocess, tokenizer: AnyTokenizer, d
     Raises `UsageError` if the file has another form, or a label in the data has no text; otherwise like `open_source` and `load_whole`.
     """
     try:
-        file = from_dict(_File, tomllib.loads(Path(name).read_text("utf-8")), "data.zero_shot")
+        file = from_dict(_File, tomllib.loads(read_text(Path(name))), "data.zero_shot")
     except (OSError, ValueError) as error:
-        raise UsageError("data.zero_shot is not a readable TOML file", where=name, why=str(error)[:200]) from error
+        raise UsageError(
+            "data.zero_shot is not a readable TOML file", where=name, why=(getattr(error, "strerror", None) or str(error))[:200]
+        ) from error
     except UsageError as error:
         raise UsageError(error.what, where=name, why=error.why, fix=error.fix) from error
     if not file.templates or any(template.count("{label}") != 1 for template in file.templates):

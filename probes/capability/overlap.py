@@ -19,6 +19,7 @@ from audit.errors import DataError
 from audit.naming import NEAR_DUPLICATE
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, Probe, ProbeData
 from probes.capability import PICTURES, TEMPLATES_PRESET, asked_of_classes, load_labelled
+from strictio.files import open_file, read_bytes
 from strictio.streams.tars import tar_members
 
 if TYPE_CHECKING:
@@ -144,14 +145,14 @@ def _training(folder: Path) -> Iterator[tuple[str, bytes]]:
 
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
         if path.suffix.lower() in PICTURES:
-            yield path.relative_to(folder).as_posix(), path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
+            yield path.relative_to(folder).as_posix(), read_bytes(path, MAX_BYTES) if path.stat().st_size <= MAX_BYTES else b""
         elif path.suffix.lower() == ".tar":
             yield from _members(path, MAX_BYTES)
 
 
 def _members(path: Path, most: int) -> Iterator[tuple[str, bytes]]:
     try:
-        with path.open("rb") as shard:
+        with open_file(path) as shard:
             for member in tar_members(shard):
                 if member.isreg() and Path(member.name).suffix.lower() in PICTURES:
                     shard.seek(member.offset_data)

@@ -12,6 +12,8 @@ from typing import Any
 
 from audit.errors import DataError
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, PairedClaim, Probe, ProbeData, RowOptions
+from strictio.files import read_text
+from strictio.limits import parse_json
 
 ROLES = ("men's work", "women's work")
 """The occupation held mostly by men in the United States, and the other one."""
@@ -63,12 +65,10 @@ def load(options: LoadOptions) -> Dataset:
 
 def _read(file: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a file with their number; DataError if it has another layout."""
-    import json
-
     from audit.data.layout import wrong_layout
 
     try:
-        content = json.loads(file.read_text("utf-8"))
+        content = parse_json(read_text(file, 2**28))
     except (OSError, ValueError, RecursionError) as error:
         raise wrong_layout(DATA, file, "a file that is not JSON text") from error
     if not isinstance(content, list):

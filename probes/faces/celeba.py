@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
+from strictio.files import read_text
 
 if TYPE_CHECKING:
     from audit.data.schema import Cells
@@ -60,7 +61,7 @@ def _cells(folder: Path) -> Cells:
     from audit.data.layout import wrong_layout
     from audit.data.schema import Cells
 
-    rows = [line.split() for line in (folder / "list_attr_celeba.txt").read_text("utf-8").splitlines()]
+    rows = [line.split() for line in read_text(folder / "list_attr_celeba.txt").splitlines()]
     header = rows[1] if len(rows) > 1 else []
     shown = {**_PEOPLE, **SHOWN}
     if lacking := [name for name in shown if name not in header]:
@@ -86,7 +87,7 @@ def _cells(folder: Path) -> Cells:
 
 def _second(path: Path) -> dict[str, str]:
     """Image -> the value in the second column."""
-    return {row[0]: row[1] for line in path.read_text("utf-8").splitlines() if len(row := line.split()) > 1}
+    return {row[0]: row[1] for line in read_text(path).splitlines() if len(row := line.split()) > 1}
 
 
 def _asked(name: str, question: str, prompts: dict[str, str], *, primary: bool) -> Measurement:

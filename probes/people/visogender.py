@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from audit.analyses.ranking.plan import RankingPlan
 from audit.errors import DataError
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData, RowOptions
+from strictio.files import check_file
+from strictio.limits import MOST_TEXT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +106,7 @@ def _table(folder: Path, kind: str) -> tuple[str, pd.DataFrame]:
         newest = max(places, key=_date)
         fix = f"keep {newest.name}, by its name the newest, and remove the others, which are earlier versions of it"
         raise DataError(f"several tables of {kind} in VisoGender", where=folder.name, why=f"found {names}", fix=fix)
+    check_file(places[0], MOST_TEXT)
     frame = pd.read_csv(places[0], sep="\t", dtype="str", keep_default_na=False, quoting=3, encoding="utf-8")
     if missing := [name for name in COLUMNS[kind] if name not in frame]:
         raise wrong_layout(

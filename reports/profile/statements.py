@@ -26,6 +26,7 @@ from audit.errors import DataError, UsageError, nearest
 from audit.results import Finding, Results
 from audit.types import Group
 from reports.text.numbers import clean
+from strictio.files import read_text
 from strictio.schema import from_dict, record
 
 NOT_STATED = "not stated"
@@ -75,11 +76,7 @@ def read_statements(path: Path, results: Results) -> Statements:
     """Read the file; raises DataError if it is not TOML, UsageError for a name, question or group that does not exist, or a long text."""
     where = str(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise DataError("the statements have more than 1 MiB", where=where, fix="write a sentence for each, and link to documents")
-        table = tomllib.loads(content.decode())
+        table = tomllib.loads(read_text(path, _MOST_BYTES))
     except OSError as error:
         raise DataError("the statements cannot be read", where=where, why=error.strerror, fix="--statements profile.toml") from error
     except (ValueError, RecursionError) as error:  # from UTF-8 or TOML

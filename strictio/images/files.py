@@ -8,16 +8,14 @@ import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from pathlib import Path
 
+from strictio.files import open_file
 from strictio.images.decode import MAX_BYTES, UnreadableImage
 from strictio.images.lazy import LazyImages
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
 _WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-_FLAGS = reduce(or_, (getattr(os, f"O_{name}", 0) for name in ("RDONLY", "NONBLOCK", "NOFOLLOW", "CLOEXEC", "BINARY")))
 _REASONS = {
     **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG), "missing file"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EIO), "not readable"),
@@ -50,17 +48,13 @@ def read_regular(path: str) -> bytes:
 
     The file is opened without waiting (a FIFO would never return) and judged once open, so that it cannot be exchanged in between.
     """
-    descriptor = os.open(path, _FLAGS)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImage("not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise UnreadableImage("too large")
-        with open(descriptor, "rb", closefd=False) as file:
+        with open_file(Path(path), MAX_BYTES, follow=False) as file:
             return file.read(MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EFBIG):
+            raise UnreadableImage("too large" if error.errno == errno.EFBIG else "not a regular file") from error
+        raise
 
 
 def name_fault(name: str) -> str | None:

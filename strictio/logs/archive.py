@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from strictio.errors import DataError, UnsafeError
+from strictio.files import open_file
 from strictio.limits import check_unfolded, zip_directory_size
 from strictio.tables.json_lines import parse_object
 
@@ -27,7 +28,7 @@ _AGAIN = "download or write it again"
 def is_zip(path: Path) -> bool:
     """Whether a file begins as a ZIP archive."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(4) == b"PK\x03\x04"
     except OSError:
         return False
@@ -78,7 +79,7 @@ class JsonArchive:
 @contextmanager
 def open_archive(path: Path) -> Iterator[JsonArchive]:
     """Open an archive; `DataError` if its directory cannot be read, `UnsafeError` if its members unfold to too much."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _END))
         directory = zip_directory_size(file.read())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from strictio.errors import DataError
+from strictio.files import open_file
 from strictio.tables.json_lines import DECODER
 
 MAX_VALUE = 2**24
@@ -20,7 +22,7 @@ _SPACE = " \t\r\n"
 def is_json_object(path: Path) -> bool:
     """Whether a file begins with an object."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(64).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
     except OSError:
         return False
@@ -32,7 +34,7 @@ def keys_and_elements(path: Path, array: str) -> Iterator[tuple[str, Any]]:
     `DataError` if the file is not one JSON object in UTF-8, repeats a key, or has a value of over 16 million characters.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_file(path), "utf-8-sig", newline="") as file:
             yield from _Scanner(file).items(array)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         why = str(error)[:200]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from strictio.errors import DataError, UnsafeError
+from strictio.files import read_text
 from strictio.model_folders.sizes import oversized
 
 SAVE_AGAIN = "download or save it again"
@@ -141,7 +142,7 @@ def read_configuration(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     """Return a JSON object; DataError if it is something else, UnsafeError if it has more than `most` bytes."""
     _require_length(path, most)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path, most))
     except (ValueError, RecursionError, OSError) as error:
         why = str(error) or "nested too deeply"
         raise DataError(f"{path.name} is not readable JSON", where=str(path), why=why, fix=SAVE_AGAIN) from error

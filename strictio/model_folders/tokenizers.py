@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from strictio.errors import UnsafeError
+from strictio.files import read_bytes
 from strictio.model_folders.configurations import MOST_BYTES, entries, read_configuration
 
 MAX_GROWTH = 20_000
@@ -116,7 +117,7 @@ def _charsmap_of(path: Path) -> bytes:
 
     proto = import_protobuf().ModelProto()
     try:
-        proto.ParseFromString(path.read_bytes())
+        proto.ParseFromString(read_bytes(path, MOST_BYTES[".model"]))
     except import_protobuf_decode_error():
         return b""
     return bytes(proto.normalizer_spec.precompiled_charsmap)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from strictio.errors import DataError, MachineError
+from strictio.files import check_file
 from strictio.folders import Folder
 from strictio.streams.urls import blocks, file_system, http_part
 
@@ -84,9 +85,18 @@ def _by_http(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
         raise
 
 
+def _check_local(path: str) -> None:
+    try:
+        check_file(Path(path))
+    except OSError as error:
+        raise FileNotFoundError(error.strerror) from error
+
+
 @contextmanager
 def _by_fsspec(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
     system, path = file_system(url, use_listings_cache=False)
+    if url.lower().startswith("file://"):
+        _check_local(path)
     size = system.info(path)["size"]
     with system.open(path, "rb") as source:
         source.seek(start)

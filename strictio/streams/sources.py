@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from strictio.errors import DataError, MachineError, UnsafeError, UsageError
+from strictio.files import open_file
 from strictio.streams.urls import blocks, file_system, http_part
 from strictio.tables.parquet import first_line
 
@@ -116,7 +117,7 @@ class _LocalFile:
 
     def read(self, offset: int, length: int) -> bytes:
         try:
-            with self._path.open("rb") as file:  # a position of its own: any number of threads may read at once
+            with open_file(self._path) as file:  # a position of its own: any number of threads may read at once
                 return os.pread(file.fileno(), length, offset)
         except OSError as error:
             raise MachineError(f"cannot read {self.name}", why=error.strerror or str(error), fix="check the disk") from error

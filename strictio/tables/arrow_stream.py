@@ -5,13 +5,13 @@ A message is a flatbuffer: https://github.com/apache/arrow/blob/main/format/Mess
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 from strictio.errors import DataError
-from strictio.limits import bomb
+from strictio.files import read_text
+from strictio.limits import bomb, parse_json
 
 _DICTIONARY, _RECORDS = 2, 3
 
@@ -31,7 +31,7 @@ def check_saved(folder: Path) -> None:
 
 def _files(state: Path) -> list[str]:
     try:
-        return [str(data_file["filename"]) for data_file in json.loads(state.read_bytes())["_data_files"]]
+        return [str(data_file["filename"]) for data_file in parse_json(read_text(state))["_data_files"]]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strictio.errors import DataError, MachineError
+from strictio.files import check_file, open_file
 from strictio.limits import bomb, check_unfolded, most_unfolded
 from strictio.tables.pages import Unfolded, read_chunks, unfolded
 from strictio.tables.text_table import check_distinct, quoted
@@ -28,7 +29,7 @@ def parquet_schema(path: Path) -> pa.Schema:
     """Return the columns of a Parquet file; `DataError` if it cannot be read, or a name is not text."""
     import pyarrow.parquet as pq
 
-    with _said_of(path.name, f"cannot read {path.name} as Parquet"):
+    with _said_of(path, f"cannot read {path.name} as Parquet"):
         schema = pq.read_schema(path)
     check_distinct(_checked(schema, path.name).names, path.name)
     return schema
@@ -38,7 +39,7 @@ def group_sizes(path: Path) -> list[int]:
     """Return the number of rows of each row group."""
     import pyarrow.parquet as pq
 
-    with _said_of(path.name, f"cannot read {path.name} as Parquet"):
+    with _said_of(path, f"cannot read {path.name} as Parquet"):
         metadata = pq.read_metadata(path)
         return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
@@ -50,7 +51,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None, group: int | 
     """
     import pyarrow.parquet as pq
 
-    with _said_of(path.name, f"{path.name} is not a Parquet file, or damaged"), pq.ParquetFile(path) as file:
+    with _said_of(path, f"{path.name} is not a Parquet file, or damaged"), pq.ParquetFile(path) as file:
         schema = _checked(file.schema_arrow, path.name)
         check_distinct(schema.names, path.name)
         wanted = list(schema.names if columns is None else columns)
@@ -75,6 +76,7 @@ def parquet_batches(path: Path, columns: Sequence[str], texts: Sequence[str], ro
     import pyarrow.parquet as pq
 
     try:
+        check_file(path)
         with pq.ParquetFile(path, read_dictionary=list(texts), pre_buffer=False) as file:
             yield from file.iter_batches(rows, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
@@ -88,7 +90,7 @@ def check_size(path: Path, columns: Sequence[str] | None = None) -> None:
     """
     import pyarrow.parquet as pq
 
-    with _said_of(path.name, f"cannot read {path.name} as Parquet"), pq.ParquetFile(path) as file:
+    with _said_of(path, f"cannot read {path.name} as Parquet"), pq.ParquetFile(path) as file:
         groups = list(range(file.metadata.num_row_groups))
         names = _checked(file.schema_arrow, path.name).names
         _, large = _by_size(path, file, groups, names if columns is None else columns)
@@ -139,7 +141,7 @@ def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]
     """Return the columns that may be read at once, and how many rows of the others at a time; `UnsafeError` if one is too large."""
     stored = path.stat().st_size
     small, large, certain, total = [], {}, 0, 0
-    with path.open("rb") as content:
+    with open_file(path) as content:
         paths = [file.schema.column(leaf).path for leaf in range(len(file.schema))]
         chunks = read_chunks(content, path.name, len(paths))
         below: dict[str, list[int]] = {}
@@ -237,11 +239,13 @@ def _not_utf_8(name: str, what: str, error: UnicodeDecodeError) -> DataError:
 
 
 @contextmanager
-def _said_of(name: str, what: str) -> Iterator[None]:
-    """Say in words what Arrow raises about a file."""
+def _said_of(path: Path, what: str) -> Iterator[None]:
+    """Say in words what Arrow raises about a file, which is a regular one."""
     import pyarrow as pa
 
+    name = path.name
     try:
+        check_file(path)
         yield
     except UnicodeDecodeError as error:
         raise _not_utf_8(name, "a name in it", error) from error

@@ -10,12 +10,13 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from strictio.errors import DataError
+from strictio.files import open_file
 from strictio.limits import check_unfolded
 
 UTF_8 = "utf-8-sig"
@@ -36,17 +37,19 @@ def opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     try:
         if packed:
             _check_end(path)
-        with gzip.open(path) if packed else path.open("rb") as file:
-            yield file
+        with open_file(path) as file, gzip.GzipFile(fileobj=file) if packed else nullcontext(file) as unpacked:
+            yield unpacked
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path.name} is damaged", why=f"gzip: {error}", fix="compress or download it again") from error
     except OSError as error:
-        raise DataError(f"cannot read {str(path)!r}", why=error.strerror or str(error)) from error
+        raise DataError(
+            f"cannot read {str(path)!r}", why=error.strerror or str(error), fix="check the path, or give another file"
+        ) from error
 
 
 def _check_end(path: Path) -> None:
     """Raise `DataError` if an archive is padded with zeros, which Python skips one by one."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(-min(_BLOCK, file.seek(0, io.SEEK_END)), io.SEEK_END)
         end = file.read()
     if len(end) == _BLOCK and not end.strip(b"\0"):

@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from strictio.errors import DataError
+from strictio.files import check_file
 from strictio.limits import bomb, check_unfolded
 from strictio.tables.text_table import Row, TextTable, collect, named_columns
 
@@ -89,6 +90,7 @@ def _not_one(name: str, filled: Sequence[str]) -> DataError:
 def _check_archive(path: Path) -> None:
     """Judge the archive by its directory, which Python's reader of archives holds it to."""
     try:
+        check_file(path)
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:

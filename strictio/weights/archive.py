@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strictio.errors import DataError, UnsafeError
+from strictio.files import open_file
 from strictio.limits import zip_directory_size
 
 CHUNK = 2**24  # bytes that are looked at in one go
@@ -77,7 +78,7 @@ def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
     of the names: ``torch.save`` writes so, ``numpy.savez`` not. Raises `DataError` if it is not a model file (empty, a page, a Git-LFS
     pointer, ...) or cut short; `UnsafeError` if it is a bare pickle, or an archive that ``torch.save`` would not write.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         _identify(path, file.read(512))
         size = file.seek(0, 2)
         if size > max_bytes:

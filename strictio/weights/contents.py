@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from strictio.errors import DataError
+from strictio.files import read_bytes
 from strictio.weights import readers
 from strictio.weights.torch_file import Archive, read_archive
 
@@ -49,12 +50,11 @@ def read(path: Path) -> Contents:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the table in a JSON file of a model's folder; `DataError` if it is too large, not JSON or not a table."""
-    if path.stat().st_size > MAX_JSON:
-        raise DataError(f"{path.name} is larger than {MAX_JSON:,} bytes")
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path.name} is not readable JSON", why=str(error)[:200]) from error
+        content = json.loads(read_bytes(path, MAX_JSON))
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or str(error)[:200]
+        raise DataError(f"{path.name} is not readable JSON", why=why) from error
     if not isinstance(content, dict):
         raise DataError(f"{path.name} is not a JSON object")
     return content

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strictio.errors import DataError, MachineError, UnsafeError
+from strictio.files import open_file
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto
@@ -99,7 +100,7 @@ def _content(path: Path) -> bytes:
         raise DataError(f"no such file: {path}", why="onnx: takes the path of a regular file", fix="--model onnx:model.onnx")
     if (size := path.stat().st_size) > MOST_BYTES:
         raise DataError("the ONNX file is too long", where=str(path), why=f"it has {size:,} bytes", fix="export it with external data")
-    with path.open("rb") as file:
+    with open_file(path) as file:
         content = file.read(size)
     if content[4:8] == b"ORTM":
         why = "its bytes 5 to 8 are ORTM; onnxruntime's own format cannot be checked before it runs"
@@ -311,6 +312,6 @@ def _strip(graph: GraphProto) -> None:
 def _sha256(content: bytes, files: tuple[Path, ...]) -> str:
     digest = hashlib.sha256(content)
     for path in files:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()

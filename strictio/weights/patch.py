@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from strictio.files import open_file
 from strictio.weights.readers.safetensors_file import KINDS
 
 CHUNK = 2**24
@@ -21,7 +22,7 @@ def write_patched(source: Path, target: BinaryIO, tensors: Mapping[str, Tensor])
 
     Raises ValueError if one has another shape or dtype than in the file.
     """
-    with source.open("rb") as file:
+    with open_file(source) as file:
         size = int.from_bytes(file.read(8), "little")
         header: dict[str, Any] = json.loads(file.read(size))
         file.seek(0)

@@ -14,6 +14,7 @@ from audit.data.assemble import fingerprint_with_texts
 from audit.data.cells.votes import level_counts
 from audit.errors import DataError, UsageError
 from audit.types import Dataset, Exclusion, Note
+from strictio.files import read_text
 from strictio.images.lazy import image_subset
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def read_list(path: Path) -> tuple[str, ...]:
     """Read the identifiers in a text file, one per line; empty lines and lines that start with ``#`` are ignored."""
     try:
-        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+        lines = [line.strip() for line in read_text(path, encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DataError(f"cannot read the list {str(path)!r}", why=why, fix="give a text file with one identifier per line") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import DataError, UsageError
+from strictio.files import read_text
 
 MOST_ROWS, MOST_BYTES = 100_000, 2**24
 OTHER = "other"
@@ -62,11 +63,14 @@ def _table_rows(path: Path) -> LabelMap:
 
 def _toml_rows(path: Path) -> LabelMap:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{str(path)!r} is too long", where="--label-map", fix=f"give {FORM}")
-        content = tomllib.loads(path.read_text("utf-8-sig"))
+        content = tomllib.loads(read_text(path, MOST_BYTES, "utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"cannot read {str(path)!r}", where="--label-map", why=str(error)[:200], fix=f"give {FORM}") from error
+        raise DataError(
+            f"cannot read {str(path)!r}",
+            where="--label-map",
+            why=(getattr(error, "strerror", None) or str(error))[:200],
+            fix=f"give {FORM}",
+        ) from error
     return tuple(_entries(content, None, path))
 
 

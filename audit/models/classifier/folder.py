@@ -30,6 +30,8 @@ from audit.models.huggingface.pretrained import build_model, built_in_class, cal
 from audit.models.huggingface.sealed import sealed
 from audit.models.runtime import log_notes, model_record, to_rows, untrained_record
 from audit.types import Group, ModelRecord
+from strictio.files import read_text
+from strictio.model_folders.configurations import MAX_BYTES
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -66,7 +68,7 @@ class HuggingFaceClassifier:
 def is_classifier(folder: Path) -> bool:
     """Whether a folder has, by its ``config.json``, an image classifier. `load` checks whether it is valid."""
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = json.loads(read_text(folder / "config.json", MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return False
     named = content.get("architectures") if isinstance(content, dict) else None

@@ -22,6 +22,7 @@ from audit.models.classifier.labels import Scores, logits_from, named_labels, sc
 from audit.models.runtime import canonical, located, log_notes
 from audit.types import Group, ModelRecord, Note
 from contrastive.model.preprocess import Preprocess
+from strictio.files import read_text
 from strictio.model_folders.check import check_folder
 from strictio.model_folders.configurations import read_configuration
 from strictio.schema import from_dict, record
@@ -157,9 +158,7 @@ def _names(settings: OnnxSettings, config: Mapping[str, Any]) -> list[object] | 
     if settings.labels is not None:
         listed = Path(settings.labels)
         try:
-            if listed.stat().st_size > MOST_LINES:
-                raise DataError("the list of labels is too long", where=str(listed), fix="give a text file with one label per line")
-            lines = listed.read_text("utf-8-sig").splitlines()
+            lines = read_text(listed, MOST_LINES, "utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise DataError(f"cannot read the labels in {settings.labels!r}", why=why, fix="give one label per line") from error

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import DataError, UsageError, nearest
+from strictio.files import read_bytes
 
 IMAGE_TOKENS = 1000
 """Tokens per image in the estimate before anything is sent, unless the table states them."""
@@ -59,7 +60,7 @@ def read_prices(path: Path, model: str) -> Prices:
     """Read the prices of a model; raises DataError if the table cannot be read, UsageError if it does not name the model."""
     where = str(path)
     try:
-        content = path.read_bytes()[: _MOST_BYTES + 1]
+        content = read_bytes(path, _MOST_BYTES)
         table: dict[str, Any] = tomllib.loads(content.decode())
     except OSError as error:
         raise DataError("the table of prices cannot be read", where=where, why=error.strerror, fix="--prices prices.toml") from error

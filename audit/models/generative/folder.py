@@ -26,6 +26,8 @@ from audit.models.huggingface.pixels import resize_library
 from audit.models.huggingface.pretrained import build_model, built_in_class, call_transformers, configuration
 from audit.models.huggingface.sealed import sealed
 from audit.types import ModelRecord, Note
+from strictio.files import read_text
+from strictio.model_folders.configurations import MAX_BYTES
 
 DUAL_ENCODERS = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip")
 """Types that are known without importing transformers' tables, which takes longer than loading a small model."""
@@ -34,7 +36,7 @@ DUAL_ENCODERS = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", 
 def is_generative(folder: Path) -> bool:
     """Whether a folder has, by its ``config.json``, a model that reads an image and writes text. `load` checks whether it is valid."""
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = json.loads(read_text(folder / "config.json", MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return False
     if not isinstance(content, dict) or not isinstance(kind := content.get("model_type"), str) or kind in DUAL_ENCODERS:

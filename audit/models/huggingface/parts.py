@@ -13,6 +13,7 @@ from typing import Any
 
 from audit.errors import DataError, UnsafeError
 from audit.models.huggingface.pretrained import call_transformers, pretrained
+from strictio.files import read_text
 from strictio.model_folders.configurations import read_configuration
 from strictio.model_folders.tokenizers import bounded_tokenizer, check_tokenizer
 
@@ -94,8 +95,8 @@ def _settings(folder: Path) -> Mapping[str, Any]:
 def _chat_templates(folder: Path) -> dict[str, str]:
     """The chat templates of a folder by name, also from its older JSON file if it has one."""
     if (old := folder / "chat_template.json").is_file():
-        return {"default": str(json.loads(old.read_text(encoding="utf-8"))["chat_template"])}
+        return {"default": str(json.loads(read_text(old))["chat_template"])}
     files = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
     if (own := folder / "chat_template.jinja").is_file():
         files["default"] = own
-    return {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    return {name: read_text(path) for name, path in files.items()}

@@ -20,6 +20,7 @@ import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 
 from audit.models.huggingface.pretrained import PROCESSORS, pretrained
+from strictio.files import read_text
 from strictio.model_folders.configurations import is_three_numbers
 
 CLIP_NAMES = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
@@ -115,7 +116,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     """The settings of a folder's image processor, in their own file or together with those of a tokenizer (already checked to be JSON)."""
     for name in PROCESSORS:
         if (folder / name).is_file():
-            content = json.loads((folder / name).read_text(encoding="utf-8"))
+            content = json.loads(read_text(folder / name))
             inner = content.get("image_processor", content)
             return inner if isinstance(inner, dict) else {}
     return {}

@@ -14,6 +14,7 @@ from audit.errors import AuditError, DataError, MachineError
 from audit.models.folder_weights import Weights, file_sha256
 from audit.models.huggingface.outline import DOWNLOAD, build_outline
 from audit.models.runtime import canonical, out_of_memory
+from strictio.files import read_text
 from strictio.model_folders.configurations import entries
 
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
@@ -45,7 +46,7 @@ def _refuse_text_model(folder: Path) -> None:
     """Raise DataError for the type of a model of text alone: an image processor would not help it."""
     from transformers.models.auto import modeling_auto as auto
 
-    content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(read_text(folder / "config.json"))
     kind = content.get("model_type")
     if "vision_config" not in content and (
         kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or kind in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES

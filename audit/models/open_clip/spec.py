@@ -15,6 +15,7 @@ from typing import Any
 from audit.errors import DataError, MachineError, UsageError, nearest
 from audit.models import hub
 from audit.types import Note
+from strictio.files import read_text
 from strictio.model_folders.check import check_folder
 from strictio.model_folders.configurations import is_three_numbers
 
@@ -92,7 +93,7 @@ def from_folder(folder: Path) -> tuple[OpenClipSpec, Path]:
     """Plan and weights of a folder in open_clip's layout; raises DataError if open_clip cannot build it without downloads."""
     check_folder(folder, folder, required=CONFIGURATION)
     import_open_clip()
-    content = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
+    content = json.loads(read_text(folder / CONFIGURATION))
     config, preprocess = content.get("model_cfg"), content.get("preprocess_cfg", {})
     if wrong := _configuration_fault(config, preprocess):
         what = f"{CONFIGURATION} describes no model that is built here"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audit.errors import DataError, UnsafeError, UsageError, nearest
+from strictio.files import read_text
 from strictio.model_folders.configurations import read_configuration
 
 MODULES = "modules.json"
@@ -119,11 +120,11 @@ def _of_modules(folder: Path, args: Mapping[str, str]) -> TextLayout:
 def _modules(folder: Path) -> list[tuple[str, Path]]:
     """Class (without its package) and folder of each step."""
     path = folder / MODULES
-    if path.stat().st_size > MOST_BYTES:
-        raise UnsafeError(f"{MODULES} is too long", where=str(path), why=f"{MOST_BYTES:,} bytes is the most that is read", fix=SAVE_AGAIN)
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
+        listed = json.loads(read_text(path, MOST_BYTES))
         steps = [(str(step["type"]), step["path"]) for step in listed]
+    except OSError as error:
+        raise UnsafeError(f"{MODULES} cannot be read", where=str(path), why=error.strerror, fix=SAVE_AGAIN) from error
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         why = "it is not a JSON list of steps with type and path"
         raise DataError(f"{MODULES} cannot be read", where=str(path), why=why, fix=SAVE_AGAIN) from error

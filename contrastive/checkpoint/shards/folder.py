@@ -28,7 +28,7 @@ from torch import Tensor
 
 from contrastive import distributed
 from strictio.errors import DataError, UnsafeError, VlmAuditError
-from strictio.files import sha256_of_file
+from strictio.files import read_text, sha256_of_file
 from strictio.weights.torch_file import check_finite
 
 MANIFEST = "shards.json"
@@ -75,9 +75,7 @@ def open_shards(folder: Path) -> Shards:
         why = "its .metadata is a pickle, which can run code when it is read; folders of this trainer have none"
         raise UnsafeError("this distributed checkpoint (DCP) is not accepted", where=str(folder), why=why)
     try:
-        if (folder / MANIFEST).stat().st_size > MAX_MANIFEST:
-            raise ValueError(f"{MANIFEST} is larger than {MAX_MANIFEST:,} bytes")
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest = json.loads(read_text(folder / MANIFEST, MAX_MANIFEST))
         content, files = dict(manifest["content"]), dict(manifest["files"])
         sizes, hashes = ({name: entry[key] for name, entry in files.items()} for key in ("bytes", "sha256"))
         present = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != MANIFEST}

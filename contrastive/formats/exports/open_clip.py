@@ -15,6 +15,7 @@ from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, 
 from contrastive.model.clip import portable_state
 from contrastive.model.tokenizer import Tokenizer, clip_tokenizer
 from strictio.errors import UsageError
+from strictio.files import read_text
 
 NOTE = (
     "open_clip knows CLIP's own vocabulary; the ids of a model with another one are described by tokenizer_of_this_model.json. "
@@ -79,7 +80,7 @@ def _ratio(tower: ViTConfig | TextConfig) -> dict[str, float]:
 def reader(folder: Path) -> Features:
     """Features of open_clip's own model, built from the folder."""
     module = _library()
-    settings = json.loads((folder / "open_clip_config.json").read_text("utf-8"))["model_cfg"]
+    settings = json.loads(read_text(folder / "open_clip_config.json"))["model_cfg"]
     vision, text = module.CLIPVisionCfg(**settings.pop("vision_cfg")), module.CLIPTextCfg(**settings.pop("text_cfg"))
     model = module.CLIP(vision_cfg=vision, text_cfg=text, **settings).eval()
     model.load_state_dict(load_file(folder / WEIGHTS), strict=True)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from strictio.errors import DataError, UnsafeError, of_machine
-from strictio.files import sha256_of_file
+from strictio.files import open_file, sha256_of_file
 from strictio.weights.contents import Contents
 from strictio.weights.torch_file import MASK, MAX_TENSORS
 from strictio.weights.unwrap import tables
@@ -53,7 +53,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def check_values(path: Path) -> None:
     """Refuse NaN and infinite weights in a file that the official reader has accepted."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = int.from_bytes(file.read(8), "little")
         header: dict[str, Any] = json.loads(file.read(size))
         header.pop("__metadata__", None)
@@ -84,7 +84,7 @@ def _count_bad(file: BinaryIO, size: int, kind: str) -> int:
 
 def refuse_other_kind(path: Path) -> bytes:
     """Return a file's first bytes; refuse one that only claims to be safetensors: eight bytes of length, then a JSON object."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(64)
     if not start or _is_safetensors(start, path) or _other_kind(start) or start[8:9] in (b"{", b""):
         return start
