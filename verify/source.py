@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 PREDICTIONS = "predictions.parquet"
 LEFT_OUT = "left-out.json"
@@ -36,7 +36,7 @@ class UnreadableError(Exception):
     """A folder or an archive that cannot be verified at all: what, where and what to do."""
 
 
-def opened(path: Path, name: str, where: str) -> BinaryIO:
+def opened(path: Path, name: str, where: str) -> io.BufferedReader:
     """Open a regular file that is no link to read, without waiting, and judge it once it is open; raises `UnreadableError`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -170,7 +170,7 @@ class PlanFile:
             self._check_influence(self.influence, names)
 
     def _check_flags(self) -> None:
-        overrides = (word for words in (self.training, *self.intervention) for word in words.overrides)
+        overrides = [*self.training.overrides, *(word for arm in self.intervention for word in arm.overrides)]
         if flags := [word for word in (self.training.run, *overrides, self.dose) if word.lstrip().startswith("-")]:
             raise UsageError(f"{flags[0][:80]!r} is not a setting of the trainer", why="a plan sets no flags", fix="section.key=value")
 

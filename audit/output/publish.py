@@ -110,6 +110,8 @@ def _hashes(folder: Folder) -> dict[str, str]:
     try:
         return parse_manifest(folder.read(MANIFEST, MOST_BYTES), folder.path)
     except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
         raise unreadable(folder.path, error) from error
 
 

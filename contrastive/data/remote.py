@@ -23,6 +23,7 @@ from strictio.files import read_text
 from strictio.images.decode import UnreadableImage
 from strictio.streams.braces import expanded_names
 from strictio.streams.fetch import fetch, opened_from
+from strictio.streams.urls import check_protocol
 
 MOST_SIDECAR = 1 << 26
 """Limit in bytes, regardless of what a server claims."""
@@ -58,6 +59,7 @@ class RemoteShards(TarShards):
 
     def __init__(self, title: str, urls: Sequence[str], most: int, caption_unit: CaptionUnit = "file", parts: Sequence[int] = ()):
         if others := [url for url in urls if not url.partition("?")[0].lower().endswith(".tar")]:
+            check_protocol(others[0])
             why = "only uncompressed tar shards are fetched"
             raise UsageError(f"data.train: {others[0][:200]!r} is not a tar shard", why=why, fix="https://HOST/{000..127}.tar")
         self._urls, self._most, self._lock = tuple(urls), most, threading.Lock()

@@ -324,7 +324,7 @@ def test_a_list_that_leads_elsewhere_is_refused_and_nothing_is_touched(tmp_path,
         place.mkdir(exist_ok=True)
         (place / MANIFEST).write_text(text)
     for attempt in (lambda: audit.load(out), lambda: read(out), lambda: save(out, both["new"])):
-        with pytest.raises(DataError, match=r"manifest\.json is damaged"):
+        with pytest.raises(DataError, match=r"manifest\.json (is damaged|cannot be read)"):
             attempt()
     assert command("out", module="reports.render", cwd=tmp_path).returncode == 3
     assert (tmp_path / "outside").read_text() == "mine"
