@@ -395,10 +395,26 @@ def test_a_reported_design_is_coherent(name):
         assert broken(case_of(Design((1,), "good", "known"), done)) == []
 
 
+def some(number):
+    return settings(max_examples=number, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+
+
 @seed(0)
-@settings(max_examples=40, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@some(10)
 @given(designs())
 def test_drawn_audits_are_coherent(design):
+    coherent(design)
+
+
+@pytest.mark.slow
+@seed(0)
+@some(100)
+@given(designs())
+def test_a_hundred_drawn_audits_are_coherent(design):
+    coherent(design)
+
+
+def coherent(design):
     try:
         assert [what for case in cases(design) for what in broken(case)] == []
     except AuditError as error:

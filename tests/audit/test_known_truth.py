@@ -39,7 +39,7 @@ def faces(rates=(0.95, 0.08), seed=0):
     return table.assign(y_pred=np.where(male, "Male", "Female"))
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", [LISTS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in LISTS[1:])])
 def test_a_perfect_model_on_a_real_table_is_accused_of_nothing(said, name):
     if not TABLES.is_dir():
         pytest.skip(f"no folder {TABLES}")

@@ -39,10 +39,15 @@ def asked_with_less():
 
 def _with_less(probe):
     plans = tuple(replace(plan, specifications=plan.specifications[:TEMPLATES], embedded_only=()) for plan in probe.specifications)
-    analyses = tuple(replace(plan, corruptions=plan.corruptions[:2]) if hasattr(plan, "corruptions") else plan for plan in probe.analyses)
+    analyses = tuple(_with_fewer_pictures(plan) if hasattr(plan, "corruptions") else plan for plan in probe.analyses)
     measurements = tuple(replace(measurement, claims=_few_claims(measurement.claims)) for measurement in probe.measurements)
     fitted = probe.fitted and (lambda dataset: _with_less(probe.fitted(dataset)))
     return replace(probe, specifications=plans, analyses=analyses, measurements=measurements, fitted=fitted)
+
+
+def _with_fewer_pictures(plan):
+    """Of the size that they have: at 224 pixels each of the published corruptions takes seconds."""
+    return replace(plan, corruptions=plan.corruptions[:1], parameters="harmless")
 
 
 def _few_claims(claims):

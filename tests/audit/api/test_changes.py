@@ -24,14 +24,21 @@ def _no_display():
         plt.close("all")
 
 
-@pytest.fixture
-def changes(tmp_path):
+@pytest.fixture(scope="module")
+def audits(tmp_path_factory):
     """Wrong in 60 of the 120 images of group b before, in 6 of the same images after; a and c are always right."""
-    before, after = samples.audit(tmp_path / "skewed", {"b": 60}), samples.audit(tmp_path / "plain", {"b": 6})
-    return audit.load(before).compare(audit.load(after))
+    folder = tmp_path_factory.mktemp("audits")
+    samples.audit(folder / "skewed", {"b": 60})
+    samples.audit(folder / "plain", {"b": 6})
+    return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def changes(audits):
+    return audit.load(audits / "skewed").compare(audit.load(audits / "plain"))
+
+
+@pytest.fixture(scope="module")
 def series():
     """Steps 0, 100, 200, 300: group b wrong in 0, 14, 60 and 58 of 120, c always in 2, a in none."""
     return audit.Changes(samples.four_steps())
@@ -57,11 +64,11 @@ def test_the_gap_before_and_after_and_the_images_that_changed(changes):
     assert repr(changes) == "<Changes plain/ckpt.pt against skewed/ckpt.pt, zoo: gap shrank>"
 
 
-def test_the_facts_are_those_of_the_command(changes, tmp_path, monkeypatch):
+def test_the_facts_are_those_of_the_command(audits, changes, tmp_path, monkeypatch):
     from audit.compare import main
 
-    monkeypatch.chdir(tmp_path)
-    assert main(["skewed", "plain", "--out", "out"]) == 0
+    monkeypatch.chdir(audits)
+    assert main(["skewed", "plain", "--out", str(tmp_path / "out")]) == 0
     command, here = (json.loads(text) for text in ((tmp_path / "out" / "comparison.json").read_text(), to_json(changes.facts)))
     assert here | {"timing": None, "command": None} == command | {"timing": None, "command": None}
 
@@ -81,8 +88,8 @@ def test_what_is_saved_is_loaded_as_it_was(changes, tmp_path):
         audit.load_changes(tmp_path)
 
 
-def test_a_tolerance_of_ones_own_is_a_share(tmp_path):
-    first, second = (audit.load(samples.audit(tmp_path / name, {"b": wrong})) for name, wrong in (("x", 60), ("y", 6)))
+def test_a_tolerance_of_ones_own_is_a_share(audits):
+    first, second = (audit.load(audits / name) for name in ("skewed", "plain"))
     changed = first.compare(second, tolerance=0.5)
     assert set(changed.metrics.tolerance) == {0.5}
     assert changed.facts.settings == replace(samples.SETTINGS, tolerance=0.5)
@@ -108,7 +115,7 @@ def test_the_card_says_what_changed_and_escapes(changes):
     assert ("<script>" in escaped, "&lt;script&gt;" in escaped) == (False, True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def in_memory():
     """One audit of two models, as `audit.audit([...])` returns it."""
     audited = tuple(samples.result(samples.model(name), {"b": wrong}) for name, wrong in (("first", 60), ("second", 6)))
@@ -127,11 +134,11 @@ def test_models_of_one_audit_are_compared_among_themselves(in_memory, tmp_path):
     assert (again.comparisons, again.sides[0].sha256) == (changed.facts.comparisons, changed.facts.sides[0].sha256)
 
 
-def test_predictions_of_other_results_and_a_single_model_are_refused(in_memory, tmp_path):
+def test_predictions_of_other_results_and_a_single_model_are_refused(in_memory, audits):
     with pytest.raises(DataError, match="is not that of its results"):
         Audit(in_memory.results, in_memory.audited[:1] * 2).compare()
     with pytest.raises(UsageError, match="two models"):
-        audit.load(samples.audit(tmp_path / "one", {})).compare()
+        audit.load(audits / "plain").compare()
 
 
 def test_the_gap_and_the_rates_by_step(series):

@@ -13,7 +13,8 @@ import pytest
 import audit
 from audit.__main__ import main
 from audit.api.plan import plan_audit
-from audit.api.plan_lock import Statement, plan_lock
+from audit.api.plan_lock import Statement, plan_lock, run_lock, under_lock
+from audit.engine.plan_lock import restricted
 from audit.errors import DataError, UsageError
 from audit.options.audits import AuditRequest
 from audit.options.plans import PlanRequest
@@ -188,17 +189,47 @@ def test_every_field_of_the_lock_has_a_case():
     assert {field.name for field in dataclasses.fields(LockedModel)} == {"name", "sha256", "form"}
 
 
-@pytest.mark.parametrize("path", CASES, ids=".".join)
-def test_a_deviation_of_each_locked_field_is_on_every_first_screen(path, tmp_path):
-    value, said = CASES[path]
+def deviating(tmp_path, path):
+    """Write a lock whose value at a path is another, and return its path."""
+    value, _ = CASES[path]
 
     def change(fields):
         for name in path[:-1]:
             fields = fields[name]
         fields[path[-1]] = value(fields[path[-1]]) if callable(value) else value
 
-    lock = changed(locked(tmp_path / "plan.lock.json"), change)
-    done = run(lock, junit=tmp_path / "junit.xml")
+    return changed(locked(tmp_path / "plan.lock.json"), change)
+
+
+@pytest.fixture(scope="module")
+def as_locked(tmp_path_factory):
+    return run(locked(tmp_path_factory.mktemp("lock") / "plan.lock.json")).results
+
+
+@pytest.mark.parametrize("path", CASES, ids=".".join)
+def test_each_locked_field_is_compared_and_its_deviation_said(path, tmp_path, as_locked):
+    """As a run compares them, for the results of a run that was as locked."""
+    plan = plan_audit(AuditRequest(model=FakeEncoder(), probe=PROBE, draws=199, fail_on=GATE, lock=deviating(tmp_path, path)))
+    [asked] = under_lock(plan, plan.models[0], FakeEncoder()).probes
+    audits = (replace(as_locked.audits[0], lock=asked.lock),)
+    results = replace(as_locked, lock=run_lock(plan, audits), audits=audits)
+    assert CASES[path][1] in " ".join(json.loads(audit_json(results, "out", 1))["deviations"]).replace("\xa0", " ")
+    exploratory = path[-1] not in NO_CLAIM
+    assert (asked.lock.exploratory == (CLAIM,)) is exploratory
+    assert (asked.lock.planned == (CLAIM,)) is not exploratory
+    planned = [claim.primary for measurement in restricted(asked.probe, asked.lock).measurements for claim in measurement.claims]
+    assert any(planned) is not exploratory
+
+
+ON_SCREENS = {("software",), ("models",), ("gates",), (*PROBE_OF, "claims", CLAIM, "tolerance")}
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[] if path in ON_SCREENS else pytest.mark.slow, id=".".join(path)) for path in CASES]
+)
+def test_a_deviation_of_each_locked_field_is_on_every_first_screen(path, tmp_path):
+    said = CASES[path][1]
+    done = run(deviating(tmp_path, path), junit=tmp_path / "junit.xml")
     texts = screens(done)
     assert all(said in text for text in texts), [text[:1500] for text in texts]
     assert said in " ".join(json.loads(audit_json(done.results, "out", 1))["deviations"]).replace("\xa0", " ")

@@ -39,7 +39,14 @@ def test_every_command_helps_in_ascii(tmp_path, module):
     assert (done.returncode, done.stderr.decode(), done.stdout.isascii()) == (0, "", True)
 
 
-@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii:strict"}, {"PYTHONIOENCODING": "cp1252:strict"}, {"LC_ALL": "C"}])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii:strict"},
+        {"PYTHONIOENCODING": "cp1252:strict"},
+        pytest.param({"LC_ALL": "C"}, marks=pytest.mark.slow),  # an interpreter of its own; `test_terminal` asks what is shown there
+    ],
+)
 def test_a_name_that_cannot_be_printed_changes_nothing(tmp_path, environment):
     table(tmp_path, levels=("明るい", "≤ 暗い"))
     done = process(tmp_path, "--predictions", "answers.csv", "--out", "out", **environment)

@@ -109,6 +109,7 @@ def test_a_dumb_terminal_gets_lines_without_any_escape_or_return(place):
     assert "▲ Disparity · 1 of 2" in printed
 
 
+@pytest.mark.slow
 def test_the_locale_c_gets_ascii(place):
     printed = in_terminal(place, 80, LANG="C")
 
@@ -153,12 +154,23 @@ def test_a_comparison_is_quiet_too_and_fits_the_screen(tmp_path):
         assert (text.isascii(), max(map(len, text.splitlines())) <= 40) == (True, True)
 
 
-def test_an_encoding_without_icons_gets_ascii_and_a_mistake_still_shows_when_quiet(place):
+def test_an_encoding_without_icons_or_the_locale_c_gets_ascii_and_a_mistake_still_shows_when_quiet(place):
     class Latin:
         encoding = "latin-1"
 
         def isatty(self):
             return True
+
+    class Unicode(Latin):
+        encoding = "utf-8"
+
+    assert not Screen.of(Unicode(), {"LANG": "C.UTF-8"}).ascii
+    for given in ({"LANG": "C"}, {"LC_ALL": "C", "LANG": "de_DE.UTF-8"}, {"LANG": "POSIX"}):
+        assert Screen.of(Unicode(), given).ascii
+    results = comparison_samples.four_steps()
+    lines = comparison_lines(results, Screen.of(Unicode(), {"LANG": "C"}))
+    assert lines.isascii()
+    assert "\x1b[31m" in lines
 
     assert Screen.of(Latin(), {"LANG": "de_DE"}).ascii
     assert Screen.of(Latin(), {"LANG": "de_DE", "NO_COLOR": ""}).colours
