@@ -21,7 +21,7 @@ from tests.support.forked import Forked
 from tests.support.spawn import spawn
 from tests.support.training import COLOURED_SHAPES, assert_same_bytes, logged_events, train_and_die
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = COLOURED_SHAPES
 

@@ -21,7 +21,7 @@ from strictio.errors import DataError, MachineError, UnsafeError, UsageError, Vl
 from tests.support.spawn import spawn
 from tests.support.training import SMALL_VIT, assert_same_bytes, run_text, train_and_die
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(
     SMALL_VIT,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from contrastive import export, foreign, release, train, unshard
@@ -119,15 +120,37 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(sources, tmp_path, kind):
     assert not (sources / "CANARY").exists()
 
 
+MORE_MEMORY = [("foreign", 8), ("foreign", 45), ("export safetensors", 9), ("unshard", 9)]
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to know how much memory is taken")
 @pytest.mark.parametrize(
-    ("kind", "mebibytes"), [("foreign", 8), ("foreign", 45), ("release", 9), ("export safetensors", 9), ("unshard", 9)]
+    ("kind", "mebibytes"),
+    [("release", 9), *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE_MEMORY)],
 )
 def test_too_little_memory_is_said(sources, tmp_path, kind, mebibytes):
     done = limited(MEMORY_LIMIT, mebibytes, kind, sources, tmp_path / "out")
     assert (done.returncode, done.stdout) == (5, ""), done.stderr
     assert "error: out of memory" in done.stderr
     assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_that_runs_out_while_a_file_is_written_is_said_and_leaves_nothing(sources, tmp_path, monkeypatch, kind):
+    """In place of a limit, which needs a new interpreter: what writes the file has no memory left."""
+    written = []
+
+    def fails(*given, **named):
+        written.append(given)
+        raise MemoryError
+
+    monkeypatch.setattr(torch, "save", fails)
+    monkeypatch.setattr(safetensors.torch, "serialize_file", fails)
+    module, *rest = words(kind, sources, tmp_path / "out")
+    done = command(*rest, module=module)
+    assert (done.returncode, done.stdout, len(written)) == (5, "", 1), done.stderr
+    assert "error: out of memory" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

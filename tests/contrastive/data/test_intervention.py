@@ -1,5 +1,6 @@
 """Interventions: which captions change, by how much, and that the doses 0 and 1 are the recipes."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -72,7 +73,22 @@ def test_a_larger_dose_changes_the_pairs_of_a_smaller_one_and_more():
     assert set(other.replaced) != doses[3]
 
 
-@pytest.mark.parametrize(("share", "recipe"), [(0, "emoji_balanced"), (1, "emoji")])
+DOSES = pytest.mark.parametrize(("share", "recipe"), [(0, "emoji_balanced"), (1, "emoji")])
+
+
+@DOSES
+def test_the_doses_zero_and_one_have_the_drawings_and_the_captions_of_the_recipes(share, recipe):
+    def told(config):
+        source = open_source(config.data)
+        return [(source.name(row), source.content(row), source.captions(row)) for row in range(len(source))]
+
+    dosed, whole = read_config("emoji", [f"data.intervention.share={share}"]), read_config(recipe)
+    assert told(dosed) == told(whole)
+    assert replace(dosed.data, intervention=None, skew="none") == replace(whole.data, skew="none")
+
+
+@pytest.mark.slow
+@DOSES
 def test_the_doses_zero_and_one_are_the_recipes_bit_for_bit(share, recipe):
     dosed, whole = prepare(read_config("emoji", [f"data.intervention.share={share}"])), prepare(read_config(recipe))
     assert dosed.pairs.sha256 == whole.pairs.sha256  # all pixels and token ids

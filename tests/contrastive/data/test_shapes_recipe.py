@@ -19,6 +19,15 @@ def asked(training, inputs):
     return shape_accuracy(scores, range(len(KINDS)))
 
 
+def test_the_first_steps_of_the_recipe_are_learned_from():
+    inputs = loop.prepare(read_config("shapes", ["optim.steps=6", "optim.warmup=2", "optim.lr=2e-3", "data.batch=48"]))
+    training = loop.start(inputs)
+    first, *_, last = [loop.take_step(training, inputs)["loss"] for _ in range(6)]
+    assert last < first
+    assert asked(training, inputs).keys() == {"colour", "shape", "count", "size"}
+
+
+@pytest.mark.slow
 def test_an_eighth_of_the_recipe_already_tells_new_pictures_apart():
     # At twice its rate: a run as short as this has no time for bare words anyway.
     inputs = loop.prepare(read_config("shapes", ["optim.steps=60", "optim.warmup=10", "optim.lr=2e-3", "data.batch=96"]))

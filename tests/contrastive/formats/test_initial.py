@@ -20,7 +20,7 @@ from contrastive.training import loop
 from contrastive.training.step import batch_of, take_step
 from strictio.errors import DataError, UnsafeError, UsageError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 TEXT = TextConfig(context=77, vocab_size=49_408, width=64, layers=1)
 VIT = ModelConfig(16, ViTConfig(32, 16, 64, 1), TEXT, activation="quick_gelu")

@@ -19,7 +19,7 @@ from contrastive.train import main
 from contrastive.training import loop
 from strictio.errors import UsageError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 WORDS = train_bpe(["one two three four red green"] * 3, vocab_size=560, context=16)
 TEXT = TextConfig(context=16, vocab_size=WORDS.vocab_size, width=32, layers=1, head_width=16)

@@ -27,7 +27,7 @@ from strictio.errors import DataError, UnsafeError, UsageError
 from tests.support.model_families import PROMPTS, random_folder
 from tests.support.training import after, assert_same_bytes, finish_in_a_group, saved_and_resumed
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 KINDS = ["siglip", "siglip2"]
 

@@ -18,7 +18,7 @@ from strictio.errors import DataError, UsageError, VlmAuditError
 from tests.support.spawn import spawn
 from tests.support.training import TINY_VIT, assert_same_bytes, logged_events, run_text, train_and_die
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(TINY_VIT, data="batch = 24; held_out = 0.02", optim="steps = 8; lr = 3e-3", run="save_every = 3; log_every = 1")
 HEADS = ("caption", "caption-both", "bag-of-words")

@@ -10,7 +10,7 @@ from contrastive.training.branch import branch
 from strictio.errors import UsageError
 from tests.support.training import TINY_VIT, after, assert_same_bytes, prepared, run_text
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(
     TINY_VIT,

@@ -22,7 +22,7 @@ from tests.support.made_once import made_once
 from tests.support.spawn import spawn
 from tests.support.training import SMALL_VIT, TINY_CONV, assert_same_bytes, logged_events, run_text
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 STEPS = 4
 EVERY = 70  # of some 600 writes of a checkpoint
 OPTIM, RUN = "steps = STEPS; lr = 2e-3; warmup = 2; ema = 0.9", "save_every = 1; log_every = 1"
@@ -126,7 +126,7 @@ def fail_at(folder, kind, unbroken, point, capsys):
 def test_a_disk_that_fails_loses_nothing(unbroken, tmp_path, capsys, kind):
     points = range(1, operations(unbroken, kind) - 5)
     assert len(points) >= 50
-    for point in chosen(points, 5):
+    for point in chosen(points, 3):
         assert fail_at(tmp_path / str(point), kind, unbroken, point, capsys)
     for point in (operations(unbroken, kind) - 1, operations(unbroken, kind)):  # the end of the log, torn
         fail_at(tmp_path / str(point), kind, unbroken, point, capsys)
@@ -154,7 +154,7 @@ def kill_at(folder, kind, unbroken, point):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kill_while_saving_loses_nothing(unbroken, tmp_path, kind):
-    for point in chosen(range(1, operations(unbroken, kind) - 5), 4):
+    for point in chosen(range(1, operations(unbroken, kind) - 5), 2):
         kill_at(tmp_path / str(point), kind, unbroken, point)
 
 
@@ -189,7 +189,7 @@ def kills(tmp_path, unbroken, kind, count, longest_s):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_kills_at_random_moments_change_nothing(unbroken, tmp_path, kind):
-    kills(tmp_path, unbroken, kind, 4, 0.6)
+    kills(tmp_path, unbroken, kind, 2, 0.6)
 
 
 @slow

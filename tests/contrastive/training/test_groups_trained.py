@@ -37,7 +37,7 @@ from tests.support.training import (
     train_and_die,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 STEPS = 12
 RUN = run_text(

@@ -14,7 +14,7 @@ from strictio.errors import UnsafeError
 from tests.support.tiny import write_checkpoint
 from tests.support.training import SMALL_VIT, logged_events, run_text
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(SMALL_VIT, data="batch = 24; held_out = 0", optim="steps = 2; lr = 1e-3", run="save_every = 1; log_every = 1")
 

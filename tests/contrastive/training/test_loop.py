@@ -15,7 +15,7 @@ from contrastive.training.logs import EventLog, StopRequest
 from strictio.folders import Folder
 from tests.support.training import COLOURED_SHAPES, after, assert_same_bytes, logged_events, prepared, saved_and_resumed
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = COLOURED_SHAPES
 

@@ -24,7 +24,7 @@ from tests.support.model_families import PROMPTS, random_folder
 from tests.support.spawn import spawn
 from tests.support.training import after, assert_same_bytes, finish_in_a_group, saved_and_resumed, train_and_die
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 LOSSES = {"clip": "softmax", "siglip": "sigmoid"}
 

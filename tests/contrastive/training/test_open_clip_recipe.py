@@ -115,8 +115,10 @@ class Peer:
         return torch.stack(made)
 
 
+@pytest.mark.parametrize("steps", [3, pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("tower", ["ViT", "RN"])
-def test_ten_steps_are_those_of_open_clip(tower, table):
+def test_ten_steps_are_those_of_open_clip(tower, steps, table):
+    """Of the ten the first three have the warm-up, its end, and a rate that falls."""
     path, words = settings(tower, table)
     inputs = loop.prepare(read_config(path, words, "open_clip"))
     inputs = replace(inputs, pairs=replace(inputs.pairs, augmentation=Recorder(inputs.pairs.augmentation)))
@@ -125,7 +127,7 @@ def test_ten_steps_are_those_of_open_clip(tower, table):
     try:
         training = loop.start(inputs)
         peer = Peer(tower, {name: tensor.clone() for name, tensor in training.model.state_dict().items()})
-        for number in range(10):
+        for number in range(steps):
             images, ids = batch_of(inputs, number, training.device)
             calls, inputs.pairs.augmentation.calls = inputs.pairs.augmentation.calls, []
             rows = inputs.rows(number)

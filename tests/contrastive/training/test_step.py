@@ -21,7 +21,7 @@ from contrastive.training.optimizer import LossScale, lock, make_optimizer, rest
 from strictio.errors import DataError, UsageError
 from tests.support.training import TINY_VIT, after, logged_events, prepared, run_text, saved_and_resumed
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(TINY_VIT, data="batch = 24", optim="steps = 6; lr = 1e-3", run="save_every = 2; log_every = 1")
 CONV = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]

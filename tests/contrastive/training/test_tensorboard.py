@@ -13,7 +13,7 @@ from contrastive.training.logs import TensorBoard
 from strictio.folders import Folder
 from tests.support.training import TINY_VIT, after, logged_events, prepared, run_text
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(TINY_VIT, data="batch = 24; held_out = 0.02", optim="steps = 5; lr = 1e-3", run="log_every = 2")
 

@@ -12,7 +12,7 @@ from contrastive.training import loop
 from contrastive.training.doctor import learning
 from tests.support.training import TINY_CONV, logged_events, run_text
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(TINY_CONV, data="batch = 16", optim="steps = 2; lr = 1e-3").replace('"shapes"', '"TABLE"')
 WORDS = ["red", "green", "blue", "grey", "white", "black", "pink", "brown", "violet", "yellow"]

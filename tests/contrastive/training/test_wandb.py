@@ -9,7 +9,7 @@ from contrastive.train import main
 from contrastive.training import loop
 from tests.support.training import TINY_CONV, logged_events, run_text
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(TINY_CONV, data="batch = 24; held_out = 0.02", optim="steps = 6; lr = 1e-3", run="log_every = 1; save_every = 2")
 

@@ -14,7 +14,7 @@ from strictio.errors import VlmAuditError
 from tests.support.spawn import spawn
 from tests.support.training import TINY_CONV, TINY_VIT, assert_same_bytes, logged_events, run_text, train_and_die
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
 RUN = run_text(TINY_CONV, data="batch = 48; held_out = 0.1", optim="steps = 12; lr = 2e-3", run="log_every = 1")
 SMALL_CIRCLES = [KINDS.index((colour, "circle", "one", "small")) + more for colour in COLOURS for more in (0, len(KINDS))]
