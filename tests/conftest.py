@@ -24,6 +24,7 @@ from audit.types import Dataset
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("unhurried")
+settings.register_profile("a quarter", settings.get_profile("unhurried"), max_examples=25)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in the background begins, and so would every process of a test
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" not in os.environ:  # its workers share the folder
@@ -43,6 +44,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if config.option.markexpr == "not slow":  # as many examples as Hypothesis takes by itself are for a run of all tests
+        settings.load_profile("a quarter")
     if number := config.getoption("--other-seed"):
         from audit.statistics import null
 

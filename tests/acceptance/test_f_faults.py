@@ -121,6 +121,7 @@ def test_f2_killed_while_writing_there_is_the_old_report_or_the_new_one(bench, e
     assert page_of_these_facts(bench.out)
 
 
+@pytest.mark.slow
 def test_f3_a_disk_of_a_megabyte_takes_no_report_and_the_run_resumes_once_there_is_room(bench, model, inputs):
     small, script = bench.folder / "small", 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"'
     small.mkdir()

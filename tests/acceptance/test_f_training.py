@@ -29,6 +29,7 @@ def losses(folder):
     return [(line["step"], line["loss"]) for line in logged_events(folder) if line["event"] == "step"]
 
 
+@pytest.mark.slow  # tests/contrastive/distributed/test_torchrun.py kills and resumes two processes, too
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes through /proc")
 def test_f16_a_killed_process_ends_the_run_by_name_and_the_resumed_one_has_the_unbroken_curve(tmp_path):
     data, optim = "batch = 24; shift = 1; held_out = 0.02", "steps = 30; lr = 2e-4; warmup = 3"
@@ -72,7 +73,7 @@ def test_f17_a_loss_that_is_no_number_ends_the_run_and_the_last_good_checkpoint_
     assert f"from step {bad_from}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_f18_killed_while_saving_and_run_again_it_ends_as_an_unbroken_run(run, tmp_path, kills):
     out, whole, moments = tmp_path / "out", tmp_path / "whole", random.Random(1)
     options = ["--quiet", "run.save_every=1", f"optim.steps={20 * kills}"]

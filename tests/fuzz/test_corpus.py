@@ -2,6 +2,7 @@
 
 import os
 import random
+from functools import cache
 from unittest import mock
 
 import pytest
@@ -22,10 +23,15 @@ def child():
         yield child
 
 
+@cache
+def seeds_of(reader):
+    return READERS[reader].seeds()
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_sound_files_are_read(child, tmp_path, reader):
     found = []
-    for number, content in enumerate(READERS[reader].seeds()):
+    for number, content in enumerate(seeds_of(reader)):
         path = tmp_path / f"{number}{READERS[reader].suffix}"
         path.write_bytes(content)
         found.append(child.ask(reader, path))
@@ -43,18 +49,19 @@ def test_what_ever_broke_a_reader_breaks_it_no_more(child, reader, path):
 
 @pytest.mark.parametrize("reader", ["csv", "toml", *INSIDE])
 def test_mutations_are_many_and_repeatable(reader):
-    seeds = READERS[reader].seeds()
+    seeds = seeds_of(reader)
     once, again = ([mutated(reader, seeds, source) for _ in range(40)] for source in (random.Random(1), random.Random(1)))
     assert once == again
     assert len(set(once)) > 20
 
 
-def test_a_reader_that_never_ends_is_a_hang_and_the_next_file_is_read(child, tmp_path):
+def test_a_reader_that_never_ends_is_a_hang_and_the_next_file_is_read(tmp_path):
     os.mkfifo(tmp_path / "endless.img")  # nobody writes into it
-    with mock.patch.object(tests.fuzz.child, "WAIT_S", 2):
-        assert child.ask("image", tmp_path / "endless.img") == "hang"
-    (tmp_path / "picture.img").write_bytes(READERS["image"].seeds()[0])
-    assert child.ask("image", tmp_path / "picture.img") == "read"
+    with Child("image") as child:
+        with mock.patch.object(tests.fuzz.child, "WAIT_S", 2):
+            assert child.ask("image", tmp_path / "endless.img") == "hang"
+        (tmp_path / "picture.img").write_bytes(seeds_of("image")[0])
+        assert child.ask("image", tmp_path / "picture.img") == "read"
 
 
 def test_a_find_is_named_and_made_small(tmp_path):

@@ -1,5 +1,6 @@
 """Every text that a model is given stands in results.json and on the page: a recording model and the probes that ship."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -62,8 +63,13 @@ def probe_of(name):
     return replace(PROBES[name], load=lambda options: dataset, paired=())
 
 
-@pytest.mark.parametrize("name", PROBES)
-@pytest.mark.parametrize("model", [Recorder, RecordingAnswerer])
+ASKED = list(itertools.product((Recorder, RecordingAnswerer), PROBES))
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [pytest.param(*each, marks=[pytest.mark.slow] * (each[0] is RecordingAnswerer and each[1] != "fairface")) for each in ASKED],
+)
 def test_every_text_that_a_model_was_given_stands_in_the_results_and_on_the_page(name, model, tmp_path):
     given, probe = model(), probe_of(name)
     asked = {"what_if": "all"} if probe.what_ifs and model is Recorder else {}

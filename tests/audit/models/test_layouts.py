@@ -86,14 +86,14 @@ def test_a_folder_that_holds_a_checkpoint_is_audited(kept, tmp_path):
     assert_audited(kept, tmp_path / "run", tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["", "model.safetensors"])
+@pytest.mark.parametrize("name", first([""], of=["", "model.safetensors"]))
 def test_our_own_export_to_safetensors_is_audited(kept, tmp_path, name):
     assert_audited(kept, kept / "safetensors" / name, tmp_path / "out")
     model = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]["model"]
     assert (model["kind"], model["step"], model["data_card"]) == ("vlm-audit safetensors 1", 7, "made for a test")
-    refused = audit(kept, kept / "safetensors" / name, tmp_path / "refused", "--model-args", STATED)
-    assert refused.returncode == 2
-    assert "activation cannot be set for an export of this project" in refused.stderr
+    done = audit(kept, kept / "safetensors" / name, tmp_path / "refused", "--model-args", STATED)
+    assert done.returncode == 2
+    assert "activation cannot be set for an export of this project" in done.stderr
 
 
 def test_our_own_export_to_safetensors_can_be_trained_on(kept):
@@ -112,9 +112,7 @@ def test_a_damaged_export_is_bad_data(kept, tmp_path, change, said):
     folder = copy(kept / "safetensors", tmp_path / "model")
     content = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**content, **change}))
-    done = audit(kept, folder, tmp_path / "out")
-    assert done.returncode == 3, done.stderr
-    assert said in done.stderr
+    assert said in str(refused(folder, DataError))
 
 
 def test_weights_alone_in_a_folder_are_audited(kept, tmp_path):
@@ -135,12 +133,12 @@ def test_two_files_of_weights_in_a_folder_are_not_chosen_from(kept, tmp_path):
     assert "found: a.safetensors, b.safetensors" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["bare.pt", "whole.pt"])
+@pytest.mark.parametrize("name", first(["whole.pt"], of=["bare.pt", "whole.pt"]))
 def test_a_module_that_was_pickled_whole_is_audited_by_way_of_its_tensors(kept, tmp_path, name):
-    refused = audit(kept, kept / name, tmp_path / "out")
-    assert refused.returncode == 4
-    assert "contrastive.model.clip.CLIP" in refused.stderr
-    assert "python -m contrastive.foreign" in refused.stderr
+    done = audit(kept, kept / name, tmp_path / "out")
+    assert done.returncode == 4
+    assert "contrastive.model.clip.CLIP" in done.stderr
+    assert "python -m contrastive.foreign" in done.stderr
     done = command(kept / name, tmp_path / "saved.safetensors", module="contrastive.foreign")
     assert done.returncode == 0
     assert_audited(kept, tmp_path / "saved.safetensors", tmp_path / "out", "--model-args", STATED)
@@ -230,10 +228,10 @@ def test_a_model_with_an_adapter_is_refused_or_loaded_without_it(kept, tmp_path,
 def test_an_adapter_is_refused_or_said(kept, tmp_path, layout):
     model, stated = layout(kept, tmp_path / "model")
     args = ["--model-args", " ".join(stated)] if stated else []
-    refused = audit(kept, model, tmp_path / "out", *args)
-    assert refused.returncode == 3, refused.stderr
-    assert "adapter (LoRA)" in refused.stderr
-    assert "--model-args adapter=ignore" in refused.stderr
+    done = audit(kept, model, tmp_path / "out", *args)
+    assert done.returncode == 3, done.stderr
+    assert "adapter (LoRA)" in done.stderr
+    assert "--model-args adapter=ignore" in done.stderr
     assert not (tmp_path / "out" / "results.json").exists()
     done, notes = assert_audited(kept, model, tmp_path / "out", "--model-args", " ".join((*stated, "adapter=ignore")))
     assert "adapter ignored" in done.stderr.lower().replace("(lora) ", "")

@@ -30,6 +30,7 @@ from reports.read import read_results
 from strictio.folders import Folder
 from tests.support import comparison_samples
 from tests.support.command import command
+from tests.support.tiers import TENTH
 
 CALLS = ("fsync", "replace", "rename", "link", "mkdir", "open", "fchmod", "fchown", "unlink", "rmdir")
 NOTES = {"notes.txt": "mine", "figures/1.svg": "drawn from it"}
@@ -149,8 +150,8 @@ def fails_with(code):
     return fail
 
 
-each_third = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
-"""Of the places where something can fail, every third one, or with ``-m slow`` every one."""
+each_tenth = pytest.mark.parametrize("step", TENTH)
+"""Of the places where something can fail."""
 
 
 @pytest.fixture(params=["exchanged", "one by one"])
@@ -165,7 +166,7 @@ def how(request, monkeypatch):
     return request.param
 
 
-@each_third
+@each_tenth
 @pytest.mark.parametrize(("code", "stays"), [(errno.EIO, False), (errno.ENOSPC, True)])
 def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replaces_it(tmp_path, both, base, how, code, stays, step):
     outcomes = []
@@ -196,7 +197,7 @@ def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replac
     assert {("old", False), ("new", False)} <= set(outcomes)
 
 
-@each_third
+@each_tenth
 def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, both, base, how, step):
     found, mixtures = [], 0
     for number in count(1, step):

@@ -239,10 +239,17 @@ def test_a_workbook_with_two_tables_says_so():
         read("x.xlsx", content.getvalue())
 
 
+@pytest.fixture(scope="module")
+def unfolding():
+    """Members of a mebibyte each, one after another, as a file of gzip may have: compressed once."""
+    member = gzip.compress(b"1,2\n" * 2**18)
+    return gzip.compress(b"a,b\n") + member * 260
+
+
 @pytest.mark.parametrize("name", ["x.csv.gz", "x.jsonl.gz"])
-def test_a_gzip_file_that_unfolds_to_too_much_is_refused(name):
+def test_a_gzip_file_that_unfolds_to_too_much_is_refused(name, unfolding):
     with pytest.raises(UnsafeError, match="would fill the memory"):
-        read(name, gzip.compress(b"a,b\n" + b"1,2\n" * (65 * 2**20)))
+        read(name, unfolding)
 
 
 def test_a_workbook_is_judged_by_the_directory_of_its_archive(tmp_path):

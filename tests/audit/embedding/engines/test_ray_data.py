@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,8 +14,9 @@ import pytest
 
 from audit.embedding.cache import EmbeddingCache, image_key
 from audit.embedding.cores import cores
-from audit.embedding.embed import DECODE_POLICY
-from audit.embedding.engines.ray_data import ActorWork, Embedder, ModelSource, _Sink
+from audit.embedding.embed import DECODE_POLICY, embed_images
+from audit.embedding.engines import ray_data
+from audit.embedding.engines.ray_data import ActorWork, Embedder, ModelSource, RayCluster, _Sink, embed_on_ray
 from audit.errors import DataError
 from audit.testing import FakeEncoder, four_faces, png
 from strictio.images.decoders import Decoders
@@ -82,6 +85,46 @@ def test_an_actor_with_another_model_is_refused(checkpoint):
     assert "is another model on" in block["fault"][0]
 
 
+class Ray:
+    """What `embed_on_ray` asks of Ray, in this process: the rows in blocks, one after another, and one actor for all of them."""
+
+    def __init__(self):
+        self.data, self.blocks, self.actors = self, 0, ()
+
+    def cluster_resources(self):
+        return {"CPU": 2.0}
+
+    def ActorPoolStrategy(self, min_size, max_size):
+        return min_size, max_size
+
+    def range(self, n, override_num_blocks):
+        self.rows, self.blocks = np.arange(n), override_num_blocks
+        return self
+
+    def map_batches(self, kind, fn_constructor_args, batch_size, num_gpus, num_cpus, compute):
+        self.actors, embed = compute, kind(*fn_constructor_args)
+        self.seen = [embed({"id": self.rows[start : start + batch_size]}) for start in range(0, len(self.rows), batch_size)]
+        return self
+
+    def iter_batches(self, batch_size, batch_format):
+        return iter(self.seen)
+
+
+def test_blocks_of_a_cluster_fill_the_cache_with_the_rows_of_one_process(tmp_path, monkeypatch):
+    cluster, data = Ray(), four_faces(20)
+    images = [png(("lime", (250, row, 3))[row % 3 > 0]) for row in range(80)]
+    images[7] = b"no picture"
+    data = replace(data, images=images)
+    monkeypatch.setattr(ray_data, "on_cluster", lambda *_: nullcontext(cluster))
+    given = {"batch_size": 8, "max_skip": 0.02, "progress": None}
+    source = ModelSource(FakeEncoder(), "cpu", "float32", {})
+    counts = embed_on_ray(source, RayCluster(), FakeEncoder(), data, tmp_path / "cache", **given)
+    assert (counts.embedded, [exclusion.count for exclusion in counts.exclusions]) == (79, [1])
+    assert (cluster.blocks, cluster.actors) == (5, (1, 2))  # 80 rows in 4 blocks for each of 2 actors, each filled up to whole batches
+    kept, fresh = (embed_images(FakeEncoder(), data, tmp_path / place, batch_size=8, max_skip=0.02) for place in ("cache", "fresh"))
+    assert kept.vectors.tobytes() == fresh.vectors.tobytes()
+
+
 FACES = """from dataclasses import replace
 from audit.testing import four_faces, gender_probe, png
 
@@ -101,6 +144,7 @@ class Colours(FakeEncoder):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (pip install 'ray[data]')")
 def test_a_ray_cluster_fills_the_cache_and_the_findings_are_those_of_one_process(tmp_path, monkeypatch):
     (tmp_path / "faces.py").write_text(FACES)

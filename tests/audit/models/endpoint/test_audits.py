@@ -85,23 +85,23 @@ def test_each_mode_finds_the_same_answers_and_a_replay_is_byte_equal(serves, mod
         return [("<image>", -9.0), *((token, value) for token in (asked.said[:1], asked.said[1:]))]
 
     with Stub(lambda asked: right(asked) if asked.options else "A", frozenset(serves), likelihood=likelihood) as stub:
-        found = run(stub, tmp_path, dataset=faces(24), repeats=2, no_inference=True)
+        found = run(stub, tmp_path, dataset=faces(12), repeats=2, no_inference=True)
         assert set(stub.answered.values()) <= {1, 2}  # each question twice, as it was asked for
-    replayed = run(stub, tmp_path, dataset=faces(24), repeats=2, no_inference=True, replay=True)  # the server is gone
+    replayed = run(stub, tmp_path, dataset=faces(12), repeats=2, no_inference=True, replay=True)  # the server is gone
 
     assert found.results.audits[0].endpoint.mode == mode
-    assert rates(found, "gender/accuracy/race") == {"Black": (12, 12), "White": (12, 12)}
+    assert rates(found, "gender/accuracy/race") == {"Black": (6, 6), "White": (6, 6)}
     planned = [finding.id for finding in found.findings if finding.primary]
     ways = ["unclear"] if mode == "likelihood" else ["unclear", "refusal", "unparsed"]
     assert planned == ["gender/accuracy/race", *(f"gender/selection_rate[{way}]/race" for way in ways)]
     settings = EndpointSettings(stub.url, mode=mode, repeats=2)
-    assert counted_questions(gender_probe(faces(24)), 0, expected_manner(settings)) == (len(planned), len(found.findings) - len(planned))
+    assert counted_questions(gender_probe(faces(12)), 0, expected_manner(settings)) == (len(planned), len(found.findings) - len(planned))
     kept = [finding.id for finding in found.findings if "same answer" in finding.id]
     assert kept == [f"gender: {what}/selection_rate[same answer]/race" for what in ("order", "instruction", "repeats")]
     assert json.loads(to_json(replayed.results))["audits"] == json.loads(to_json(found.results))["audits"]
     assert from_json(to_json(found.results)) == found.results
     page = render(found.results)
-    assert "24 images were sent to 127.0.0.1" in page
+    assert "12 images were sent to 127.0.0.1" in page
     assert "(this machine)" in page
 
 
