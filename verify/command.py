@@ -108,7 +108,7 @@ def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), l
     """
     source = open_source(path)
     files = check_files(source)
-    by_hash = {hashlib.sha256(audit.read("results.json")).hexdigest(): audit for audit in map(open_source, audits)}
+    by_hash = {audit.digest("results.json"): audit for audit in map(open_source, audits)}
     ledger = Ledger()
     unchecked: dict[str, int] = {}
     decisions: dict[str, int] = {}

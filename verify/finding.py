@@ -247,8 +247,8 @@ class Question:
         facts["shares"] = self._shares(counts.groups) if self.at_equal_truth else []
         compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
         if len(compared) < 2:
-            nothing = {"gap": None, "contrasts": [], "pairs": [], "ratio_tolerance": None, "negligible": None, "ratio_of_rest": False}
-            return facts | nothing, None, None
+            absent = dict.fromkeys(("gap", "ratio_tolerance", "negligible"))
+            return facts | absent | {"contrasts": [], "pairs": [], "ratio_of_rest": False}, None, None
         units = counts.units.of(compared)
         names = [list(counts.groups[at]) for at in compared]
         tolerances, rare = self._tolerances([by_group[at] for at in compared], units)
