@@ -285,7 +285,7 @@ SMALL = Design(
 )  # fmt: skip
 """Guesses that differ by 3.4 points between groups (p .07): shown at alpha .1, and shown to be less than the tolerance of 10 points."""
 FEW_AT_ALPHA_01 = Design(
-    (30, 30, 2500), "perfect", "mixed by group", labels=2, effect=0.15, gender=True, attributes=None,
+    (30, 3, 2500), "perfect", "mixed by group", labels=2, effect=0.15, gender=True, attributes=None,
     options={"alpha": 0.01, "tolerance": 0.2, "min_group_size": 10, "exclude": ("r3", "r5")}, seed=121393,
 )  # fmt: skip
 """26 images without an error leave 20.3 points open at alpha .01; at .05 they would leave 12.7."""
