@@ -57,6 +57,14 @@ def shards(bench, tower="image"):
     return sorted(bench.cache.glob(f"*/{tower}/*.shard"))
 
 
+def first_shard(bench, timeout_s=60):
+    """Wait until a run has kept something."""
+    deadline = time.monotonic() + timeout_s
+    while not shards(bench):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def hanging(bench, slow, images, **env):
     """Start a run whose encoder hangs for an hour at so many images; return the process once it does, and what it has said."""
     mark = bench.folder / "hanging"

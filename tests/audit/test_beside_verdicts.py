@@ -112,7 +112,7 @@ ASKED = (
 )
 
 
-@pytest.mark.parametrize("files", [15, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("files", [30, pytest.param(100, marks=pytest.mark.slow)])
 def test_of_a_hundred_files_without_differences_at_most_seven_show_one(files):
     measurement = Measurement("m", "?", LabelSet("l", LABELS, {}), "p v1", ASKED, truth="truth", outcomes={"yes": ("yes",)})
     settings, shown = Settings(draws=199), 0

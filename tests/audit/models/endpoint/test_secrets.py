@@ -158,15 +158,14 @@ def test_an_answer_that_gives_the_key_back_is_kept_without_it(code, tmp_path, mo
         assert not holds(json.dumps(json.loads(line.partition(" ")[2]), ensure_ascii=False).replace("\\\\", "\\"), key)
 
 
-@pytest.mark.parametrize("times", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_a_text_of_any_length_and_code_is_searched_within_seconds(times):
+def test_a_text_of_any_length_and_code_is_searched_within_seconds():
     began = time.process_time()
     for text in (
-        "&lt;%41\\u0041<b>" * 3 * times,
-        "&amp;amp;amp;%2525\\\\\\\\" * 2 * times,
-        KEYS[1][0] * 40 * times,
-        of_each(KEYS[1] * (times - 1), "&#{};".format),
+        "&lt;%41\\u0041<b>" * 30_000,
+        "&amp;amp;amp;%2525\\\\\\\\" * 20_000,
+        KEYS[1][0] * 400_000,
+        of_each(KEYS[1] * 9999, "&#{};".format),
     ):
         assert masked(text, KEYS[1]) in (text, f"[{len(text):,} characters]")
-    assert time.process_time() - began < times / 500
+    assert time.process_time() - began < 20
     assert masked("a" * (1 << 19), KEYS[1]) == "a" * (1 << 19)
