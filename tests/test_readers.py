@@ -112,7 +112,6 @@ ALLOWED = {
     ("strictio/weights/archive.py", "ZipFile"): OPENED,
     ("strictio/weights/archive.py", "mmap"): OPENED,
     ("strictio/weights/onnx_file.py", "file_digest"): OPENED,
-    ("strictio/weights/onnx_file.py", "load_model"): "after its size was read from the folder",
     ("strictio/weights/patch.py", "copyfileobj"): OPENED,
     ("strictio/weights/readers/safetensors_file.py", "load_file"): "after its first bytes were read by `open_file`",
     ("strictio/weights/readers/safetensors_file.py", "safe_open"): "after its first bytes were read by `open_file`",
