@@ -1,7 +1,7 @@
 """When two values of a statistic count as equal.
 
 The last digits of a sum depend on the order in which a library adds, and so on its version. A permutation test counts how often a value is
-reached, and many shuffles give exactly the observed table: their values must count as equal, whatever their last digits are.
+reached, and many shuffles give exactly the observed table: their values must count as equal, regardless of their last digits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Columns made from the answers, which are no groups of images: copies and functions of the answer, of right and wrong, of the scores or,
+"""Columns made from the answers, which are not groups of images: copies and functions of the answer, of right and wrong, of the scores or,
 by their name, of the truth. Group differences by such a column are true by construction.
 
 A group may determine the answers of a good model, too, since it may determine the truth, as gender does if the question is gender. So only
@@ -48,7 +48,7 @@ _GROUPS = frozenset({
     "fitzpatrick", "gender", "group", "hospital", "language", "light", "lighting", "nationality", "race", "racial", "region", "religion",
     "scanner", "sex", "site", "skin", "skintone", "subgroup", "tone",
 })  # fmt: skip
-"""Of a column called after a group, the rows alone do not show that it was made from the answers: a model may fail for a whole group."""
+"""For a column called after a group, the rows alone do not show that it was made from the answers: a model may fail for a whole group."""
 _RIGHT_OR_WRONG = frozenset({
     "correct", "fail", "failed", "false", "fn", "fp", "hit", "incorrect", "match", "mismatch", "miss", "no", "none", "ok", "pass",
     "passed", "right", "tn", "tp", "true", "wrong", "yes",

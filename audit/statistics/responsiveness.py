@@ -161,7 +161,7 @@ def against_constant(name: str, predictions: Predictions, settings: Settings) ->
     """Compare how often the answers, and the best constant answer, are right on the same images.
 
     Of equally frequent true answers, the one that the answers get right most often is compared: the constant answer that they resemble
-    most. Of two labels that is the one answered more often, whatever they are called. Exact McNemar test; if images come in clusters,
+    most. With two labels that is the one answered more often, regardless of their names. Exact McNemar test; if images come in clusters,
     whole clusters change sign together. None without true answers, or if all are the same: the model's answers then cannot be
     distinguished from a constant one, and all groups have the same true answers.
 

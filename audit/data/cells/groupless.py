@@ -1,4 +1,4 @@
-"""Columns of text whose values are no groups of images: dates, free text and identifiers."""
+"""Columns of text whose values are not groups of images: dates, free text and identifiers."""
 
 from __future__ import annotations
 
