@@ -23,7 +23,7 @@ LIMIT = 1_000_000
 MAX_LAYERS = 1000
 """Layers per tower. More would take minutes to build."""
 MOST_TEXT, MOST_DEPTH = 2**26, 64
-"""The size of a file of text that is read whole, in bytes, and the depth of its JSON. What Python makes of JSON may take thirty times as much memory."""
+"""The size of a file of text that is read whole, in bytes, and the depth of its JSON, which in Python may take thirty times the memory."""
 ALWAYS, RATIO = 256 * 2**20, 100
 """Bytes that any file may unfold to; times its size that a larger one may: what shrinks further was made to fill the memory."""
 
