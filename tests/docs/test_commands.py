@@ -131,7 +131,8 @@ def torchrun(words: list[str]) -> subprocess.CompletedProcess[str]:
 def recipe(target: str) -> str:
     found = re.search(rf"^{re.escape(target)}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
     assert found, f"the Makefile has no target {target}"
-    return found[1].replace("$(VENV)", ".venv")
+    pytest_line = re.search(r"^PYTEST = (.*\\\n.*)$", MAKEFILE, re.MULTILINE)[1]
+    return found[1].replace("$(PYTEST)", pytest_line).replace("$(BIN)", "$(VENV)/bin").replace("$(VENV)", ".venv")
 
 
 def by_cost(written):

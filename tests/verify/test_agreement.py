@@ -56,7 +56,7 @@ def test_it_agrees(design, audit_of):
     assert not ledger.drawn or clustered or results["audits"][0]["paired"]  # independent images: bit for bit, from the recorded seed
     left = {leaf[4:] for leaf in leaves(results) if leaf not in ledger.verified | ledger.drawn and leaf[2:3] == ("findings",)}
     assert {names[1] for names in left if names[0] == "gap"} <= {"minimum_detectable", "more_images"}
-    inputs = {"attributes", "better", "measurement", "metric", "outcome", "primary", "tolerance"}
+    inputs = {"attributes", "better", "measurement", "metric", "outcome", "primary", "tolerance", "ratio_tolerance"}
     assert {names[0] for names in left} <= inputs | {"gap", "evidence"}
 
 

@@ -147,7 +147,7 @@ def test_statements_of_1_mib_are_read_and_of_a_byte_more_refused(everything, tmp
     path.write_bytes(text.ljust(2**20, b"x"))
     assert read_statements(path, everything).default.owner == "A. Example"
     path.write_bytes(text.ljust(2**20 + 1, b"x"))
-    with pytest.raises(DataError, match="more than 1 MiB"):
+    with pytest.raises(DataError, match="1,048,576 is the most that is read"):
         read_statements(path, everything)
 
 
