@@ -21,6 +21,7 @@ from hypothesis import settings
 
 from audit.testing import FakeEncoder, four_faces
 from audit.types import Dataset
+from tests.support import tiers
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("unhurried")
@@ -54,7 +55,9 @@ def pytest_configure(config):
         null.generator = lambda seed, name: usual(seed, f"{name}/{number}")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    tiers.make_slow(items, whole_files=not any("::" in place for place in config.args))
     if config.getoption("--other-seed"):
         items[:] = [item for item in items if item.get_closest_marker("own_stream") is None]
 

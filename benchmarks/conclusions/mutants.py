@@ -156,14 +156,14 @@ class Fault:
     def source(self) -> ast.Module:
         """Return the module with the fault."""
         tree = ast.parse((ROOT / self.path).read_text("utf-8"))
-        for fault, node, spoil in _places(self.path, tree):
+        for fault, node, spoil in places_in(self.path, tree):
             if fault == self:
                 spoil(node)
                 return ast.fix_missing_locations(_LeaveOutNot().visit(tree))
         raise LookupError(f"no such place: {self}")
 
 
-def _places(path: str, tree: ast.Module) -> Iterator[tuple[Fault, ast.AST, Callable[[ast.AST], None]]]:
+def places_in(path: str, tree: ast.Module) -> Iterator[tuple[Fault, ast.AST, Callable[[ast.AST], None]]]:
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
         numbers: Counter[str] = Counter()
         for statement in function.body:
@@ -191,7 +191,7 @@ def faults(area: str) -> list[Fault]:
     every = []
     for file in files:
         path = file.relative_to(ROOT).as_posix()
-        every += list(dict.fromkeys(fault for fault, _, _ in _places(path, ast.parse(file.read_text("utf-8")))))
+        every += list(dict.fromkeys(fault for fault, _, _ in places_in(path, ast.parse(file.read_text("utf-8")))))
     return sorted(every, key=lambda fault: hashlib.sha256(str(fault).encode()).hexdigest())[:many]
 
 
@@ -217,21 +217,21 @@ class _Spoiled(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _FirstFailure:
-    """A plug-in of pytest that remembers which file failed first."""
+    """A plug-in of pytest that remembers which test failed first."""
 
-    file = ""
+    test = ""
 
     def pytest_runtest_logreport(self, report):
-        if report.failed and not self.file:
-            self.file = report.nodeid.partition("::")[0]
+        if report.failed and not self.test:
+            self.test = report.nodeid
 
     def pytest_collectreport(self, report):
-        if report.failed and not self.file:
-            self.file = f"{report.nodeid} (cannot be imported)"
+        if report.failed and not self.test:
+            self.test = f"{report.nodeid} (cannot be imported)"
 
 
 def killer(fault: Fault | None, stages: Sequence[list[str]]) -> str:
-    """Return the file whose test notices a fault, or fails without one; empty where none does. Every fault has a process of its own."""
+    """Return the test that notices a fault, or fails without one; empty where none does. Every fault has a process of its own."""
     (reading, writing), errors = os.pipe(), os.dup(2)
     child = os.fork()
     if child == 0:
@@ -258,7 +258,7 @@ def killer(fault: Fault | None, stages: Sequence[list[str]]) -> str:
 
 
 def _run(fault: Fault | None, stages: Sequence[list[str]]) -> str:
-    """Run the files of one stage after those of another; return the first file with a failure."""
+    """Run the files or tests of one stage after those of another; return the first test that fails."""
     import pytest
 
     silent = os.open(os.devnull, os.O_WRONLY)
@@ -276,10 +276,10 @@ def _run(fault: Fault | None, stages: Sequence[list[str]]) -> str:
         try:
             ended = pytest.main([*files, *OPTIONS], plugins=[first])
         except Exception:  # as of a folder that a collection stopped by a failure left open
-            if not first.file:
+            if not first.test:
                 raise
-        if first.file:
-            return first.file
+        if first.test:
+            return first.test
         if ended not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             raise RuntimeError(f"the tests did not run: exit {ended}")
     return ""
@@ -307,7 +307,7 @@ def run_area(area: str, passed: set[str], *, quick: bool) -> Iterator[tuple[Faul
     passed.update(fresh)
     for fault, files in stages.items():
         before = os.times().children_user
-        found = "" if str(fault) in EQUIVALENT else killer(fault, files)
+        found = "" if str(fault) in EQUIVALENT else killer(fault, files).partition("::")[0]
         yield fault, found, os.times().children_user - before
 
 
