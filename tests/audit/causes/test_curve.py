@@ -114,10 +114,11 @@ def test_held_back_models_are_judged_by_the_interval_that_was_written_before(aud
 
 @pytest.mark.parametrize(("degree", "shape"), [(1, lambda dose: 0.05 + 0.4 * dose), (2, lambda dose: 0.5 * dose**2)])
 @pytest.mark.parametrize("of_seed", [0.0, 0.04])
-def test_prediction_intervals_cover_a_held_back_model(degree, shape, of_seed):
-    """500 planted runs with unequal numbers of images: at least 93 % of the held-back models lie inside (95 % are expected)."""
+@pytest.mark.parametrize(("runs", "least"), [(40, 0.875), pytest.param(500, 0.93, marks=pytest.mark.slow)])
+def test_prediction_intervals_cover_a_held_back_model(degree, shape, of_seed, runs, least):
+    """Planted runs with unequal numbers of images: 95 % of the held-back models are expected inside."""
     rng, inside, doses = np.random.default_rng(11), [], np.array([0.0, 0.25, 0.5, 1.0])
-    for _ in range(500):
+    for _ in range(runs):
         shift = rng.normal(0, of_seed, 4)
         dose, seed = np.tile(doses, 3), np.repeat([0, 1, 2], 4)
         drawn = [
@@ -128,13 +129,14 @@ def test_prediction_intervals_cover_a_held_back_model(degree, shape, of_seed):
         held = rate(0.2 + shape(0.75) * 0.6 + shift[3] + rng.normal(0, 0.03), rng, int(rng.integers(60, 300)))
         predicted = fitted.predict(0.75, 0.05)
         inside.append(predicted.low <= held.value <= predicted.high)
-    assert np.mean(inside) >= 0.93
+    assert np.mean(inside) >= least
 
 
-def test_the_interval_over_seeds_and_images_covers_a_planted_change():
-    """300 planted runs, whose models see the same images: an image that is hard for one is hard for all."""
+@pytest.mark.parametrize("runs", [25, pytest.param(300, marks=pytest.mark.slow)])
+def test_the_interval_over_seeds_and_images_covers_a_planted_change(runs):
+    """Planted runs, whose models see the same images: an image that is hard for one is hard for all."""
     rng, of, covered, truth = np.random.default_rng(23), plan(held_back=(), fit="linear", arms=()), [], 0.3
-    for _ in range(300):
+    for _ in range(runs):
         hard = rng.random(165)  # of each image; 33 roles of 5 images
         hard = 0.5 * hard + 0.5 * np.repeat(hard[::5], 5)
         spread = rng.normal(0, 0.02, 3)
@@ -151,7 +153,7 @@ def test_the_interval_over_seeds_and_images_covers_a_planted_change():
         models = [audited(model) for model in planned_models(of)]
         change = causes_of(of, models, (None, False), None).curve.change
         covered.append(change.low <= truth <= change.high)
-    assert np.mean(covered) >= 0.92
+    assert np.mean(covered) >= 0.92  # of 25 at most two are missed: a true 95 % misses three or more in one of eight tries
 
 
 def _superpopulation():

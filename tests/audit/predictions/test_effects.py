@@ -56,11 +56,12 @@ def test_a_planted_difference_of_scores_and_a_planted_trend_are_found():
     assert np.mean([one.effects[0].value for one, _ in found]) == pytest.approx(0.62, abs=0.02)
 
 
-def test_of_400_tables_without_a_difference_few_are_accused():
-    found = [decided(table(seed, shift=0.0, slope=0.0, n=240)) for seed in range(400)]
+@pytest.mark.parametrize(("tables", "most"), [(40, 5), pytest.param(400, 29, marks=pytest.mark.slow)])
+def test_of_tables_without_a_difference_few_are_accused(tables, most):
+    found = [decided(table(seed, shift=0.0, slope=0.0, n=240)) for seed in range(tables)]
     for question in (0, 1):
-        assert sum(one[question].p <= 0.05 for one in found) <= 29  # 20 expected; 29 is two standard deviations more
-    assert sum(any(effect.verdict == "disparity" for effect in one) for one in found) <= 29
+        assert sum(one[question].p <= 0.05 for one in found) <= most  # a twentieth is expected; this is two standard deviations more
+    assert sum(any(effect.verdict == "disparity" for effect in one) for one in found) <= most
 
 
 def test_equal_scores_of_many_images_are_equivalent_and_a_sample_settles_nothing():

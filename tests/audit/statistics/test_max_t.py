@@ -52,7 +52,8 @@ def test_patterns_keep_every_count_and_rows_may_stand_for_many_images():
     assert (weighted.events == single.events).all()
 
 
-def test_by_enumeration():
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+def test_by_enumeration(seed):
     """Six images, two groups of three, two rates. All twenty labellings give the exact p of each gap and of the larger in null SDs."""
     events = np.array([[1, 0], [1, 1], [1, 0], [0, 1], [0, 0], [0, 1]], bool)
     codes = np.array([0, 0, 0, 1, 1, 1])
@@ -66,11 +67,11 @@ def test_by_enumeration():
     order = np.argsort(-t)
     first = np.mean(t_star.max(axis=1) >= t[order[0]] - 1e-9)
     second = max(first, np.mean(t_star[:, order[1]] >= t[order[1]] - 1e-9))
-    for seed in range(3):  # both rates have one null, whose equal extremes no draw may tell apart
-        found = max_t(patterns(events, None, codes, 2), 2, 40_000, rng(seed))
-        assert found.gap == pytest.approx(observed)
-        assert found.p == pytest.approx((gaps >= observed - 1e-9).mean(axis=0), abs=0.01)
-        assert found.p_adjusted[order] == pytest.approx([first, second], abs=0.02)
+    # Both rates have one null, whose equal extremes no draw may tell apart.
+    found = max_t(patterns(events, None, codes, 2), 2, 40_000, rng(seed))
+    assert found.gap == pytest.approx(observed)
+    assert found.p == pytest.approx((gaps >= observed - 1e-9).mean(axis=0), abs=0.01)
+    assert found.p_adjusted[order] == pytest.approx([first, second], abs=0.02)
     assert found.null_mean == pytest.approx(gaps.mean(axis=0), abs=0.01)
 
 
@@ -130,10 +131,11 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     assert parts.null_mean == pytest.approx(whole.null_mean, abs=0.02)
 
 
-def test_family_wise_error_is_kept_and_planted_gaps_are_found():
-    """Eight rates that hang together, 4 groups of 60, 1,000 runs without a difference; then one rate with 25 points of it."""
+@pytest.mark.parametrize("runs", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_family_wise_error_is_kept_and_planted_gaps_are_found(runs):
+    """Eight rates that hang together and 4 groups of 60, without a difference; then one rate with 25 points of it."""
     source, alarms, found = rng(11), [], []
-    for run in range(1000):
+    for run in range(runs):
         common = source.random((240, 1))
         events = np.hstack([(0.6 * common + 0.4 * source.random((240, 1))) < 0.4 for _ in range(8)])
         codes = np.repeat(range(4), 60)
@@ -141,7 +143,7 @@ def test_family_wise_error_is_kept_and_planted_gaps_are_found():
         if run < 40:
             events[codes == 0, 3] |= source.random(60) < 0.5
             found.append(max_t(patterns(events, None, codes, 4), 30, 199, source).p_adjusted[3] <= 0.05)
-    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
+    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
     assert np.mean(found) > 0.8
 
 
@@ -151,7 +153,7 @@ def test_the_median_gap_by_enumeration():
     median, p = median_gap_p(always(np.array([True, True, False, False, False, True])[:, None], codes), 0, 2, 999, shuffles())
     assert (median, p) == (pytest.approx(1 / 3), 1.0)
     extreme = always(np.array([True, True, True, False, False, False])[:, None], codes)
-    assert [median_gap_p(extreme, 0, 2, 99_999, shuffles(seed))[1] for seed in range(40)] == pytest.approx([0.1] * 40, abs=0.05)
+    assert [median_gap_p(extreme, 0, 2, 99_999, shuffles(seed))[1] for seed in range(10)] == pytest.approx([0.1] * 10, abs=0.05)
 
 
 def test_the_median_gap_equals_a_plain_loop():
@@ -219,12 +221,13 @@ def test_median_gap_of_all_specifications():
     assert median_gap_p(always(events, codes), 0, 30, 99, shuffles()) is None
 
 
-def test_the_groups_are_picked_anew_in_each_shuffle():
+@pytest.mark.parametrize("runs", [60, pytest.param(300, marks=pytest.mark.slow)])
+def test_the_groups_are_picked_anew_in_each_shuffle(runs):
     """Seven groups that do not differ: the two that lie farthest apart always look different, and the null allows for it."""
     source, alarms = rng(4), []
     codes = np.repeat(np.arange(7), 60)
-    for run in range(300):
+    for run in range(runs):
         latent = source.random((420, 1))
         events = (0.7 * latent + 0.3 * source.random((420, 5))) < 0.5
         alarms.append(median_gap_p(always(events, codes), 0, 30, 99, shuffles(run))[1] <= 0.05)
-    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)

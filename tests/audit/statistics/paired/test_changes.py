@@ -385,18 +385,19 @@ def test_equal_sizes_of_change_are_flipped_together_as_single_clusters_would_be(
     assert change_p(clustered(cells), Settings(draws=20_000))[0] == pytest.approx(exact, abs=0.004)
 
 
-def test_without_a_change_at_most_seven_percent_of_clustered_comparisons_alarm():
+@pytest.mark.parametrize(("runs", "most"), [(40, 0.1), pytest.param(200, 0.07, marks=pytest.mark.slow)])
+def test_without_a_change_few_clustered_comparisons_alarm(runs, most):
     # 20 clusters of 5 images a group; a cluster's answers go together, before and after.
     rng, settings, alarms, sure = np.random.default_rng(11), Settings(draws=199), 0, 0
-    for _ in range(200):
+    for _ in range(runs):
         strength = rng.beta(4, 1, size=(20, 3, 1))
         shares = np.concatenate([strength * 0.85, strength * 0.15, strength * 0.15, 1 - 1.15 * strength], axis=2).clip(0)
         shares /= shares.sum(axis=2, keepdims=True)
         change = judged(clustered(rng.multinomial(5, shares)), replace(CLEAR, settings=settings))
         alarms += change.verdict == "disparity"
         sure += change.verdict == "equivalent"
-    assert alarms / 200 <= 0.07
-    assert sure / 200 <= 0.05  # 20 cases a group can show little
+    assert alarms / runs <= most
+    assert sure / runs <= 0.05  # 20 cases a group can show little
 
 
 # ---- how often it is wrong -----------------------------------------------------------------------------------------------------------
@@ -426,10 +427,11 @@ def verdicts(runs, *planted):
         ([0.05] * 5, [0.05] * 5, 0.02, [500] * 5),
     ],
 )
-def test_without_a_change_of_the_gap_at_most_seven_percent_alarm(planted):
-    # Of 1,000 files a true 5 % passes 7 % in 2 of 1,000 tries; of 300 it did in one of fifteen.
-    found = verdicts(1000, *planted)
-    assert sum(each in ("grew", "shrank", "reversed") for each in found) / 1000 <= 0.07
+@pytest.mark.parametrize(("runs", "most"), [(100, 0.11), pytest.param(1000, 0.07, marks=pytest.mark.slow)])
+def test_without_a_change_of_the_gap_few_alarm(planted, runs, most):
+    # A true 5 % passes either limit in 2 of 1,000 tries.
+    found = verdicts(runs, *planted)
+    assert sum(each in ("grew", "shrank", "reversed") for each in found) / runs <= most
 
 
 def test_the_interval_of_the_change_knows_that_a_gap_is_biased_upwards():
