@@ -60,11 +60,13 @@ test-profile: $(READY)  ## `make test`, and where its CPU seconds go, by folder,
 calibrate: $(READY)  ## simulations of hours: planted gaps and null models in their full number, hundreds of kills
 	$(PYTEST) -m calibration
 
-check: $(PINNED)/ready  ## lint, format, types, layers, with the tools of the lock
+check: $(PINNED)/ready  ## lint, format, types, layers, names and phrases, with the tools of the lock
 	$(PINNED)/bin/ruff check .
 	$(PINNED)/bin/ruff format --check .
 	$(PINNED)/bin/mypy
 	$(PINNED)/bin/lint-imports
+	$(PINNED)/bin/python -m tests.support.house
+	$(PINNED)/bin/python -m tests.support.english
 
 latest:  ## types and tests with the newest versions that pyproject.toml allows, in .venv-latest; what moved since the lock
 	rm -rf .venv-latest

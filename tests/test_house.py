@@ -1,4 +1,4 @@
-"""No public name is defined twice, no imports form a cycle, and slices are independent."""
+"""The audit imports little of the trainer, and slices are independent; `make check` runs `tests.support.house`."""
 
 import ast
 
@@ -7,14 +7,10 @@ import pytest
 from tests.support import house
 
 
-def test_every_name_has_one_home_and_imports_no_cycle(capsys, monkeypatch):
-    monkeypatch.chdir(house.ROOT)
-    assert house.main() == 0, capsys.readouterr().out
-
-
 def test_the_audit_imports_of_the_trainer_little_but_the_model_that_a_checkpoint_holds():
     """By statement; import-linter says which modules. It was 96 before there was `strictio`."""
-    trees = [ast.parse(path.read_text("utf-8")) for path in (house.ROOT / "audit").rglob("*.py")]
+    sources = [path.read_text("utf-8") for path in (house.ROOT / "audit").rglob("*.py")]
+    trees = [ast.parse(source) for source in sources if "contrastive" in source]
     froms = [node.module for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     assert sum(module.split(".")[0] == "contrastive" for module in froms) <= 12
 

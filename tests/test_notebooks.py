@@ -53,6 +53,7 @@ EVERY_TIME = "slicing"
 """The others train and embed: every night. That what they import exists is tested every time."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [path if path.stem == EVERY_TIME else pytest.param(path, marks=pytest.mark.slow) for path in NOTEBOOKS],
@@ -138,6 +139,7 @@ def test_a_notebook_is_stored_without_outputs_and_uses_public_names_only(path):
     assert not [name for name in names if name.startswith("_")]
 
 
+@pytest.mark.slow
 def test_the_notebook_on_prompts_lists_the_prompts_without_a_difference(finished, tmp_path, monkeypatch):
     """In the demo, these are the names in eight other languages."""
     path = next(path for path in NOTEBOOKS if path.stem == "prompts")

@@ -27,6 +27,7 @@ def audited(bench, hostile, inputs, monkeypatch):
     return audited
 
 
+@pytest.mark.slow
 def test_a1_code_in_an_archive_is_named_and_converting_offered(audited):
     done = audited("evil_zip.pt", 4, "posix.system", CONVERT)
     assert "weights_only" not in done.stderr

@@ -49,6 +49,7 @@ def excluded(found):
     return counted
 
 
+@pytest.mark.slow
 def test_b1_five_broken_pictures_of_505_are_left_out_by_reason_and_group(bench, hostile, of_any, pictures, results):
     data = pictures(500, *(hostile / "img" / name for name in BROKEN))
     bench.run(*of_any, "--data", data, "--max-skip", "0.02")
@@ -66,6 +67,7 @@ def test_b2_without_tolerance_they_are_listed(bench, hostile, of_any, pictures):
     bench.run(*of_any, "--data", data, "--max-skip", "0", code=3, said=BROKEN)
 
 
+@pytest.mark.slow
 def test_b3_bombs_are_left_out_in_little_memory(bench, hostile, of_any, pictures, results, tmp_path):
     bombs = sorted((hostile / "img").glob("bomb_*.png"))
     usage = tmp_path / "usage"
@@ -75,6 +77,7 @@ def test_b3_bombs_are_left_out_in_little_memory(bench, hostile, of_any, pictures
     assert read_usage(usage).peak_mib < 800
 
 
+@pytest.mark.slow
 def test_b4_what_a_camera_held_sideways_took_is_embedded_as_the_upright_picture(bench, hostile, of_any, pictures, table, results):
     bench.run(*of_any, "--data", pictures(0, *(hostile / "img" / f"exif{turn}.jpg" for turn in range(1, 9))))
     turned = scores(bench.out)
@@ -106,6 +109,7 @@ def normal_form(path):
         return image.convert("RGB")
 
 
+@pytest.mark.slow
 def test_b5_odd_modes_are_seen_as_their_normal_form_and_counted(bench, hostile, of_any, pictures, table, results):
     bench.run(*of_any, "--data", pictures(0, *(hostile / "img" / name for name in ODD)))
     seen = scores(bench.out)
@@ -161,10 +165,12 @@ def left_out(done, results, reason):
     assert results()["audits"][0]["data"]["used"] == 40
 
 
+@pytest.mark.slow
 def test_b8_a_picture_that_crashes_its_decoder_is_left_out_every_time(faulty, results):
     left_out(faulty("crash"), results, "crashed")
 
 
+@pytest.mark.slow
 def test_b9_a_picture_that_holds_up_its_decoder_is_left_out_every_time(faulty, results):
     left_out(faulty("hang"), results, "too long")
 

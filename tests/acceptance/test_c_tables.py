@@ -25,6 +25,7 @@ def finding(results, name):
     return next(each for each in results["audits"][0]["findings"] if each["id"] == name)
 
 
+@pytest.mark.slow_except("header_only.csv---data", "zero.csv---predictions", "zero.csv---data", "empty---predictions", "empty---data")
 @pytest.mark.parametrize("flag", ["--predictions", "--data"])
 @pytest.mark.parametrize("name", ["header_only.csv", "zero.csv", "empty"])
 def test_c1_nothing_to_audit_leaves_no_report(bench, hostile, of_any, flag, name):
@@ -142,6 +143,7 @@ def test_c11_a_label_outside_the_set_is_named(bench, table):
     bench.run("--predictions", table("scores", "y_pred,race,score:cat,score:dog", rows), code=3, said=["'cow'"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_c12_a_million_rows_of_seven_groups_take_less_than_a_minute(bench, results, tmp_path, n):
     source = np.random.default_rng(0)

@@ -49,6 +49,7 @@ def cells(out):
             yield from (cell for row in csv.reader(opened) for cell in row)
 
 
+@pytest.mark.slow
 def test_d1_hostile_groups_add_no_element_attribute_or_handler(bench, hostile):
     groups = hostile_groups(hostile)
     # As long as the hostile ones (what a chart shortens has its whole name in a tooltip), with "_" (a name may break after it).
@@ -84,6 +85,7 @@ def test_d2_hostile_names_of_file_model_probe_and_picture_add_nothing(bench, hos
     assert "{{7*7}}" in text_of(page.read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_d3_no_cell_of_the_tables_begins_as_a_formula(bench, hostile):
     bench.run("--predictions", write_answers(bench.folder / "answers.csv", hostile_groups(hostile)), "--attributes", "race")
     found = list(cells(bench.out))

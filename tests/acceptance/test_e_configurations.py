@@ -81,6 +81,7 @@ def test_e2_what_is_not_text_is_not_made_text(configured, value, kind):
     configured(RUN.replace('"trained"', value), f"run.out must be text, not {kind}")
 
 
+@pytest.mark.slow
 def test_e2_strings_stay_the_strings_that_they_are(bench, table, results):
     """The labels and groups that YAML would change, through a whole audit: as a table and as a probe's labels, which have no other form."""
     words = ["yes", "no", "on", "off", "12:30:00", "2001-01-01", "007", "7", "~", "Null"]

@@ -80,6 +80,7 @@ AFTER_A_SHARD = SHARD + 2 * BATCH
 """Images at which the encoder hangs with one shard kept: the first was only tried."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", some(3, 30))
 def test_f1_killed_while_embedding_and_run_again_it_equals_an_unbroken_run(bench, slow, tmp_path, monkeypatch, kills):
     seen = tmp_path / "seen"
@@ -106,6 +107,7 @@ def page_of_these_facts(out):
     return stated == hashlib.sha256((out / "results.json").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", some(4, 60))
 def test_f2_killed_while_writing_there_is_the_old_report_or_the_new_one(bench, earlier, table, kills):
     rows = [f"{i},{'ab'[i % 2]},cat,{'dog' if i % 4 == 1 else 'cat'}" for i in range(800)]
@@ -147,6 +149,7 @@ def test_f3_a_disk_of_a_megabyte_takes_no_report_and_the_run_resumes_once_there_
     assert "embedded 0 images" in (bench.out / "run.log").read_text()
 
 
+@pytest.mark.slow
 def test_f4_a_file_that_may_not_grow_is_the_machines_fault_and_the_old_report_stays(bench, model, tmp_path):
     done = bench.process(*model, code=5, under=limited_line(tmp_path / "usage", file_size=60_000))  # the page is the first that is larger
     assert "File too large" in done.stderr
@@ -161,6 +164,7 @@ def test_f4_words_that_find_no_room_do_not_spoil_the_result(bench, model):
     assert "internal error" not in done.stderr
 
 
+@pytest.mark.slow
 def test_f5_a_flipped_byte_in_the_cache_is_found_and_its_rows_embedded_again(bench, model):
     bench.run(*model)
     before = facts(bench.out)
@@ -192,6 +196,7 @@ def embedded_again(bench):
     return int(re.search(r"embedded (\d+) images", (bench.out / "run.log").read_text())[1])
 
 
+@pytest.mark.slow
 def test_f7_other_weights_of_the_same_name_size_and_time_are_another_model(bench, inputs, model):
     from tests.support.tiny import write_checkpoint
 
@@ -209,6 +214,7 @@ def test_f7_other_weights_of_the_same_name_size_and_time_are_another_model(bench
     assert embedded_again(bench) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"resample": 2}, {"image_mean": [0.5, 0.5, 0.5]}, {"crop_size": {"height": 24, "width": 24}}])
 def test_f8_another_preprocessing_of_the_same_weights_is_another_model(bench, clip_folder, model, change):
     folder = shutil.copytree(clip_folder, bench.folder / "clip")
@@ -223,6 +229,7 @@ def test_f8_another_preprocessing_of_the_same_weights_is_another_model(bench, cl
     assert embedded_again(bench) == 40
 
 
+@pytest.mark.slow
 def test_f9_of_pictures_only_the_one_whose_bytes_changed_is_embedded_again(bench, inputs, model):
     from PIL import Image
 
@@ -242,6 +249,7 @@ def test_f10_a_second_run_into_the_same_directory_is_told_who_holds_it(bench, sl
     bench.run(*slow, code=5, said=["another audit is writing", str(process.pid)])
 
 
+@pytest.mark.slow
 def test_f11_ctrl_c_keeps_what_is_embedded_and_says_how_to_go_on(bench, slow):
     process, said = hanging(bench, slow, AFTER_A_SHARD, SHARD_ROWS=str(SHARD))
     process.send_signal(signal.SIGINT)
@@ -263,6 +271,7 @@ def test_f11_a_second_ctrl_c_ends_at_once(bench, slow):
     assert bench.intact()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_f12_asked_to_end_it_keeps_what_is_embedded_and_says_so(bench, slow, number, code):
     process, said = hanging(bench, slow, AFTER_A_SHARD, SHARD_ROWS=str(SHARD))
@@ -306,11 +315,13 @@ def test_f14_what_lies_on_a_hub_out_of_reach_is_named_with_the_local_form(bench,
     assert re.search("folder|local|--data", done.stderr.partition("fix: ")[2])
 
 
+@pytest.mark.slow
 def test_f15_without_a_network_what_is_local_works(bench, model, clip_folder, no_network):
     bench.run(*model)
     bench.run("--model", clip_folder, *model[2:])
 
 
+@pytest.mark.slow
 def test_f19_a_pipe_closed_after_a_line_changes_nothing_in_the_result(bench, model):
     bench.run(*model)
     before = facts(bench.out)

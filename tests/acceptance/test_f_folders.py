@@ -95,6 +95,7 @@ def test_f23_a_run_under_nohup_goes_on_when_the_terminal_is_closed(bench, inputs
     assert json.loads((bench.out / "results.json").read_text())["status"] == "complete"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audits", some(2, 20))
 def test_f24_audits_at_once_on_one_cache_find_the_same_and_spoil_nothing(bench, model, audits):
     outs = [bench.folder / f"out-{number}" for number in range(audits)]

@@ -51,6 +51,7 @@ def test_f16_a_killed_process_ends_the_run_by_name_and_the_resumed_one_has_the_u
     assert not (out / "status.json").exists()
 
 
+@pytest.mark.slow
 def test_f17_a_loss_that_is_no_number_ends_the_run_and_the_last_good_checkpoint_stays(run, tmp_path, monkeypatch, capsys):
     take, bad_from = loop.take_step, 7
 
@@ -73,6 +74,7 @@ def test_f17_a_loss_that_is_no_number_ends_the_run_and_the_last_good_checkpoint_
     assert f"from step {bad_from}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_f18_killed_while_saving_and_run_again_it_ends_as_an_unbroken_run(run, tmp_path, kills):
     out, whole, moments = tmp_path / "out", tmp_path / "whole", random.Random(1)

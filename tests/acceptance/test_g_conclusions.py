@@ -24,6 +24,7 @@ def answers(n, gap):
 HEADER = "id,group,y_true,y_pred"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_g1_a_planted_gap_is_found_with_its_group(seeds):
     kind = Kind("one of 7 groups 15 points lower", SEVEN, (lower(SEVEN, 0.9, 0.15),), True, seed=71)
@@ -34,12 +35,14 @@ def test_g1_a_planted_gap_is_found_with_its_group(seeds):
     assert np.mean(held) > 0.88  # 95 %, of a few dozen intervals that are not independent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_g1_where_nothing_is_planted_nothing_is_found(seeds):
     kind = Kind("7 groups alike", SEVEN, (np.full(7, 0.8),), True, seed=72)
     assert sum(found(kind, number).verdict == "disparity" for number in range(seeds)) <= (1 if seeds < 20 else 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_g1_a_small_gap_is_found_about_as_often_as_the_power_says(seeds):
     """Of 7 groups of 200 at .9 one is 10 points lower: power .85 (chi-square, reliability.md section 7)."""
@@ -64,6 +67,7 @@ def test_g2_the_order_of_the_rows_decides_nothing(bench, table, results):
     assert facts(random.Random(0).sample(rows, len(rows))) == first
 
 
+@pytest.mark.slow_except("0.0-0")
 @pytest.mark.parametrize(("gap", "code"), [(0.1, 1), (0.0, 0)])
 def test_g3_a_gate_is_breached_where_the_gap_is_planted_and_only_there(bench, table, results, gap, code):
     bench.run("--predictions", table("answers", HEADER, answers(8000, gap)), "--fail-on", "gap>0.05", code=code)
@@ -82,6 +86,7 @@ def test_g4_too_few_images_are_inconclusive_with_the_gap_that_could_be_seen(benc
     bench.run(*words)  # nobody asked for a conclusion
 
 
+@pytest.mark.slow
 def test_g5_the_size_of_a_batch_changes_no_verdict_and_no_score_by_a_hundred_thousandth(
     bench, inputs, of_any, tmp_path, results, monkeypatch
 ):

@@ -52,6 +52,7 @@ def test_h4_sizes_without_bound_are_refused_by_file_and_key(bench, folder, data,
     bench.run("--model", folder, *data, code=4, said=[file, said, "\nfix: "])
 
 
+@pytest.mark.slow
 def test_h4_a_normaliser_that_multiplies_texts_takes_no_memory(bench, folder, data, tmp_path):
     content = json.loads((folder / "tokenizer.json").read_text())
     step = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}

@@ -22,6 +22,7 @@ def test_h10_a_full_width_formula_is_text_in_every_table(bench, table):
     assert not [cell for cell in found if cell.startswith(groups[:4])]
 
 
+@pytest.mark.slow_except("1440")
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1440])
 def test_h10_a_group_name_of_3000_letters_does_not_widen_the_page(bench, table, browser, width):
@@ -36,6 +37,7 @@ def test_h10_a_group_name_of_3000_letters_does_not_widen_the_page(bench, table, 
         page.close()
 
 
+@pytest.mark.slow
 def test_h10_a_table_of_5000_columns_takes_seconds_and_says_what_was_left_out(bench, table):
     header = "id,race,y_true,y_pred," + ",".join(f"c{place}" for place in range(5000))
     cells = [",".join("uvw"[(i * (1 + place % 2)) % 3] for place in range(5000)) for i in range(300)]

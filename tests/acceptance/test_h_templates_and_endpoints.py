@@ -62,6 +62,7 @@ def served(bench, inputs, monkeypatch, tmp_path):
     return served
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", first(["nan"], of=["nan", "inf", "-1", "0"]))
 def test_h5_no_wait_that_a_server_asks_for_defeats_patience_or_floods_it(served, wait):
     took_s, requests = served(lambda number: [whole(b"{}", "503 Busy", Retry_After=wait)], 5, "no answer from", "status 503")
@@ -90,6 +91,7 @@ FLOODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", first(["gzip of gzip"], of=FLOODS))
 def test_h6_a_reply_without_end_is_given_up_in_time_and_takes_little_memory(served, name):
     bomb()  # takes a second: made before the clock starts

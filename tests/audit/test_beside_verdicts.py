@@ -70,6 +70,7 @@ def test_a_signal_is_carried_everywhere_and_marked_as_not_planned(tmp_path):
     assert "Equivalent · all 6 planned questions" in terminal
 
 
+@pytest.mark.slow
 def test_of_many_signals_the_strongest_three_are_carried(tmp_path):
     """Six races, answered yes 10, 20, … 60 times in 100 whatever is true: shares and recalls differ by race, accuracy does not."""
     rows = [
@@ -112,6 +113,7 @@ ASKED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [30, pytest.param(100, marks=pytest.mark.slow)])
 def test_of_a_hundred_files_without_differences_at_most_seven_show_one(files):
     measurement = Measurement("m", "?", LabelSet("l", LABELS, {}), "p v1", ASKED, truth="truth", outcomes={"yes": ("yes",)})
@@ -168,6 +170,7 @@ def test_a_difference_that_turns_at_equal_age_says_so_beside_its_verdict(tmp_pat
     assert "disparity, reversed at equal age" in (tmp_path / "out/model_card.md").read_text()
 
 
+@pytest.mark.slow_except("not age")
 @pytest.mark.parametrize(
     ("cells", "said", "gaps"),
     [

@@ -227,6 +227,13 @@ CHANGE_BREACHES = {
 }
 
 
+@pytest.mark.slow_except(
+    "a_printed_change_is_that_of_the_printed_gaps",
+    "equal_answers_did_not_change",
+    "a_gap_that_changed_passed_its_test",
+    "what_may_have_grown_is_said",
+    "a_table_has_no_weights",
+)
 @pytest.mark.parametrize("name", CHANGE_RULES)
 def test_a_rule_of_changes_finds_its_planted_breach(name, compared):
     case = replace(compared, facts=copy.deepcopy(compared.facts))
@@ -307,6 +314,7 @@ def test_weighted_groups_that_are_all_too_small_are_not_estimable():
     assert audited(design).verdict == "not estimable"
 
 
+@pytest.mark.slow
 def test_a_share_at_equal_true_shares_may_be_led(made):
     case = made(SHARE_SIGNAL)
     assert "at equal true shares, ‘doctor’ is the answer more often for White" in case.texts["page"]
@@ -325,6 +333,7 @@ def test_the_words_at_equal_true_shares_must_stand_in_the_sentence_itself(made):
     assert list(RULES["a_share_with_known_truth_is_not_led_by_its_mix"](case)) != []
 
 
+@pytest.mark.slow
 def test_what_no_true_answer_shows_may_be_withheld(made):
     case = made(NEAR_COPY)
     copied = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/job")
@@ -335,6 +344,7 @@ def test_what_no_true_answer_shows_may_be_withheld(made):
     assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
 
 
+@pytest.mark.slow
 def test_true_answers_are_those_that_judged_groups_share(made):
     case = made(FEW_PERSONS)
     copied = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/job")
@@ -353,6 +363,7 @@ def test_groups_that_share_no_true_answer_may_be_withheld(made):
     assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
 
 
+@pytest.mark.slow
 def test_a_difference_shown_to_be_small_may_be_withheld(made):
     """A useless model: "equivalent" would follow from its uselessness, and a difference under the tolerance is no harm that is hidden."""
     case = made(SMALL)
@@ -389,6 +400,7 @@ def test_the_interval_of_an_equivalent_question_needs_no_correction(made):
     assert broken(case) == []
 
 
+@pytest.mark.slow_except("unlike clusters")
 @pytest.mark.parametrize("name", REPORTED)
 def test_a_reported_design_is_coherent(name):
     for done in REPORTED[name]():
@@ -399,6 +411,7 @@ def some(number):
     return settings(max_examples=number, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @seed(0)
 @some(10)
 @given(designs())

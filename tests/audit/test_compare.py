@@ -28,6 +28,7 @@ def inside(audits, monkeypatch):
     return audits
 
 
+@pytest.mark.slow
 def test_two_finished_audits(inside, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["skewed", "plain", "--out", str(out)]) == 0
@@ -53,6 +54,7 @@ OF_THE_RUN = r"\d+ \w+ \d{4}, \d\d:\d\d UTC|took [\d.]+ seconds|[0-9a-f]{64}"
 """When it ran and how long it took, and hashes, which hold this."""
 
 
+@pytest.mark.slow
 def test_equal_commands_give_equal_files_but_for_the_time(inside, tmp_path, capsys):
     """The second in a process that hashes texts otherwise: a set of them has another order there."""
     words, out = ["skewed", "plain", "--out", str(tmp_path / "out")], tmp_path / "out"
@@ -74,6 +76,15 @@ def test_the_settings_are_those_of_the_first_audit_unless_typed(inside, tmp_path
     assert {change.tolerance for change in facts.comparisons[0].changes} == {0.5}
 
 
+@pytest.mark.slow_except(
+    "arguments0-2-a comparison needs two models",
+    "arguments1-2---probe is missing: 'absent.pt' is not a finished audit",
+    "arguments3-2---data cannot be used here",
+    "arguments4-2-does not say how many steps",
+    "arguments5-2-invalid alpha '0.9'",
+    "arguments6-2-did you mean --series",
+    "arguments7-2-SIDE",
+)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -146,6 +157,7 @@ def compared(tmp_path, faces, short):
     return compared
 
 
+@pytest.mark.slow
 def test_models_are_audited_first_and_three_of_one_run_are_a_series(checkpoints, compared, tmp_path, capsys):
     facts = compared(*(checkpoints / f"step-{step:06d}.pt" for step in (20, 0, 10)))
     assert [point.step for point in facts.series[0].trajectories[0].points] == [0, 10, 20]
@@ -161,6 +173,7 @@ def test_models_are_audited_first_and_three_of_one_run_are_a_series(checkpoints,
     assert (again.series, again.comparisons) == (facts.series, facts.comparisons)
 
 
+@pytest.mark.slow
 def test_the_same_model_twice_has_no_change(checkpoints, compared, capsys):
     [comparison] = compared(*[checkpoints / "step-000000.pt"] * 2).comparisons
     judged = [change for change in comparison.changes if change.gap]

@@ -60,6 +60,7 @@ def receipts(place):
     return sorted(path.name for path in (place / "cache").glob("*/receipts/*.json"))
 
 
+@pytest.mark.slow
 def test_1_2_and_7_parts_give_what_one_process_gives(place, monkeypatch):
     """80 images of two contents, one of them damaged: a part may hold nothing else, and must not fail for it."""
     expected, log = audited(place / "alone")

@@ -56,6 +56,7 @@ def claiming(content, side):
     return content[: frame + 5] + struct.pack(">HH", side, side) + content[frame + 9 :]
 
 
+@pytest.mark.slow
 def test_row_13_jpegs_that_were_cut_are_truncated_and_left_out(audited, tmp_path):
     """Rows 40 to 43: a half with an end marker, the same progressive, and headers of 7000 x 7000 over little data. Two are White."""
     plain, progressive = encoded(noise(1)), encoded(noise(1), progressive=True)
@@ -98,6 +99,7 @@ def test_row_29_an_error_names_the_limit_too(audited):
     assert "phone.heic: format not accepted: accepted are JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "reason"), KINDS.items())
 def test_row_7_the_command_leaves_such_an_image_out_names_it_and_goes_on(tmp_path, checkpoint, faces, monkeypatch, kind, reason):
     """Image 7 of 40, an odd number of the first twenty: a White man. A rerun says the same; a run without the fault reads it."""

@@ -39,6 +39,7 @@ def faces(rates=(0.95, 0.08), seed=0):
     return table.assign(y_pred=np.where(male, "Male", "Female"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [LISTS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in LISTS[1:])])
 def test_a_perfect_model_on_a_real_table_is_accused_of_nothing(said, name):
     if not TABLES.is_dir():
@@ -62,6 +63,7 @@ def test_a_perfect_model_on_a_real_table_is_accused_of_nothing(said, name):
         assert few in texts[0].replace("\u00a0", " ")
 
 
+@pytest.mark.slow
 def test_the_share_of_men_is_no_signal_and_stands_in_a_table(said):
     """67 % of Middle Eastern and 49 % of Latino faces are of men, and equal error rates call about as many "Male"."""
     facts, terminal, summary, page = said(faces())
@@ -80,6 +82,7 @@ def test_the_share_of_men_is_no_signal_and_stands_in_a_table(said):
         assert "Share given" not in text
 
 
+@pytest.mark.slow
 def test_a_share_that_somebody_names_is_read_the_same_way(said):
     """--outcome plans it; equal error rates are no disparity though the groups differ by 18 points in truth."""
     facts, terminal, *_ = said(faces(), "--outcome", "man=Male")
@@ -108,12 +111,14 @@ def test_without_truth_a_share_stays_as_it_is(said):
     assert "‘Male’ is the answer more often for Middle Eastern" in terminal
 
 
+@pytest.mark.slow
 def test_a_gate_without_a_name_is_not_about_the_mix_of_the_data(said):
     facts, terminal, *_ = said(faces(), "--outcome", "man=Male", "--fail-on", "gap > 0.15")
     assert facts.verdict != "disparity"
     assert "1 gate: held" in terminal or "1 held" in terminal
 
 
+@pytest.mark.slow
 def test_persons_with_several_images_count_once_at_equal_true_shares(said):
     """Each person has four images and one gender: the share at equal true shares goes by persons."""
     table = faces().iloc[::2].reset_index(drop=True)

@@ -15,6 +15,7 @@ def held(rounds):
     return [list(map(int, re.findall(r"\d+", line)))[1:] for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_memory_handles_and_threads_stay_flat(rounds):
     """Three audits a round."""

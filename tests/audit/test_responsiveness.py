@@ -69,6 +69,7 @@ def test_always_one_answer_is_no_disparity_by_race(said):
     assert accuracy.gap.value == pytest.approx(813 / 1209 - 793 / 1623)
 
 
+@pytest.mark.slow
 def test_a_refuser_is_not_equivalent_in_all_its_questions(said):
     """Every question of FairFace's about two attributes is answered "unclear": no group gets a harmful word, since none gets any."""
     answers = {f"y_pred:{name}": "unclear" for name in ("gender", "harm-21", "markedness-gender")}
@@ -120,6 +121,7 @@ def test_gates_on_a_gap_that_composition_made_are_not_breached_and_do_not_hold(s
     assert "We found no evidence that the answers depend on the images." in terminal
 
 
+@pytest.mark.slow
 def test_a_comparison_says_which_side_does_not_look():
     table = faces()
     asked = table.assign(y_true=table["gender"])
@@ -129,6 +131,7 @@ def test_a_comparison_says_which_side_does_not_look():
     assert "uses the images (predictions): there, a change" in sentence(note)
 
 
+@pytest.mark.slow
 def test_a_probe_whose_checks_all_fail_is_said_to_be_no_valid_test(said):
     """Gender by a coin; every 100th face of each race and gender is called a thief, every 100th an animal, whoever it is of."""
     table = faces()
@@ -148,6 +151,7 @@ def test_a_probe_whose_checks_all_fail_is_said_to_be_no_valid_test(said):
     assert "invalid" in {finding.unresponsive for finding in facts.findings if finding.primary}
 
 
+@pytest.mark.slow
 def test_a_difference_stays_behind_that_caveat(said):
     """Every tenth man and every 100th woman is called a thief by a model that does not tell men from women otherwise."""
     table = faces()

@@ -116,6 +116,7 @@ def done(tmp_path_factory, checkpoint, faces):
     return cwd, both
 
 
+@pytest.mark.slow
 def test_a_run_leaves_every_file_and_prints_the_report_last(done):
     cwd, ((run, _), _) = done
     names = {
@@ -163,11 +164,13 @@ def audited(tmp_path, checkpoint, faces, short):
     return audited
 
 
+@pytest.mark.slow
 def test_two_models_and_two_probes_make_one_report(tmp_path, checkpoint, audited):
     _, results = audited("--probe", write_probe(tmp_path / "other.py"), "--model", checkpoint)
     assert [audit["probe"]["name"] for audit in results["audits"]] == ["short", "other"] * 2
 
 
+@pytest.mark.slow
 def test_a_limited_run_says_so_and_flags_take_underscores_too(tmp_path, audited):
     _, results = audited("--limit", "20", "--min_group_size=10")
     [audit] = results["audits"]

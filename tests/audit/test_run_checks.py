@@ -62,6 +62,7 @@ def test_a_comparison_looks_at_every_model_first(place, faces, short):
     assert (done.returncode, "absent.pt" in done.stderr, seen(done), (place / "out").exists()) == (3, True, 0, False)
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_would_be_done_and_writes_nothing(place, faces, short, checkpoint, monkeypatch):
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(place / "cache"))
     write_checkpoint(place / "ckpt.pt")
@@ -96,6 +97,7 @@ def test_a_plan_of_external_predictions_says_how_many_answers_there_are(tmp_path
     assert (done.returncode, "skim" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_models_are_looked_at_one_after_another(place, faces, short):
     """A model that counts how many of its kind are alive never sees another one."""
     (place / "lonely.py").write_text(

@@ -42,6 +42,7 @@ def test_p_is_adjusted_over_the_questions_of_all_probes(together):
     assert planned > max(len(gaps([result], primary=True)) for result in audits)
 
 
+@pytest.mark.slow
 def test_only_the_correction_differs_from_a_probe_of_its_own(together, checkpoint, faces):
     alone = audit.audit(str(checkpoint), "occupations", data=str(faces), **SMALL).results.audits[0]
     of_suite = next(result for result in together.results.audits if result.probe.name == "occupations")
@@ -102,6 +103,7 @@ def test_python_may_name_the_probes_of_the_suite_themselves():
         AuditRequest(model="x.pt", suite="people", probe="emoji")
 
 
+@pytest.mark.slow
 def test_a_suite_is_locked_as_one_family(together, checkpoint, faces, tmp_path):
     """With a lock and no deviation the numbers are the same; of claims that deviate in one probe, all probes bear the correction."""
     given = {"suite": "people", "data": str(faces), **SMALL}

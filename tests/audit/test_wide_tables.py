@@ -25,6 +25,7 @@ def peak_of_an_audit(folder, table, *flags):
     return done.peak_mib * 2**20
 
 
+@pytest.mark.slow
 def test_30_attributes_of_two_levels_fit_in_memory(tmp_path):
     """Adjusting a difference for the other 29 took every one of their 2²⁹ combinations: 9.5 GB."""
     assert peak_of_an_audit(tmp_path, wide(400, 30), "--depth", "1") < GIB

@@ -44,6 +44,7 @@ def losses(folder):
     return [(line["step"], line["loss"]) for line in logged_events(folder) if line["event"] == "step"]
 
 
+@pytest.mark.slow
 def test_a_small_model_learns_colours_and_counts(run, tmp_path):
     # Chance is 1/6 and 1/3. The pictures that are asked were not among those trained on: another seed draws other places and greys.
     overrides = ["optim.steps=150", "data.batch=64", "data.templates=['{caption}']", "optim.lr=4e-3", "run.log_every=10"]
@@ -61,6 +62,7 @@ def test_a_small_model_learns_colours_and_counts(run, tmp_path):
     assert last < first / 2
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted_to_the_bit(run, tmp_path, capsys):
     # 1,296 pairs make 27 steps an epoch: 40 steps go into the second one. Killed without warning in step 18.
     options = ["optim.steps=40", "run.save_every=5", "--quiet"]
@@ -75,6 +77,7 @@ def test_killed_and_resumed_equals_uninterrupted_to_the_bit(run, tmp_path, capsy
     assert losses(broken) == losses(tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_alone_another_is_refused_and_fresh_replaces_it(run, tmp_path, capsys):
     path = tmp_path / "out" / "ckpt.pt"
     assert main([run, "--quiet"]) == 0
@@ -139,6 +142,7 @@ def assert_stopped(run, tmp_path, shown):
     return step
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_run_outlives_its_terminal(run, tmp_path):
     with Path("/dev/full").open("w") as full:  # every write to it fails; as one to a closed pipe does

@@ -15,6 +15,7 @@ def judged(request):
     return claims.judged(request.param, SIZES)
 
 
+@pytest.mark.slow_except("crime-by-gender")
 def test_the_verdict_is_the_one_that_the_text_explains_and_the_page_says_so(judged):
     assert judged.verdict == judged.claim["verdict"]
     assert judged.lines in claims.PAGE.read_text("utf-8"), "run: python -m docs.tools.claims"

@@ -38,6 +38,7 @@ INSTALLS = (
     "python3 -m venv .venv", ".venv/bin/python -m pip install --editable '.[dev]'", ".venv/bin/python -m pytest", "python -m pip install .",
 )  # fmt: skip
 """Done by every build before any test: compared with the Makefile."""
+FIRST_PAGES = ("README.md", "docs/index.md", "docs/install.md")
 CPU_BUILD = ".venv/bin/python -m pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu"
 
 
@@ -136,8 +137,23 @@ def recipe(target: str) -> str:
 
 
 def by_cost(written):
-    """Processes of torchrun take a tenth of the time of all commands: every night; tests/contrastive/distributed runs them every time."""
-    return pytest.param(written, marks=pytest.mark.slow) if written.text.startswith("torchrun") else written
+    """The commands of the first pages run every time and all others every night, as what torchrun starts does."""
+    now = written.page.relative_to(ROOT).as_posix() in FIRST_PAGES and not written.text.startswith("torchrun")
+    return pytest.param(written, marks=() if now else pytest.mark.slow)
+
+
+def module_and_words(written):
+    """Return the module that parses a command, and the words that it is given; none where the command is not ours or has no parser."""
+    words = shlex.split(written.text.replace(".venv/bin/", ""))
+    if words[0] == "vlm-audit" and words[1] != "cache":
+        return audit.__main__.COMMANDS[words[1]][0], words[2:]
+    return (words[2], words[3:]) if words[:2] == ["python", "-m"] and words[2].startswith("contrastive.") else None
+
+
+@pytest.mark.parametrize("written", [each for each in documented.commands() if module_and_words(each)], ids=str)
+def test_a_command_of_the_docs_is_understood(written):
+    module, words = module_and_words(written)
+    import_module(module).parser().parse_args(words)
 
 
 @pytest.mark.parametrize("written", [by_cost(written) for written in documented.commands()], ids=str)

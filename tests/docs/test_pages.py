@@ -40,6 +40,7 @@ def test_the_page_of_the_command_line_has_every_option_with_its_meaning(module):
         assert " ".join((action.help % vars(action)).split()) in " ".join(unescape(row).split())
 
 
+@pytest.mark.slow
 def test_the_tables_have_every_probe_metric_and_what_if():
     assert all(f"[`{name}`](probes.md#{name}) |" in BLOCKS["probes"]() for name in probes.names())
     assert all(f"[`{name}`]" in BLOCKS["metrics"]() for name in METRICS)

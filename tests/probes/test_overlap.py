@@ -11,6 +11,7 @@ from reports.text.notes import sentence
 from tests.probes.made.overlap import make
 
 
+@pytest.mark.slow
 def test_the_forty_pictures_that_were_trained_on_are_found_and_no_other(tmp_path):
     """The first 20 mirrored in a folder, the next 20 recompressed in a shard; 20 other training pictures are like none."""
     make(tmp_path)

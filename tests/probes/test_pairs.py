@@ -71,6 +71,7 @@ def test_no_prompt_says_a_gender_or_a_skin_colour_and_each_is_english():
         assert article == "somebody" or (article == "an") == (noun[0] in "aeiou") or noun == "university"
 
 
+@pytest.mark.slow
 def test_the_real_images_are_asked_scene_by_scene(monkeypatch):
     monkeypatch.setattr(counterfactual_sets, "MOST_CHANGED", 24)
     if not REAL.is_dir():
@@ -84,6 +85,7 @@ def test_the_real_images_are_asked_scene_by_scene(monkeypatch):
     assert (crime.sets, crime.clusters, crime.reason.code) == (20, 10, "sets_few")
 
 
+@pytest.mark.slow
 def test_scenes_are_asked_the_words_of_their_own_part(tmp_path):
     make(tmp_path)
     result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=tmp_path, draws=99).results.audits[0]

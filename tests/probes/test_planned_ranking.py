@@ -39,6 +39,7 @@ def finished(tmp_path_factory):
     return made_once(tmp_path_factory, "planned-ranking", make)
 
 
+@pytest.mark.slow
 def test_the_lock_holds_query_gallery_and_k(finished):
     locked = json.loads((finished / "plan.lock.json").read_text())["probes"]["visogender"]
     assert locked["claims"][CLAIM] | {"tolerance": 0} == {

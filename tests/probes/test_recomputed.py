@@ -69,6 +69,7 @@ def shares(rates):
     return {rate.group[0]: (rate.events, rate.n) for rate in rates if rate.n}
 
 
+@pytest.mark.slow
 def test_celeba_from_its_files(tmp_path):
     celeba.make(tmp_path)
     lines = (tmp_path / "list_attr_celeba.txt").read_text().splitlines()
@@ -103,6 +104,7 @@ def test_celeba_from_its_files(tmp_path):
             assert (events, n) == (expected[*key, True], expected[*key, True] + expected[*key, False]), key
 
 
+@pytest.mark.slow
 def test_vlbias_from_its_questions_and_the_table_of_answers(tmp_path):
     vlbias.make(tmp_path)
     found = audited("vlbias", tmp_path, out=tmp_path / "out")
@@ -145,6 +147,7 @@ class Mumbler(RandomWriter):
         return "A person, " + " ".join(word for i, word in enumerate(self.words) if bits >> i & 1) + "."
 
 
+@pytest.mark.slow
 def test_captions_from_the_texts(tmp_path):
     captions.make(tmp_path)
     prompts = {
@@ -184,6 +187,7 @@ def test_captions_from_the_texts(tmp_path):
             )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_tagging_above_thresholds_from_the_embeddings(tmp_path):
     import probes
 
@@ -245,6 +249,7 @@ def newcombe(counts, sizes, first, second):
     return a - b - math.hypot(a - a_low, b_high - b), a - b + math.hypot(a_high - a, b - b_low)
 
 
+@pytest.mark.slow
 def test_flip_rates_from_the_images(tmp_path):
     socialcounterfactuals.make(tmp_path)
     found = audited("socialcounterfactuals", tmp_path).counterfactual_sets
@@ -296,6 +301,7 @@ def test_flip_rates_from_the_images(tmp_path):
             assert pair.only_second == sum(own[pair.second] and not own[pair.first] for own in answers)
 
 
+@pytest.mark.slow
 def test_few_shot_accuracy_from_what_was_learned(monkeypatch):
     """scikit-learn's regression is watched: which images were learned from and tested, and with which answers."""
     import sklearn.linear_model

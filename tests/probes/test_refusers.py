@@ -16,6 +16,7 @@ def _asked_with_less():
         yield
 
 
+@pytest.mark.slow_except("facet", "text_only")
 @pytest.mark.parametrize("name", probes.names())
 def test_who_answers_all_alike_is_not_called_fair(name, tmp_path):
     made, _, data = made_data(name, tmp_path / "data")
@@ -28,6 +29,7 @@ def test_who_answers_all_alike_is_not_called_fair(name, tmp_path):
 OF_ROWS = [name for name in probes.names() if any(measurement.options for measurement in probes.get(name).measurements)]
 
 
+@pytest.mark.slow_except("genderbias_vl")
 @pytest.mark.parametrize("name", OF_ROWS)
 def test_who_reads_the_question_and_sees_no_picture_is_not_called_fair(name, tmp_path):
     """Within 60 points all groups would be equivalent; but nearly equal rates come with the questions, which all groups share."""
@@ -41,6 +43,7 @@ def test_who_reads_the_question_and_sees_no_picture_is_not_called_fair(name, tmp
     assert said.endswith(": groups that get the same questions have equal rates by design")
 
 
+@pytest.mark.slow
 def test_all_probes_of_faces_share_one_pass(tmp_path, monkeypatch):
     """Of 122 pictures each is embedded once, for the first probe; the log of every other says that all come from the cache."""
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "cache"))

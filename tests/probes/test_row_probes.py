@@ -73,6 +73,7 @@ def test_captions_pronouns_and_rotten_links_of_visogender(genders):
     assert not set(data.texts) & set(data.levels)
 
 
+@pytest.mark.slow_except("OO_Visogender_02102023.tsv")
 @pytest.mark.parametrize("name", ["OO_Visogender_02102023.tsv", "OO_Visogender_10052025.tsv"])
 def test_both_names_of_the_table_of_objects_are_read(genders, name):
     (genders / "OO" / "OO_Visogender_10052025.tsv").rename(genders / "OO" / name)
@@ -105,6 +106,7 @@ def test_each_caption_with_their_searches_its_own_occupation_among_pictures_of_t
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_both_halves_of_visogender_are_recomputed_from_the_embeddings_in_plain_loops(genders, tmp_path):
     """The resolution accuracy of each gender, and Bias, MaxSkew and NDKL of each occupation, with their mean and standard deviation."""
     (tmp_path / "models.py").write_text(MODELS.format(probe="visogender", data=str(genders)) + NOISY.format(noise=0.8))
@@ -267,6 +269,7 @@ def test_questions_without_texts_are_left_out_with_a_reason_and_the_rest_runs(tm
     ]
 
 
+@pytest.mark.slow
 def test_no_name_is_written_anywhere(tmp_path):
     (tmp_path / "data").mkdir()
     arguments = surveillance.make(tmp_path / "data")

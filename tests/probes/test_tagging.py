@@ -63,6 +63,7 @@ def signals(results):
     }
 
 
+@pytest.mark.slow
 def test_labels_that_are_planted_for_a_gender_are_found_at_both_thresholds_and_said_in_the_section(portraits):
     found = asked(Tagger(portraits), portraits).results
     expected = {
@@ -78,6 +79,7 @@ def test_labels_that_are_planted_for_a_gender_are_found_at_both_thresholds_and_s
     assert labels["nanny"].counts == (64, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_random_model_gives_labels_and_no_signal_and_is_not_called_fair(portraits, seed):
     found = asked(Random(seed), portraits).results

@@ -134,6 +134,7 @@ def test_the_printed_pages_hold_every_heading_and_every_table_of_what_is_open(vi
         assert "9c41d2aa7e03" in printed
 
 
+@pytest.mark.slow
 def test_a_right_to_left_name_does_not_move_the_number_behind_it(visit, everything, tmp_path):
     name = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd"
     renamed = samples.mapped(replace(everything, audits=everything.audits[:1]), lambda text: name if text == "woman" else text)

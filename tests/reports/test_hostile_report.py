@@ -58,6 +58,7 @@ def pages(hostile, tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_hostile_names_add_no_element_and_no_attribute(pages):
     tags = {name: sorted(set(Walk(page.read_text("utf-8")).shape)) for name, page in pages.items()}
 

@@ -82,6 +82,7 @@ def test_unlike_clusters_lend_their_noise_to_no_tile():
     assert "what random groups would give" not in texts["page"]
 
 
+@pytest.mark.slow
 def test_why_a_question_is_undecided_stands_on_every_first_screen():
     """A p that correction turns, and an interval that leaves out 0: the reader sees why there is no verdict."""
     rows = table({"a": (430, 500), "b": (455, 500)})

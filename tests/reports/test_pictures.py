@@ -20,6 +20,7 @@ def results(everything):
     return replace(everything, audits=(replace(audit, findings=audit.findings[:3], specifications=audit.specifications[:1]),))
 
 
+@pytest.mark.slow
 def test_every_estimable_finding_and_curve_is_drawn(results):
     names = [name for name, _ in pictures(results)]
     audit = results.audits[0]
@@ -29,6 +30,7 @@ def test_every_estimable_finding_and_curve_is_drawn(results):
     assert all(re.fullmatch(r"[a-z0-9.-]+\.svg", name) for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["svg", "png"])
 def test_equal_results_give_equal_bytes(results, form):
     assert list(pictures(results, form)) == list(pictures(results, form))

@@ -37,6 +37,7 @@ def faces():
 # ---- one file, always the same ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_equal_results_give_equal_bytes_and_survive_a_round_trip_through_json(everything, page, tmp_path):
     (tmp_path / "results.json").write_text(to_json(everything), "utf-8")
 
@@ -85,6 +86,7 @@ def test_the_last_line_is_the_hash_of_results_json(everything, said):
     assert said.endswith(f"sha256 of results.json, time stamps included: {expected}")
 
 
+@pytest.mark.slow
 def test_the_largest_audit_stays_under_one_megabyte():
     audit = samples.large()
 
@@ -175,6 +177,7 @@ def test_every_chart_says_what_it_shows_and_every_table_what_it_holds(page):
     assert all('scope="' in heading for heading in re.findall(r"<th[ >][^>]*>?", page.replace("<thead", "")))
 
 
+@pytest.mark.slow
 def test_a_limited_run_says_so_first_and_once(faces):
     said = text_of(render(samples.results(samples.fairface(limited=True))))
 

@@ -36,6 +36,7 @@ def column(glance, title):
     return next(column for column in glance.chart.columns if column.title.startswith(title))
 
 
+@pytest.mark.slow
 def test_the_models_are_rows_the_worst_first_and_all_columns_have_one_axis(glance):
     gaps = [float(cell.gap) for cell in column(glance, "Animal accuracy by group").cells]
 
@@ -85,6 +86,7 @@ def test_the_headline_says_in_how_many_models_and_which_have_the_largest_and_sma
     assert glance.counts[0] == ("disparity", "Disparity in 2 of 3 models")
 
 
+@pytest.mark.slow
 def test_columns_of_two_probes_name_the_probe_and_the_count_is_of_audits():
     wrong = {"one": {"b": 60}, "two": {"b": 30}, "three": {}}
     audited = [samples.result(samples.model(model), errors, name=name) for model, errors in wrong.items() for name in ("zoo", "farm")]

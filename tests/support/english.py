@@ -34,6 +34,8 @@ FOLDERS = (
     "benchmarks",
 )
 """What is searched by default."""
+PROMPTS = ROOT / "probes"
+"""Where messages are left out: prompts are among them, and prompts decide numbers."""
 COUNTED = "row|line|image|probe|script|audit|module|folder|question|cell|item|run|step|batch|second|minute|group|side|process|token|letter"
 THINGS = (
     "one|files?|rows?|tests?|lines?|labels|tokens|answers?|modules?|claims?|keys?|folders?|columns?|images?|seconds?|bytes|requests?"
@@ -218,7 +220,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("paths", nargs="*", type=Path, default=[ROOT / name for name in FOLDERS], metavar="PATH")
     parser.add_argument("--no-messages", action="store_true", help="leave out strings of programs and templates")
     options = parser.parse_args(arguments)
-    found = [finding for path in files(options.paths) for finding in search(path, messages=not options.no_messages)]
+    found = [
+        finding
+        for path in files(options.paths)
+        for finding in search(path, messages=not options.no_messages and not path.is_relative_to(PROMPTS))
+    ]
     print(*sorted(map(str, found)), f"{len(found)} phrases", sep="\n")
     return int(bool(found))
 

@@ -46,6 +46,16 @@ def audit_of(tmp_path_factory):
     return audit_of
 
 
+@pytest.mark.slow_except(
+    "two groups",
+    "no truth",
+    "one true answer",
+    "a constant model",
+    "rare errors in clusters",
+    "three groups in spanning clusters",
+    "weights",
+    "pairs",
+)
 @pytest.mark.parametrize("design", DESIGNS)
 def test_it_agrees(design, audit_of):
     results, path = audit_of(design)
@@ -93,6 +103,7 @@ def not_named(results, path, changes):
     return [leaf for leaf in changes if not any(leaf[: len(one)] == one for one in named)]
 
 
+@pytest.mark.slow_except("two groups", "a useless model", "spanning clusters")
 @pytest.mark.parametrize("kind", KINDS)
 def test_changed_numbers_are_named_also_where_many_are(kind, audit_of):
     """Of every field that it recomputes, one value is changed; each difference has its path."""
@@ -156,6 +167,7 @@ def changed(results, leaf):
         place[last] = value + 1 if isinstance(value, int) else value + 0.01
 
 
+@pytest.mark.slow_except("person")
 @pytest.mark.parametrize("column", ["y_pred", "y_true", "race", "person"])
 def test_a_changed_cell_of_the_answers_is_noticed(column, audit_of, tmp_path):
     results, path = audit_of("nested clusters")
@@ -172,6 +184,7 @@ def test_a_dropped_row_is_noticed(audit_of, tmp_path):
     assert verified(results, tmp_path / "shorter.parquet").differences
 
 
+@pytest.mark.slow_except("a small group", "nested clusters")
 @pytest.mark.parametrize(
     "design", ["a small group", "no truth", "nested clusters", "spanning clusters", pytest.param("many groups", marks=pytest.mark.slow)]
 )

@@ -56,6 +56,7 @@ def edit(folder, change, name="results.json"):
     rehash(folder, name)
 
 
+@pytest.mark.slow_except("as locked", "smallest group")
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_under_a_lock_is_verified(name, finished, capsys):
     found = verify(finished / name, lock_digest=sha256(finished / name))
@@ -106,6 +107,7 @@ FORGED = {
 }
 
 
+@pytest.mark.slow_except("a verdict that a deviation forbids", "a question that was not asked", "the data")
 @pytest.mark.parametrize("forged", FORGED)
 def test_what_the_lock_contradicts_is_named(forged, folder):
     name, change, field = FORGED[forged]
@@ -114,6 +116,7 @@ def test_what_the_lock_contradicts_is_named(forged, folder):
     assert any(field in str(difference) for difference in verify(of).ledger.differences), verify(of).ledger.differences
 
 
+@pytest.mark.slow_except("other seed-<lambda>")
 @pytest.mark.parametrize(("name", "change"), [
     ("other seed", lambda results: results["lock"]["deviations"].clear()),
     ("other gates", lambda results: results["gates"][1]["checks"][0].update(outcome="held", deviates=False)),

@@ -69,6 +69,7 @@ def test_a_concept_that_is_planted_for_a_group_is_found_by_c_asc():
     assert put_to(replace(dataset, attributes=dataset.attributes.iloc[order]), vectors[order], CONCEPTS) == found
 
 
+@pytest.mark.slow
 def test_concepts_of_shuffled_groups_signal_as_seldom_as_promised_and_a_flat_model_has_no_c_asc():
     settings = Settings(draws=199, min_group_size=20)
     found = [put_to(gallery(120), noise(120, seed), CONCEPTS, settings) for seed in range(60)]
@@ -79,6 +80,7 @@ def test_concepts_of_shuffled_groups_signal_as_seldom_as_promised_and_a_flat_mod
     assert {sentence(each.reason) for each in put_to(gallery(), noise(), CONCEPTS, Settings(min_group_size=250)) if each.reason}
 
 
+@pytest.mark.slow
 def test_shuffled_groups_signal_as_seldom_as_promised():
     dataset, settings = gallery(120), Settings(draws=199, min_group_size=20)
     found = [put_to(dataset, noise(120, seed), PLAN, settings) for seed in range(200)]

@@ -53,6 +53,7 @@ class Fragile(FakeEncoder):
         return rows
 
 
+@pytest.mark.slow
 def test_no_corruption_of_a_plain_picture_s_contrast_changes_anything():
     (found,) = audited([IMAGES]).conditions
     assert (found.kind, found.images, found.baseline.name, found.metric) == ("images", 80, "unchanged", "accuracy")
@@ -63,6 +64,7 @@ def test_no_corruption_of_a_plain_picture_s_contrast_changes_anything():
     assert found.tests == 5
 
 
+@pytest.mark.slow
 def test_strength_0_equals_the_unchanged_predictions(monkeypatch):
     """With every corruption at strength 0 the same bytes are embedded: all 40 conditions are the baseline."""
     unchanged = corruptions.corruption("JPEG", 0)
@@ -115,6 +117,7 @@ def test_an_ensemble_gains_for_whom():
     assert {text_set.variant for text_set in result.text_sets} == {"one template", "both"}
 
 
+@pytest.mark.slow
 def test_clusters_and_json():
     data = dataset((60, 60, 0))
     data = replace(data, attributes=data.attributes.assign(who=[str(i // 3) for i in range(120)]))

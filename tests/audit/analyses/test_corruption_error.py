@@ -82,6 +82,7 @@ def expected(rows, baseline=None):
     return total / len(divided), mean, error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", [None, "AlexNet"])
 def test_the_mean_and_its_interval_by_group(cheap, baseline):
     (record,) = audited(replace(PLAN, normalized_by=baseline)).conditions
@@ -101,6 +102,7 @@ def test_the_mean_and_its_interval_by_group(cheap, baseline):
     assert (gap.value, gap.low, gap.high) == tuple(pytest.approx(south - north + side * reach) for side in (0, -1, 1))
 
 
+@pytest.mark.slow
 def test_each_kind_has_its_error_and_frost_is_not_in_the_mean(cheap):
     (record,) = audited(replace(PLAN, normalized_by="AlexNet")).conditions
     assert [kind.kind for kind in record.corruption_error.kinds] == list(IMAGENET_C)
@@ -137,11 +139,13 @@ def test_images_without_variation_have_wilson_s_interval(cheap, monkeypatch):
     assert "That difference could be chance alone." in words.error_in_words(record)
 
 
+@pytest.mark.slow
 def test_no_mean_without_all_kinds_or_for_an_outcome(cheap):
     assert audited(replace(PLAN, corruptions=IMAGENET_C[:3])).conditions[0].corruption_error is None
     assert audited(replace(PLAN, outcome="red")).conditions[0].corruption_error is None
 
 
+@pytest.mark.slow
 def test_it_is_on_the_page_with_frost_named_as_procedural(cheap):
     result = audited(replace(PLAN, normalized_by="AlexNet"))
     (record,) = result.conditions
@@ -169,6 +173,7 @@ def test_harmless_takes_our_own_eight_kinds():
     assert counted == [400 * 76, 400 * 40]
 
 
+@pytest.mark.slow
 def test_other_sizes_are_resized_for_the_baseline_too():
     """On images of 24 pixels, the baseline and each condition see 224 pixels."""
     seen = []

@@ -76,6 +76,7 @@ def test_examples_that_help_both_regions_alike_give_no_signal_and_more_of_them_h
     assert [shot.images for shot in found.shots] == [2, 8, 160]
 
 
+@pytest.mark.slow
 def test_equal_regions_alarm_as_seldom_as_promised():
     """Neither region has anything to learn: at 5 % of 40 runs more than 6 alarms are rarer than 1 %."""
     alarms = 0

@@ -68,6 +68,7 @@ def test_a_planted_stereotype_is_found_in_a_language_that_is_read_and_withheld_i
     assert texts_alone(Polyglot(("de", "fr"), care=3.0), "es").text_associations == ()
 
 
+@pytest.mark.slow
 def test_models_of_english_alone_are_never_said_to_understand():
     """Twenty of them in seven languages: by chance one in 170 passes."""
     understood = 0
@@ -79,6 +80,7 @@ def test_models_of_english_alone_are_never_said_to_understand():
     assert understood <= 1
 
 
+@pytest.mark.slow
 def test_a_clip_of_random_weights_understands_no_language(tmp_path):
     path = made(tmp_path / "clip", text={"max_position_embeddings": 77})
     for code in OTHERS:
@@ -87,6 +89,7 @@ def test_a_clip_of_random_weights_understands_no_language(tmp_path):
         assert result.text_associations == ()
 
 
+@pytest.mark.slow
 def test_images_must_agree_and_an_understood_language_has_the_questions_of_the_probe():
     result = of_faces(Polyglot(), "de")
     (check,) = result.language_checks

@@ -84,6 +84,7 @@ def test_an_equal_target_changes_the_skews_and_not_what_chance_is():
     assert (population.target, equal.target) == ("population", "equal")
 
 
+@pytest.mark.slow
 def test_random_rankings_are_called_as_seldom_as_promised():
     """Of 200 random models with 4 rankings each at most 5 % of the models may have any signal: Benjamini-Hochberg under the full null."""
     dataset, settings = gallery(200), Settings(draws=199)

@@ -73,6 +73,7 @@ def imports(trees):
     return {module: imported(tree, set(trees)) for module, tree in trees.items()}
 
 
+@pytest.mark.slow_except("ranking-rankings")
 @pytest.mark.parametrize(("name", "field"), FIELDS.items())
 def test_nothing_but_results_and_probes_knows_an_analysis(trees, imports, name, field):
     own = (f"audit.analyses.{name}.", f"reports.analyses.{name}.")

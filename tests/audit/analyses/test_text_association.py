@@ -111,6 +111,7 @@ def test_every_set_is_large_enough_for_half_a_standard_deviation():
     assert text_association.detectable_effect((-0.3464, 0.3464), (64, 64)) == pytest.approx(0.4952, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_detectable_effect_is_found_in_four_of_five():
     """200 made-up sets whose distance along the words is the d that is said to be detected: 80 %, within three standard errors."""
     rng = np.random.default_rng(0)

@@ -71,6 +71,7 @@ def test_a_finding_goes_by_the_names_of_the_gates(done, name):
     assert done.metric_frame(name).by_group["selection_rate"].to_dict() == {"Black": 1.0, "White": 0.5}
 
 
+@pytest.mark.slow
 def test_the_second_model_is_asked_by_its_place(encoder):
     swapped = FakeEncoder({"woman": [0.0, 1.0, 0.0], "man": [1.0, 0.0, 0.0]})
     swapped.record = replace(swapped.record, name="swapped", fingerprint="e" * 64)

@@ -169,6 +169,7 @@ def test_an_interrupted_plan_ends_as_a_whole_one(folder, monkeypatch):
     assert without_times(folder / "whole") == {**without_times(folder / "cut"), "plan": json.loads(FILE.to_json(whole.facts))["plan"]}
 
 
+@pytest.mark.slow
 def test_groups_are_left_out_one_at_a_time_and_compared_with_gradients(folder, monkeypatch, capsys):
     plan = WITHOUT.replace("seeds = [0, 1]", "seeds = [1]")
     (folder / "plan.toml").write_text(plan)
@@ -217,6 +218,14 @@ def test_groups_are_left_out_one_at_a_time_and_compared_with_gradients(folder, m
     assert (folder / "again.html").read_bytes() == (folder / "out" / "report.html").read_bytes()
 
 
+@pytest.mark.slow_except(
+    '"circles" = {words = ["circle", "circles"]}-"none" = {}-influence.groups.none needs columns in where, or words',
+    '"circles" = {words = ["circle", "circles"]}--influence.groups has 3 groups',
+    "seeds = [1]-seeds = [2]-influence.seeds must be some of seeds",
+    "seeds = [1]-at = 0.5-influence.at is not one of the doses",
+    "keep_every = 1-keep_every = 0-keep_every must be at least 1",
+    "[influence]-[[intervention]]\\nname = \"without dark\"\\noverrides = []\\n[influence]-called 'without dark'",
+)
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

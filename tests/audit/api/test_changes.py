@@ -141,6 +141,7 @@ def test_predictions_of_other_results_and_a_single_model_are_refused(in_memory, 
         audit.load(audits / "plain").compare()
 
 
+@pytest.mark.slow
 def test_the_gap_and_the_rates_by_step(series):
     steps, rates = question(series.by_step()), question(series.rates_by_step())
     assert list(steps.step) == [0, 100, 200, 300]

@@ -31,6 +31,7 @@ def ended(planned, out, *more, lock="gated"):
     return code, gates, [one["actual"] for one in results["lock"]["deviations"] if one["field"] == ["gates"]]
 
 
+@pytest.mark.slow
 def test_a_locked_gate_is_applied_as_if_it_had_been_typed(planned, tmp_path, capsys):
     bare = ended(planned, tmp_path / "out", *RACE, "--junit", str(tmp_path / "gates.xml"))
     assert bare == (1, {BREACHED: "breached"}, [])

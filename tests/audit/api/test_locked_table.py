@@ -70,6 +70,7 @@ def ran(table, folder, *more):
     return code, [line.replace("\xa0", " ") for line in deviation_lines(results.audits[0], results)]
 
 
+@pytest.mark.slow_except("answers taken for the truth")
 @pytest.mark.parametrize("change", CHANGED)
 def test_a_changed_column_is_named_with_its_number_of_rows(change, tmp_path, capsys):
     table, column, rows = CHANGED[change]
@@ -87,6 +88,7 @@ def test_a_changed_column_is_named_with_its_number_of_rows(change, tmp_path, cap
     assert re.search(rf"lock\.deviations\[\d\]\.rows: recorded {of_rows[-1]['rows']}, ", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_other_answers_in_another_order_are_not_a_deviation(tmp_path):
     shuffled = TABLE.sample(frac=1, random_state=1).assign(y_pred=TABLE.y_pred.where(TABLE.race != "C", TABLE.y_true))
     code, lines = ran(shuffled, tmp_path)

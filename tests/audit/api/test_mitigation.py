@@ -62,6 +62,7 @@ def test_the_planted_model_gives_the_planted_embeddings(planted, model):
     assert cosines.min() > 1 - 1e-6
 
 
+@pytest.mark.slow
 def test_a_shared_direction_is_mitigated(planted, done):
     facts = done.facts
     assert (facts.outcome, [note.code for note in facts.reasons], done.exit_code) == ("better", [], 0)
@@ -89,6 +90,7 @@ def facts_units(planted):
     return embed_images(FakeEncoder(), planted.dataset(), None, batch_size=64, max_skip=0).contents
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_two_audits_of_the_shown_half(planted, model, done, tmp_path):
     """`run --exclude FITTED` on both, and `compare`: to the last digit."""
     dataset = planted.dataset()
@@ -153,6 +155,7 @@ def test_gates_on_the_change_count_for_the_exit_code(planted, model, done, tmp_p
 # ---- other outcomes
 
 
+@pytest.mark.slow
 def test_a_gap_that_grows_is_worse_and_the_model_is_written_all_the_same(tmp_path):
     planted = Planted("compensating", n=2400)
     done = mitigate(
@@ -165,6 +168,7 @@ def test_a_gap_that_grows_is_worse_and_the_model_is_written_all_the_same(tmp_pat
     assert load(str(done.directory)).record.sha256 == done.facts.fold.written
 
 
+@pytest.mark.slow
 def test_nothing_planted_is_nothing_shown(tmp_path):
     planted = Planted("nothing", n=1200)
     spec, probe = str(planted.checkpoint(tmp_path / "ckpt.pt")), planted.probe()
@@ -180,6 +184,7 @@ def test_nothing_planted_is_nothing_shown(tmp_path):
 # ---- no leak
 
 
+@pytest.mark.slow
 def test_the_shown_half_does_not_reach_the_weights(planted, model, done, tmp_path):
     """Other labels, groups and pictures there: the exported weights are equal to the bit."""
     dataset = planted.dataset()
@@ -197,6 +202,7 @@ def test_the_shown_half_does_not_reach_the_weights(planted, model, done, tmp_pat
     assert fingerprint(attributes) != dataset.fingerprint
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_gives_the_same_weights_and_numbers(planted, model, done, tmp_path):
     again = mitigate(str(model), planted.probe(), tmp_path / "out", **FAST)
     for name in ("fold", "comparison", "controls", "tried", "capability", "outcome"):
@@ -215,6 +221,7 @@ def test_a_question_by_name_and_the_worst_of_the_fitted_half(planted, model, tmp
     assert (worst.facts.plan.question, worst.facts.plan.chosen) == (FINDING, "worst")
 
 
+@pytest.mark.slow
 def test_the_text_tower_alone(planted, model, tmp_path):
     done = mitigate(str(model), planted.probe(), tmp_path / "out", towers="text", **FAST)
     assert done.facts.fold.changed == ("text_projection",)

@@ -224,6 +224,7 @@ def test_each_locked_field_is_compared_and_its_deviation_said(path, tmp_path, as
 ON_SCREENS = {("software",), ("models",), ("gates",), (*PROBE_OF, "claims", CLAIM, "tolerance")}
 
 
+@pytest.mark.slow_except("probes.faces.claims.gender/accuracy/race.tolerance")
 @pytest.mark.parametrize(
     "path", [pytest.param(path, marks=[] if path in ON_SCREENS else pytest.mark.slow, id=".".join(path)) for path in CASES]
 )
@@ -277,6 +278,7 @@ HIDING = {
 HIDING["bins"] = (dict(bins="age=25,"), "groups of age: under 25, 25 and over", HIDING["bins"][2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trial", HIDING)
 def test_a_choice_that_could_hide_a_difference_is_on_the_first_screen(trial, tmp_path):
     options, chosen, deviation = HIDING[trial]

@@ -299,6 +299,7 @@ def test_the_command_asks_for_what_python_asks_for(kind, name, tmp_path, monkeyp
 WHOLE_OR_SLOW = [pytest.param(kind, name, marks=[] if name in WHOLE[kind] else pytest.mark.slow) for kind, name in FLAGS]
 
 
+@pytest.mark.slow_except("run-lock", "run-predictions", "run-suite", "compare-model_args", "compare-series")
 @pytest.mark.parametrize(("kind", "name"), WHOLE_OR_SLOW)
 def test_the_same_comes_from_the_command_and_from_python(kind, name, tmp_path, capsys):
     table, command, function, file, as_json = KINDS[kind]
@@ -425,6 +426,7 @@ def test_a_mistake_about_sides_is_a_usage_error(sides):
         audit.compare("skewed", "plain", serie=True)
 
 
+@pytest.mark.slow
 def test_models_are_compared_on_a_data_frame():
     """120 pictures in a column; finished audits have their own data."""
     faces = four_faces(30)
@@ -452,6 +454,7 @@ def test_a_frame_of_relative_paths_and_a_hugging_face_dataset_are_audited(place,
         audit.audit(FakeEncoder(), probe, data=frame, image_root=place, image_column="Picture name")
 
 
+@pytest.mark.slow_except("None")
 @pytest.mark.parametrize("wrong", [None, 5, "a\0b"])
 def test_what_cannot_be_a_directory_or_a_name_is_a_usage_error(wrong):
     found = audit.audit(FakeEncoder(), PROBE, data=four_faces(30))

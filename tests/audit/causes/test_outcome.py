@@ -116,6 +116,7 @@ def drawn(rng, difference=0.0, roles=33, images=5):
     return table.reset_index(drop=True)
 
 
+@pytest.mark.slow
 def test_the_planned_difference_is_called_by_chance_in_one_of_twenty_models_without_one():
     rng = np.random.default_rng(17)
     called = [is_called(rate_outcome(drawn(rng), CONTRAST, "role"), 0.05) for _ in range(400)]

@@ -86,6 +86,7 @@ def test_what_would_change_a_terminal_is_made_visible(tmp_path):
         assert not RAW & set(done.stdout + done.stderr), words
 
 
+@pytest.mark.slow
 def test_an_endless_message_is_cut(tmp_path):
     with (tmp_path / "wide.csv").open("w") as file:
         file.write(",".join(f"column_{place:06d}_{'x' * 90}" for place in range(40_000)) + "\n")

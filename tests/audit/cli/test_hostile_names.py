@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+import pytest
+
 import audit
 from tests.support.command import command
 from tests.support.page_text import without_breaks
@@ -35,6 +37,7 @@ def parsed(path):
     return page
 
 
+@pytest.mark.slow
 def test_a_report_has_hostile_names_as_text_and_no_element_more(tmp_path, checkpoint, faces, short):
     pages = []
     for place, (model, probe) in enumerate((("plain", "plain"), (MARKUP.replace("/", ":"), MARKUP))):

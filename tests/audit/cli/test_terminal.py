@@ -132,6 +132,7 @@ def test_a_pipe_gets_plain_lines_and_results_alone_on_stdout(place):
     assert "[2/4] testing " in (place / "out" / "run.log").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_quiet_prints_the_path_alone_and_verbose_a_table(place):
     done = command(*WORDS, "-q", cwd=place)
     assert (done.returncode, done.stdout, done.stderr) == (0, "out/report.html\n", "")
@@ -143,6 +144,7 @@ def test_quiet_prints_the_path_alone_and_verbose_a_table(place):
     assert (done.returncode, "not allowed with" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_comparison_is_quiet_too_and_fits_the_screen(tmp_path):
     for name, wrong in (("skewed", 60), ("plain", 6)):
         comparison_samples.audit(tmp_path / name, {"b": wrong})

@@ -36,6 +36,7 @@ def shards(tmp_path):
     return sorted((tmp_path / "cache").rglob("*.shard"))
 
 
+@pytest.mark.slow
 def test_row_11_whatever_is_planted_in_the_cache_is_ignored_with_a_warning(audited, tmp_path):
     """A FIFO, a file that everybody may write, a well-sealed shard that is malformed: each ended, hung or changed the audit before."""
     _, first, _ = audited("first")
@@ -75,6 +76,7 @@ def test_row_11_a_cache_that_came_with_data_is_taken_only_when_asked_for(audited
     assert trusted == first
 
 
+@pytest.mark.slow
 def test_row_30_without_a_cache_nothing_is_written(audited, tmp_path):
     _, first, _ = audited("first", "--no-cache")
     assert not (tmp_path / "cache").exists()
@@ -84,6 +86,7 @@ def test_row_30_without_a_cache_nothing_is_written(audited, tmp_path):
     assert third == first
 
 
+@pytest.mark.slow
 def test_row_30_a_cache_that_cannot_be_written_is_gone_without(audited, tmp_path, monkeypatch):
     _, first, _ = audited("first")
     monkeypatch.setenv("AUDIT_CACHE_DIR", "/proc/cache")  # not even root may
@@ -105,6 +108,7 @@ def test_f6_a_cache_that_others_may_write_is_refused(tmp_path, checkpoint, faces
     assert not (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_f5_and_f9_a_flipped_byte_and_a_changed_image_are_computed_again(audited, tmp_path, faces):
     _, first, _ = audited("first")
     shard = next(path for path in shards(tmp_path) if path.parent.name == "image")
@@ -132,6 +136,7 @@ def test_the_command_says_what_each_model_takes_and_removes_the_old(audited, tmp
     assert "embedded 40 images" in audited("again")[2]
 
 
+@pytest.mark.slow
 def test_pruning_removes_the_longest_unused_first_and_an_audit_is_a_use(audited, tmp_path):
     audited("first")
     for path in shards(tmp_path):

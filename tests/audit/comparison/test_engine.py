@@ -101,6 +101,7 @@ def test_exchanging_the_models_turns_every_sign(pair):
             assert (two.gained, two.lost, two.p) == (one.lost, one.gained, one.p)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_images_does_not_matter(tmp_path, pair):
     shuffled = samples.attributes().sample(frac=1, random_state=3)
     planted = samples.answers(samples.attributes(), {"b": 6})
@@ -125,6 +126,7 @@ def test_images_that_only_one_audit_has_are_counted_and_left_out(tmp_path):
     assert "8 images in only one of the two audits; up to 3 images left out by an audit" in comparison_reason(comparison, samples.SETTINGS)
 
 
+@pytest.mark.slow
 def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path):
     rows = samples.attributes()
     sides = [samples.audit(tmp_path / name, {"b": 60}, rows=part) for name, part in (("x", rows), ("y", rows), ("z", rows.iloc[2:]))]
@@ -148,6 +150,7 @@ def test_two_models_of_one_audit_are_two_sides(tmp_path):
     assert (found.comparisons[0].verdict, found.comparisons[0].direction) == ("disparity", "shrank")
 
 
+@pytest.mark.slow
 def test_p_is_adjusted_over_all_comparisons_of_the_page(tmp_path, pair):
     third = samples.audit(tmp_path / "third", {"b": 50})
     assert compared(*pair).family == 2
@@ -185,6 +188,7 @@ def with_clusters(name, wrong):
     return replace(audited, result=result, predictions={"animal": predictions})
 
 
+@pytest.mark.slow
 def test_images_that_belong_together_count_as_one_case(tmp_path):
     planted = {name: with_clusters(name, wrong) for name, wrong in (("x", 60), ("y", 6))}
     comparison = compared(*(samples.write(tmp_path / name, audited) for name, audited in planted.items())).comparisons[0]
@@ -219,6 +223,7 @@ def relabelled():
     return rows
 
 
+@pytest.mark.slow_except("planted1-UsageError-no probe in common-circus")
 @pytest.mark.parametrize(
     ("planted", "error", "said", "why"),
     [
@@ -235,6 +240,7 @@ def test_other_questions_labels_or_images_are_refused(tmp_path, pair, planted, e
     assert why in (caught.value.why or "")
 
 
+@pytest.mark.slow_except("planted0-different label tables")
 @pytest.mark.parametrize(
     ("planted", "said"),
     [
@@ -280,6 +286,7 @@ def miscounted(text):
     return json.dumps(plain)
 
 
+@pytest.mark.slow_except("STATUS-<lambda>-is not complete", "predictions.parquet-<lambda>-cannot be read")
 @pytest.mark.parametrize(
     ("name", "damaged", "said"),
     [
@@ -309,6 +316,7 @@ def series(tmp_path, wrong_by_step, run="r" * 64):
     ]
 
 
+@pytest.mark.slow
 def test_checkpoints_of_one_run_are_put_in_order_and_followed(tmp_path):
     sides = series(tmp_path, {30: 60, 0: 0, 20: 60, 10: 14})
     found = compared(*sides)
@@ -324,6 +332,7 @@ def test_checkpoints_of_one_run_are_put_in_order_and_followed(tmp_path):
     assert "From step 10 on, a gap is detected at every checkpoint. From step 20 on, it exceeds 5 points" in said
 
 
+@pytest.mark.slow
 def test_only_checkpoints_of_one_run_are_a_series_by_themselves(tmp_path):
     one = series(tmp_path / "one", {0: 0, 10: 20})
     other = series(tmp_path / "other", {20: 60}, run="s" * 64)
@@ -347,6 +356,7 @@ def doses(tmp_path):
     return [samples.audit(tmp_path / name, {"b": wrong}, record=samples.model(f"{name}.pt")) for name, (_, wrong) in DOSES.items()]
 
 
+@pytest.mark.slow
 def test_models_are_a_series_along_numbers_of_the_user(tmp_path):
     axis = SeriesAxis("dose", tuple(dose for dose, _ in DOSES.values())[::-1])
     found = compared(*doses(tmp_path)[::-1], axis=axis)

@@ -67,6 +67,7 @@ def test_images_of_one_person_count_as_one_case_in_a_comparison_of_two_files(tmp
     assert "The sampling unit is the person." in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_every_change_is_counted_by_person_and_those_of_false_positives_too(tmp_path):
     """The audit asks for equalized odds on images; the comparison knows the people, and counts them."""
     for name, wrong in (("before", 20), ("after", 5)):
@@ -110,6 +111,7 @@ def test_predictions_of_an_older_version_that_forgot_the_people_are_not_paired_a
     assert {note["code"] for note in comparison["not_compared"]} == {"no_clusters"}
 
 
+@pytest.mark.slow
 def test_an_audit_of_the_predictions_of_an_audit_takes_its_clusters_and_says_so(tmp_path, capsys):
     first = audited(people(20), tmp_path / "first", "--cluster", "person")
     capsys.readouterr()
@@ -167,6 +169,7 @@ def test_rows_without_identifiers_are_paired_by_their_place_and_that_is_said(tmp
     assert ["add a column id to both files and audit again" in " ".join(text.split()) for text in texts] == [True] * 3
 
 
+@pytest.mark.slow
 def test_identifiers_that_are_numbers_are_identifiers(tmp_path, capsys):
     for name, wrong in (("before", 20), ("after", 0)):
         table = people(wrong)
@@ -176,6 +179,7 @@ def test_identifiers_that_are_numbers_are_identifiers(tmp_path, capsys):
     assert "by their place" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_predictions_of_an_audit_still_know_that_their_rows_are_only_numbered(tmp_path):
     audited(people(20, ids=False), tmp_path / "first", "--attributes", "group")
     audited(people(0, ids=False), tmp_path / "other", "--attributes", "group")

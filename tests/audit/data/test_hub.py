@@ -383,6 +383,7 @@ def ask(endpoint, cache, *locations):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_data_set_of_the_hub_is_fetched_once_without_a_token_and_then_read_without_the_hub(tmp_path):
     for split, rows in (("train", ROWS[:1]), ("validation", ROWS)):
         write_shards(tmp_path / "hub" / "0.25" / f"{split}-00000-of-00001.parquet", hub_form(rows))

@@ -98,6 +98,7 @@ def refused(done, code, *words):
 # ---- one reader ------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_same_predictions_in_every_kind_of_file_are_the_same_audit(tmp_path):
     found = []
     for name, write in KINDS.items():
@@ -108,6 +109,7 @@ def test_the_same_predictions_in_every_kind_of_file_are_the_same_audit(tmp_path)
     assert {rate["group"][0] for rate in found[0][0]["by_group"]} == {"Métis", "01", "1"}  # 1 and 01 are two groups
 
 
+@pytest.mark.slow
 def test_the_same_labels_in_every_kind_of_file_are_the_same_audit(faces, tmp_path):
     rows = list(csv.reader((faces / "faces.csv").read_text().splitlines()))
     found = []
@@ -166,6 +168,7 @@ def test_an_encoding_that_is_not_known_or_not_needed_is_a_mistake(tmp_path):
     refused(command("--predictions", "x.parquet", "--encoding", "latin-1", cwd=tmp_path), 2, "--encoding cannot be used with x.parquet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["UTF-16", "utf_16", "utf-16-le"])
 def test_utf_16_is_read_by_its_name_from_every_file_of_lines(faces, tmp_path, name):
     """With the mark at the start that Excel and Notepad write, also where the name says the order of the bytes."""
@@ -182,6 +185,7 @@ def test_utf_16_is_read_by_its_name_from_every_file_of_lines(faces, tmp_path, na
             assert ("Métis" in groups["race"]) == (rows is ANSWERS)
 
 
+@pytest.mark.slow_except("x.jsonl")
 @pytest.mark.parametrize("kind", ["x.csv", "x.jsonl"])
 def test_windows_text_that_is_read_as_latin_1_is_noticed(tmp_path, kind):
     rows = [["id", "race", "y_pred"], *([str(row), ("‘light’", "dark")[row % 2], "xy"[row // 2 % 2]] for row in range(80))]
@@ -244,6 +248,7 @@ def bomb(name):
     return content.getvalue()
 
 
+@pytest.mark.slow_except("numbers-x.parquet", "gzip-x.csv.gz")
 @pytest.mark.parametrize(("name", "file"), [("text", "x.parquet"), ("numbers", "x.parquet"), ("gzip", "x.csv.gz")])
 def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, started, name, file):
     content = bomb(name)
@@ -273,6 +278,7 @@ def data(faces, table, *flags, out="out"):
     return command("--model", "model.py:Faces", "--probe", "probe.py", "--data", table, "--out", out, *flags, cwd=faces)
 
 
+@pytest.mark.slow
 def test_absolute_paths_below_the_folder_are_read_and_never_shown(faces, tmp_path):
     table = pd.read_csv(faces / "faces.csv", dtype=str)
     plain = audited(data(faces, "faces.csv", out=tmp_path / "plain"), tmp_path / "plain")

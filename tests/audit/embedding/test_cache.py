@@ -352,6 +352,7 @@ def test_two_processes_fill_one_cache(tmp_path):
     assert cache.read(["y-7-3"])[0, 0] == 7
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_only_whole_shards(tmp_path):
     """Killed at ten moments of writing: every row that can be seen afterwards has all of its shard beside it."""
     for attempt in range(10):

@@ -27,6 +27,7 @@ class Counting(FakeEncoder):
         return [len(text.split()) for text in texts]
 
 
+@pytest.mark.slow
 def test_a_run_and_its_check_end_the_same_way_before_the_first_image(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(identity, "QUIET_S", -60.0)  # files of this test count as settled

@@ -93,6 +93,7 @@ def faulty(monkeypatch, root, fail, code, decoders):
             return None, faults.made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_nth_write_fsync_or_rename_fails_until_none_does(monkeypatch, tmp_path, code, step, open_decoders):
@@ -189,6 +190,7 @@ PROBE = gender_probe(Dataset("made", [png(number) for number in range(240)], fra
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_f1_killed_at_random_moments_and_run_again_an_audit_has_the_same_bytes(tmp_path, kills):
     """240 images in batches of 4 and shards of 8; six kills to a cache, then a plain run. A kill costs at most a shard and a batch.

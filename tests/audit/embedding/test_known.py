@@ -61,6 +61,7 @@ def rewritten(path, content):
     os.utime(path, ns=times)
 
 
+@pytest.mark.slow
 def test_the_second_audit_opens_no_image_and_reads_no_weights_and_finds_the_same(model, short, tmp_path, loads, reads):
     faces = write_faces(tmp_path)
 

@@ -63,6 +63,7 @@ def verdict(seed, wrong):
     return done.finding("gender/accuracy/race").verdict
 
 
+@pytest.mark.slow
 def test_a_planted_skew_is_found_and_an_even_classifier_is_not_accused():
     assert verdict(0, {"Black": 0.3, "White": 0.05}) == "disparity"
     assert verdict(0, {"Black": 0.1, "White": 0.1}) in ("equivalent", "inconclusive")
@@ -75,6 +76,7 @@ def test_a_planted_skew_is_found_and_an_even_classifier_is_not_accused_by_seed()
     assert (found >= 17, accused <= 4) == (True, True), f"found {found} of {SEEDS}, accused {accused} of {SEEDS}"
 
 
+@pytest.mark.slow
 def test_a_folder_and_an_onnx_file_of_the_same_weights_give_equal_audits(tmp_path):
     pytest.importorskip("onnxruntime")
     path = folder(tmp_path / "vit")

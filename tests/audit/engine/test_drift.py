@@ -86,6 +86,7 @@ def pictures(tmp_path_factory):
     return table
 
 
+@pytest.mark.slow_except("options1---decode fast")
 @pytest.mark.parametrize(("options", "says"), [({"dtype": "bfloat16"}, "bfloat16"), ({"decode": "fast"}, "--decode fast")])
 def test_an_audit_with_a_shortcut_says_what_it_changed(tmp_path, pictures, options, says):
     model = str(write_checkpoint(tmp_path / "ckpt.pt"))

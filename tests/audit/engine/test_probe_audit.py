@@ -106,6 +106,7 @@ def test_a_probe_may_name_its_clusters(fake_encoder, tmp_path):
         audit(fake_encoder, replace(probe, cluster="person"), dataset, Settings(), cache_root=tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_fairface_as_parquet_in_the_hubs_schema_gives_the_findings_of_the_csv(fairface_dir, fake_encoder, tmp_path):
     import datasets
 

@@ -45,6 +45,7 @@ def test_pairs_by_shares_are_refused_by_name(pairs, named):
         run(paired=(pairs,))
 
 
+@pytest.mark.slow_except("plan1")
 @pytest.mark.parametrize(
     "plan",
     [

@@ -66,6 +66,7 @@ def probe_of(name):
 ASKED = list(itertools.product((Recorder, RecordingAnswerer), PROBES))
 
 
+@pytest.mark.slow_except("Recorder-occupations")
 @pytest.mark.parametrize(
     ("model", "name"),
     [pytest.param(*each, marks=[pytest.mark.slow] * (each[0] is RecordingAnswerer and each[1] != "fairface")) for each in ASKED],

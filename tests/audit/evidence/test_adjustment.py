@@ -92,6 +92,7 @@ def test_swapping_the_groups_turns_the_difference():
     assert there.odds_ratio.low == pytest.approx(1 / back.odds_ratio.high)
 
 
+@pytest.mark.slow_except("n0-0.3-0.1")
 @pytest.mark.parametrize(("n", "rate", "lift"), [((150, 200), 0.3, 0.1), ((1, 1), 0.3, 0.1), ((3, 2), 0.05, 0.0)])
 def test_the_common_difference_covers_in_large_and_in_single_strata(n, rate, lift):
     """4 large strata, or 200 of a pair each: where summing Wilson limits covered .76 (measured)."""

@@ -31,6 +31,7 @@ def test_by_hand():
     assert (found.equalized_odds.groups, found.not_compared) == ((("a",), ("b",)), ())
 
 
+@pytest.mark.slow
 def test_equals_fairlearn_where_every_rate_is_defined():
     source = np.random.default_rng(0)
     for _ in range(20):
@@ -113,6 +114,7 @@ def coverage(truth, runs=150, positives=100):
     return held / runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", [[0.8, 0.8, 0.8, 0.8], [0.6, 0.9, 0.9, 0.9]])
 def test_the_interval_holds_without_and_with_a_gap(truth):
     """The percentile interval of the bootstrap held 0 times in 500 without a gap. Three standard errors below .95 is .90."""

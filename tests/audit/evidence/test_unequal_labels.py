@@ -36,6 +36,7 @@ def fewest_by_trying(metric, truth, answers, other, tolerance):
     return min(sizes, default=None)
 
 
+@pytest.mark.slow_except("true_positive_rate", "false_negative_rate", "false_positive_rate", "true_negative_rate", "precision")
 @pytest.mark.parametrize(
     "metric", ["accuracy", "true_positive_rate", "false_negative_rate", "false_positive_rate", "true_negative_rate", "precision"]
 )

@@ -41,6 +41,15 @@ def compared(place, before, after, *words, out="out"):
     return command(before, after, *words, "--out", place / out, module="audit.compare", cwd=place)
 
 
+@pytest.mark.slow_except(
+    "sides3-change > 0.02-1-breached",
+    "sides4-change[animal.accuracy by group for b] < -0.02-1-breached",
+    "sides6-change[animal.accuracy by group for any group] < -2 points-1-breached",
+    "sides7-change[animal.accuracy by group for any group] < -3 points-0-held",
+    "sides8-verdict == disparity-1-breached",
+    "sides9-change > 0-0-held",
+    "sides10-change[animal/precision[cat]/group] > 0.02-1-not estimable",
+)
 @pytest.mark.parametrize(
     ("sides", "gate", "code", "outcome"),
     [
@@ -110,6 +119,12 @@ def test_a_gate_meant_the_other_way_is_warned_of_and_stands(tmp_path, place):
     assert (done.returncode, "did you mean 'change > 0.02'?" in done.stderr) == (0, True)
 
 
+@pytest.mark.slow_except(
+    "rate[Accuracy by g] > 0.9-rate[Accuracy by g] < 0.9",
+    "rate[predictions/selection_rate[harm]/g] < 50 %-rate[predictions/selection_rate[harm]/g] > 50 %",
+    "rate[predictions/selection_rate[harm]/g] > 0.5-None",
+    "rate[predictions/selection_rate[fun]/g] < 0.5-None",
+)
 @pytest.mark.parametrize(
     ("gate", "other"),
     [
@@ -217,6 +232,7 @@ def test_a_change_may_be_below_zero_and_a_gap_may_not():
         parse("gap > -0.02")
 
 
+@pytest.mark.slow
 def test_models_that_do_not_differ_breach_a_gate_of_no_growth_rarely():
     """Ten models that err at random in a tenth of all images: "change > 0" is a test of no change, and fails at most as often."""
     rng, asked = np.random.default_rng(0), samples.measurement(claims=(Claim("accuracy", ("group",)),))

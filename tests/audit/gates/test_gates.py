@@ -472,6 +472,7 @@ def test_of_many_names_only_those_are_offered_that_hold_more_than_two_of_five_wo
     assert "harm-21.crime-related" in offered["crime by zzz"]
 
 
+@pytest.mark.slow
 def test_a_gate_rarely_breaches_where_the_gap_lies_on_the_limit():
     """300 samples of two groups of 400 whose true gap is .1, the limit: at most 1 in 20 breaches, and at most 1 in 10 holds."""
     source, ends = np.random.default_rng(0), []

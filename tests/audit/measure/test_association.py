@@ -95,6 +95,7 @@ def test_drawn_p_agrees_with_the_exact_one(monkeypatch):
     assert weat(x, y, (a, b), RNG(1), draws=20000) == drawn  # the generator alone decides
 
 
+@pytest.mark.slow
 def test_the_false_alarm_rate_is_that_of_the_level():
     """400 pairs of sets from one law, 30 targets each: at most 7.5 % below .05 (5 % expected, 3 standard errors)."""
     p = []

@@ -56,6 +56,7 @@ def noise(rng, n):
     return [Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)) for _ in range(n)]
 
 
+@pytest.mark.slow
 def test_50_planted_near_duplicates_are_found_among_1050_other_pictures_with_at_most_1_percent_false_ones():
     """25 drawings of people and 25 pictures of noise, changed; others: 300 drawings (most differ in tone or gender) and 750 of noise."""
     rng = np.random.default_rng(7)
@@ -152,6 +153,7 @@ def pairs_of(changed, originals):
     return {(row, column) for row, column, _ in find_near_duplicates(seen, queries)}
 
 
+@pytest.mark.slow_except("grey")
 @pytest.mark.parametrize("change", CHANGES)
 def test_at_least_58_of_60_changed_photographs_are_found_and_no_other(change):
     rng, originals = np.random.default_rng(5), photographs(60)
@@ -160,6 +162,7 @@ def test_at_least_58_of_60_changed_photographs_are_found_and_no_other(change):
     assert all(row == column for row, column in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_at_least_58_of_60_changed_faces_are_found_and_no_other_pair_of_180(change, fairface_dir):
     """No false pair among 180 x 179 of real faces, whichever the change."""
@@ -176,6 +179,7 @@ def test_another_brightness_beyond_the_limit_and_a_larger_crop_are_other_picture
     assert not pairs_of([image.crop((0, 0, 140, 140)) for image in originals], originals)
 
 
+@pytest.mark.slow_except("0.45")
 @pytest.mark.parametrize("least", [0.45, 0.82])
 def test_blocks_find_exactly_the_pairs_that_a_loop_over_all_pairs_finds(least, monkeypatch):
     """50 x 40 images in blocks of 16 x 24, the last of which are smaller; every product of integers in a plain loop."""

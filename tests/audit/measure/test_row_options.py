@@ -86,6 +86,7 @@ def test_each_row_is_answered_among_its_own_options_and_the_three_numbers_have_t
     assert audited.result.texts == ()
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_and_the_names_of_roles_move_no_rate(root):
     first = run(rows(), root=root)
     backwards = run(part_of(rows(), [5, 3, 0, 4, 1, 2]), root=root)
@@ -117,6 +118,7 @@ def with_texts(dataset: Dataset, **texts: str) -> Dataset:
     return replace(dataset, texts=pd.DataFrame(texts, index=dataset.attributes.index, dtype="str"))
 
 
+@pytest.mark.slow_except("FakeEncoder")
 @pytest.mark.parametrize("model", [FakeEncoder, FakeAnswerer])
 def test_the_same_options_in_every_row_give_the_plain_measurement_exactly(root, model):
     data = with_texts(faces(), f="a photo of a woman", m="a photo of a man")
@@ -171,6 +173,7 @@ def test_each_distinct_text_is_embedded_once(root):
     assert sorted(encoder.texts) == ["blue, or unsure", "blue, or who knows", "green hair", "green hat", "red hair", "red hat"]
 
 
+@pytest.mark.slow
 def test_a_generative_model_is_asked_each_rows_question_once_ever(root):
     class Colours(FakeAnswerer):
         def _one(self, image, question):

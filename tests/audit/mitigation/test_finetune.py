@@ -93,6 +93,7 @@ def test_right_captions_close_the_gap_and_uncorrected_ones_do_not(spec, things, 
     assert "Of 2 trainings on uncorrected captions, 0 leave a gap as small or smaller (p = .33)." in said
 
 
+@pytest.mark.slow
 def test_shuffled_captions_are_no_better_and_need_no_control(spec, things, tmp_path):
     done = run(spec, things, tmp_path / "out", misnamed.captions(things, tmp_path / "shuffled.jsonl", shuffled=0))
     assert done.outcome != "better"
@@ -106,6 +107,7 @@ def test_right_captions_are_better(spec, things, right, tmp_path):
     assert done.facts.controls[0].p == 0.05
 
 
+@pytest.mark.slow
 def test_the_shown_half_does_not_reach_the_weights(spec, few, right_few, tmp_path):
     """Other captions or none there: the written weights are equal to the bit."""
     first = run(spec, few, tmp_path / "first", right_few, train=FEW).facts
@@ -145,6 +147,7 @@ def forms(tmp_path_factory):
 TWO_FORMS = ["vlm-audit", "Hugging Face"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [TWO_FORMS, pytest.param([*TWO_FORMS, "open_clip"], marks=pytest.mark.slow)], ids=["two", "all"])
 def test_every_form_is_trained_alike_and_keeps_its_files(kinds, forms, few, right_few, tmp_path):
     features = []
@@ -170,6 +173,7 @@ def test_every_form_is_trained_alike_and_keeps_its_files(kinds, forms, few, righ
     assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
 
 
+@pytest.mark.slow
 def test_the_text_tower_alone(forms, few, right_few, tmp_path):
     done = run(str(forms["Hugging Face"]), few, tmp_path / "out", right_few, train=FEW, towers="text")
     assert done.facts.plan.towers == ("text",)
@@ -212,6 +216,7 @@ def test_captions_of_no_image_of_too_few_or_without_a_column_are_refused(spec, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_without_captions_the_true_answers_are_learned_and_groups_drawn_equally_often(spec, few, tmp_path):
     facts = run(spec, few, tmp_path / "out", None, train=FEW).facts
     training = facts.plan.training

@@ -5,6 +5,7 @@ with verdicts, are counted by `benchmarks/conclusions/mitigation.py`.
 """
 
 import numpy as np
+import pytest
 
 from audit.mitigation.methods import METHODS, fit_map
 from audit.mitigation.question import EmbeddedData, candidates, split_question
@@ -44,6 +45,7 @@ def controls(halves, method):
     return [control.p for control in random_controls(method, fit_map(method, halves.inputs), halves.inputs, halves.shown)]
 
 
+@pytest.mark.slow
 def test_a_shared_direction_is_removed_by_every_method_and_by_no_random_map():
     halves = split(Planted("shared"))
     rows = tried(halves)
@@ -73,6 +75,7 @@ def test_where_a_direction_makes_up_for_another_fault_every_method_makes_the_gap
     assert min(worse.values()) >= 4, worse
 
 
+@pytest.mark.slow
 def test_prompts_that_lean_another_way_than_images_are_called_no_help():
     """A gap of 60 points hardly moves; smaller, and beyond random directions, in at most 2 of 20 seeds."""
     after, better = [], 0

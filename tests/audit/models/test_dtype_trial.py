@@ -67,6 +67,7 @@ def test_a_model_too_large_for_a_copy_is_not_timed(model, embedded, monkeypatch)
     assert embedded(model, dtype="bfloat16")[1] == []
 
 
+@pytest.mark.slow_except("clip")
 @pytest.mark.parametrize("family", ["clip", "metaclip_2"])
 def test_models_of_transformers_are_timed(tmp_path, embedded, family):
     """The first is computed by our own code."""

@@ -79,6 +79,7 @@ def copy(source, target):
 # ---- row 23: no dead ends
 
 
+@pytest.mark.slow
 def test_a_folder_that_holds_a_checkpoint_is_audited(kept, tmp_path):
     (tmp_path / "run").mkdir()
     shutil.copy(kept / "ckpt.pt", tmp_path / "run")
@@ -86,6 +87,7 @@ def test_a_folder_that_holds_a_checkpoint_is_audited(kept, tmp_path):
     assert_audited(kept, tmp_path / "run", tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", first([""], of=["", "model.safetensors"]))
 def test_our_own_export_to_safetensors_is_audited(kept, tmp_path, name):
     assert_audited(kept, kept / "safetensors" / name, tmp_path / "out")
@@ -101,6 +103,7 @@ def test_our_own_export_to_safetensors_can_be_trained_on(kept):
     assert torch.equal(read.model.visual.proj, read_model(str(kept / "ckpt.pt")).model.visual.proj)
 
 
+@pytest.mark.slow_except("change1-tokenizer")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -115,6 +118,7 @@ def test_a_damaged_export_is_bad_data(kept, tmp_path, change, said):
     assert said in str(refused(folder, DataError))
 
 
+@pytest.mark.slow
 def test_weights_alone_in_a_folder_are_audited(kept, tmp_path):
     (tmp_path / "model").mkdir()
     shutil.copy(kept / "safetensors" / "model.safetensors", tmp_path / "model")
@@ -133,6 +137,7 @@ def test_two_files_of_weights_in_a_folder_are_not_chosen_from(kept, tmp_path):
     assert "found: a.safetensors, b.safetensors" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", first(["whole.pt"], of=["bare.pt", "whole.pt"]))
 def test_a_module_that_was_pickled_whole_is_audited_by_way_of_its_tensors(kept, tmp_path, name):
     done = audit(kept, kept / name, tmp_path / "out")
@@ -144,6 +149,7 @@ def test_a_module_that_was_pickled_whole_is_audited_by_way_of_its_tensors(kept, 
     assert_audited(kept, tmp_path / "saved.safetensors", tmp_path / "out", "--model-args", STATED)
 
 
+@pytest.mark.slow
 def test_a_mask_that_was_salvaged_is_no_diverged_weight(kept, tmp_path):
     state = load_file(kept / "safetensors" / "model.safetensors") | {"attn_mask": torch.full((77, 77), -torch.inf).triu(1)}
     save_file(state, tmp_path / "model.safetensors")
@@ -210,6 +216,7 @@ LAYOUTS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow_except("among_open_clip")
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_model_with_an_adapter_is_refused_or_loaded_without_it(kept, tmp_path, layout, caplog):
     model, stated = layout(kept, tmp_path / "model")
@@ -224,6 +231,7 @@ def test_a_model_with_an_adapter_is_refused_or_loaded_without_it(kept, tmp_path,
     np.testing.assert_allclose(encoder.encode_texts(texts), own.encode_texts(texts), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", first([beside_hugging_face], of=LAYOUTS))
 def test_an_adapter_is_refused_or_said(kept, tmp_path, layout):
     model, stated = layout(kept, tmp_path / "model")

@@ -221,6 +221,7 @@ def test_an_entry_point_is_found_by_its_name(tmp_path, monkeypatch):
 # The docs
 
 
+@pytest.mark.slow
 def test_the_example_of_the_docs_goes_from_file_to_report(tmp_path, monkeypatch, capsys):
     pytest.importorskip("emoji", reason="needs the extra [demo]")
     from audit.run import main

@@ -114,6 +114,7 @@ def test_a_fold_that_changes_embeddings_is_not_used_and_said(model, monkeypatch,
     assert (encoder.record.fingerprint, fine.record.notes) == (load(model).record.fingerprint, ())
 
 
+@pytest.mark.slow
 def test_the_results_name_a_fold_that_was_not_used(model, tmp_path, monkeypatch):
     """The probe has two prompts, too few to try the fold on the text tower."""
     request = {"model": (model,), "probe": (str(write_probe(tmp_path / "short.py")),), "data": write_faces(tmp_path), "draws": 99}

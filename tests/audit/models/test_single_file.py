@@ -137,12 +137,14 @@ def expected(vit):
         return vit.encode_image(Preprocess(32)(images())).numpy(), vit.encode_text(ids).numpy()
 
 
+@pytest.mark.slow_except("custom text")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_weights_give_the_same_embeddings_in_every_kind_of_file(tmp_path, vit, expected, kind):
     path, stated = write(kind, tmp_path, vit)
     assert_equal_rows(embeddings(load(str(path), model_args=stated)), expected)
 
 
+@pytest.mark.slow
 def test_and_in_a_hugging_face_folder(tmp_path, vit, expected):
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
@@ -159,6 +161,7 @@ def test_and_in_a_hugging_face_folder(tmp_path, vit, expected):
     assert_equal_rows(embeddings(load(str(tmp_path / "model.safetensors"), model_args=STATED)), expected)
 
 
+@pytest.mark.slow_except("resnet")
 @pytest.mark.parametrize("config", [VIT, RESNET], ids=["vit", "resnet"])
 def test_open_clip_reads_an_openai_archive_alike(tmp_path, config):
     """open_clip infers the architecture by OpenAI's rules and runs its own classes; the file is made here, so its loader may open it."""
@@ -214,6 +217,7 @@ def test_everything_guessed_is_a_note_and_a_warning(tmp_path, vit, caplog):
     assert warned == [f"{record.name}: {guess}" for guess in guesses]
 
 
+@pytest.mark.slow
 def test_what_is_stated_is_no_guess_is_used_and_part_of_what_the_model_is(tmp_path, vit):
     path, _ = write("flat", tmp_path, vit)
     stated = {
@@ -239,6 +243,7 @@ def test_what_is_stated_is_no_guess_is_used_and_part_of_what_the_model_is(tmp_pa
     assert len({load(str(path), model_args=stated).record.fingerprint for stated in variants}) == 4
 
 
+@pytest.mark.slow
 def test_of_several_tables_one_is_taken_and_the_others_are_named_in_a_salvaged_file_too(tmp_path, vit, expected):
     state = portable_state(vit)
     torch.save({"state_dict": {name: tensor + 1 for name, tensor in state.items()}, "state_dict_ema": state}, tmp_path / "x.pt")
@@ -309,6 +314,7 @@ def test_a_wrong_statement_is_the_users_mistake(tmp_path, vit, words, said):
     assert said in str(error)
 
 
+@pytest.mark.slow
 def test_nothing_is_stated_about_a_file_that_says_everything_nor_a_head_width_that_does_not_divide(tmp_path, vit):
     path, _ = write("own", tmp_path, vit)
     assert "activation cannot be set" in refused(path, UsageError, model_args={"activation": "gelu"}).what
@@ -375,6 +381,7 @@ def test_flattened_weights_are_explained(tmp_path):
 # Through the command line
 
 
+@pytest.mark.slow
 def test_an_openai_archive_goes_from_file_to_report_without_a_flag(tmp_path, vit):
     path, _ = write("torchscript", tmp_path, vit)
     (tmp_path / "faces").mkdir()

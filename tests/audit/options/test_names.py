@@ -43,6 +43,7 @@ def test_a_name_stands_on_the_page_on_the_terminal_and_in_the_files(tables, tmp_
         assert re.search(r"\bnew\b", (tmp_path / "out" / name).read_text("utf-8")), name
 
 
+@pytest.mark.slow
 def test_a_name_changes_no_number_and_is_no_part_of_a_fingerprint(tables, tmp_path):
     """The folder of an audit may be filled again under another name: nothing that is cached depends on it."""
     plain, named = (audit.audit(predictions=tables, name=names, out=tmp_path / "out") for names in ((), ("old", "new")))
@@ -53,6 +54,7 @@ def test_a_name_changes_no_number_and_is_no_part_of_a_fingerprint(tables, tmp_pa
     assert [found.model.name for found in named.results.audits] == ["old", "new"]
 
 
+@pytest.mark.slow
 def test_the_sides_of_a_comparison_have_names_too(tmp_path):
     for name, wrong in (("skewed", 60), ("plain", 6)):
         samples.audit(tmp_path / name, {"b": wrong})

@@ -37,6 +37,7 @@ def run(out):
     audit.audit(predictions=answers(60), out=out, draws=99)
 
 
+@pytest.mark.slow_except("True-.lock", "False-STATUS", "False-.lock")
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("exists", [True, False])
 def test_what_a_linked_file_names_is_as_it_was(tmp_path, victim, name, exists):
@@ -69,6 +70,7 @@ def test_a_second_name_of_a_file_is_no_way_to_write_to_it_either(tmp_path):
     assert (mine.read_text(), mine.stat().st_nlink) == ("mine", 1)
 
 
+@pytest.mark.slow_except("tables")
 @pytest.mark.parametrize("name", FOLDERS)
 def test_no_file_goes_into_a_linked_folder(tmp_path, victim, name):
     out = tmp_path / "o"
@@ -122,6 +124,7 @@ def test_a_folder_that_is_swapped_for_a_link_meanwhile_does_not_lead_out(tmp_pat
     assert (out / "aside" / "gaps.csv").read_bytes() == b"theirs"
 
 
+@pytest.mark.slow
 def test_compare_render_pictures_and_index_follow_no_link_either(tmp_path, victim, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
@@ -141,6 +144,7 @@ def test_compare_render_pictures_and_index_follow_no_link_either(tmp_path, victi
     assert (done.returncode, "is not an index" in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.slow
 def test_a_cache_follows_no_link_below_its_folder(tmp_path, victim, faces, short, checkpoint, monkeypatch):
     victim.chmod(0o700)
     cache = tmp_path / "cache"

@@ -166,6 +166,7 @@ def how(request, monkeypatch):
     return request.param
 
 
+@pytest.mark.slow_except("one by one-5-False-10", "one by one-28-True-10")
 @each_tenth
 @pytest.mark.parametrize(("code", "stays"), [(errno.EIO, False), (errno.ENOSPC, True)])
 def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replaces_it(tmp_path, both, base, how, code, stays, step):
@@ -197,6 +198,7 @@ def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replac
     assert {("old", False), ("new", False)} <= set(outcomes)
 
 
+@pytest.mark.slow
 @each_tenth
 def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, both, base, how, step):
     found, mixtures = [], 0

@@ -114,6 +114,7 @@ def everything(made):
     return [finding for found in made.results.audits for finding in found.findings if finding.gap]
 
 
+@pytest.mark.slow_except("rare", "equal")
 def test_every_interval_of_a_gap_is_the_one_of_the_results(made):
     """Wherever a size stands with an interval and is a gap's size, the interval is that gap's, to the last digit shown."""
     gaps = [(each.gap.value, each.gap.low, each.gap.high) for each in everything(made)]

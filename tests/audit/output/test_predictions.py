@@ -88,6 +88,7 @@ def test_a_score_that_is_missing_is_refused(tmp_path, four_faces, fake_encoder):
             load_predictions(tmp_path / "p.parquet", ColumnOptions())
 
 
+@pytest.mark.slow
 def test_a_table_of_scores_audited_twice_gives_the_same_findings_by_the_command(tmp_path, capsys):
     rows = "".join(f"{i},{'AB'[i % 2]},{('cat', 'dog', 'fox')[i % 3]},{(i % 7) / 7:.3f},{(i % 5) / 5:.3f},0.1\n" for i in range(240))
     (tmp_path / "p.csv").write_text(f"id,group,y_true,score:cat,score:dog,score:fox\n{rows}")

@@ -42,6 +42,7 @@ def by_group(facts, finding="predictions/accuracy/age"):
     return {" ".join(rate["group"]): (rate["events"], rate["n"]) for rate in found["by_group"]}
 
 
+@pytest.mark.slow_except("age=4-p.csv")
 @pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
 @pytest.mark.parametrize("flag", ["age=18,30,60", "age=4"])
 def test_the_groups_are_those_counted_by_hand_and_stand_in_their_order(tmp_path, name, flag):

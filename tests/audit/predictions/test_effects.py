@@ -48,6 +48,7 @@ def decided(rows, settings=None):
     return decide_effects(effects(ASKED, predictions, LEVELS, claims, settings), claims, settings, (), limited=False)
 
 
+@pytest.mark.slow
 def test_a_planted_difference_of_scores_and_a_planted_trend_are_found():
     """20 tables of 400 images with an area of .62 and 8 points an age."""
     found = [decided(table(seed)) for seed in range(20)]

@@ -325,6 +325,7 @@ RARELY_MISSED = {
 """Misses of P: 1.0 and 4.2 %, within 5 points and 2.6 to 6.4 times as many. False alarms: 10.0 and 10.3 %."""
 
 
+@pytest.mark.slow_except("ill-well-false_positive_rate")
 @pytest.mark.parametrize(("positive", "negative", "metric"), [("yes", "no", "true_positive_rate"), ("ill", "well", "false_positive_rate")])
 def test_rare_misses_are_a_disparity_in_ratio_whichever_label_comes_last(tmp_path, capsys, positive, negative, metric):
     spelled = {"P": positive, "N": negative}

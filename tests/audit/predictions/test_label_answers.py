@@ -31,6 +31,7 @@ def asked(request):
     return replace(gender_probe(dataset), measurements=(measurement,))
 
 
+@pytest.mark.slow_except("sum-softmax")
 @pytest.mark.parametrize("rule", ["softmax", "sigmoid"])
 def test_they_are_audited_again_with_the_same_numbers(asked, rule, tmp_path):
     encoder = FakeEncoder(logit_scale=2.0)

@@ -42,6 +42,7 @@ def test_does_a_harm_word_appear_when_only_the_tone_changes(tmp_path):
     assert {name for finding in facts["findings"] for name in finding["attributes"]} == {"tone", "place"} == set(facts["data"]["groups"])
 
 
+@pytest.mark.slow_except("cluster0")
 @pytest.mark.parametrize("cluster", [(), ("--cluster", "person")])
 def test_the_question_and_the_pairs_give_one_answer(tmp_path, cluster):
     # 30 scenes change one way and 10 the other: the two images of a scene are no independent ones, wherever they are compared.
@@ -71,6 +72,7 @@ def test_rows_without_a_partner_are_left_out_of_the_pairs_and_too_many_end_them(
     assert facts["findings"][0]["gap"]["within"] is None
 
 
+@pytest.mark.slow
 def test_without_an_outcome_each_label_is_asked_about_and_with_a_truth_who_is_right(tmp_path):
     _, facts = audited(tmp_path, table(), "--pairs", "tone=scene")
     assert [each["outcome"] for each in facts["paired"]] == ["thief"]

@@ -410,6 +410,7 @@ def test_a_row_without_truth_counts_for_shares_and_not_for_accuracy(file):
     assert column(result, "predictions/selection_rate[dog]/g", "n") == [120, 120]
 
 
+@pytest.mark.slow_except("False")
 @pytest.mark.parametrize("numbers", [True, False])
 def test_the_order_of_the_rows_decides_nothing(file, numbers):
     rows = [f"{'AB'[i % 2]},{'cat' if i % 3 else 'dog'}" for i in range(1, 201)]

@@ -53,6 +53,7 @@ def base():
     return together(SEEDS)
 
 
+@pytest.mark.slow
 def test_gaps_and_verdicts_are_those_of_the_audits_themselves():
     results, replicates, by_id = base()
     assert replicates.audits == (0, 1, 2)
@@ -217,6 +218,9 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow_except(
+    "one file", "the same file twice", "an image is new", "another truth", "another question", "a question more", "no truth"
+)
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_are_no_replicates_is_refused(case):
     given, code, said = REFUSED[case]

@@ -60,6 +60,7 @@ def test_a_ratio_is_the_log_delta_interval():
     assert ratio_bounds(np.array([40, 40]), np.array([100, 100]), 0.05).high == 1.0
 
 
+@pytest.mark.slow_except("ratio_bounds")
 @pytest.mark.parametrize("bound", [gap_bounds, ratio_bounds])
 def test_the_bounds_of_both_kinds_cover(bound):
     """The true gap (.1) or ratio (.5) of four groups: above the lower bound, and below the upper, in at least 95 of 100 samples each."""

@@ -132,6 +132,7 @@ def test_intervals_are_adjusted_for_every_word_and_group():
     assert among.low == ratios(groups, [row])["w0", "a"].low
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("captions", [1, 3])
 def test_planted_words_are_found_and_sized(captions):
     """10 plants of 200 or more captions; the slow test has 200 repetitions."""

@@ -66,6 +66,7 @@ def claimed_in_ratio(n_1, n_2, p_1, p_2):
     return float(binom.pmf(first, n_1, p_1) @ within @ binom.pmf(second, n_2, p_2))
 
 
+@pytest.mark.slow_except("0.01-2000-2000", "0.01-1209-2085", "0.01-1500-20000", "0.01-5000-5000", "0.04-2000-2000", "0.04-1209-2085")
 @pytest.mark.parametrize(("n_1", "n_2"), [(2000, 2000), (1209, 2085), (1500, 20_000), (5000, 5000)])
 @pytest.mark.parametrize("p", [0.01, 0.04, 0.08])
 def test_rates_that_differ_by_the_ratio_tolerance_are_rarely_called_equivalent(n_1, n_2, p):
@@ -74,6 +75,7 @@ def test_rates_that_differ_by_the_ratio_tolerance_are_rarely_called_equivalent(n
     assert claimed_in_ratio(n_1, n_2, p, RATIO * p) <= 0.0502
 
 
+@pytest.mark.slow
 def test_equal_rates_of_a_rare_word_need_many_images():
     """5 % of 10,000 each: .951; of 2,000 each: .011."""
     assert claimed_in_ratio(10_000, 10_000, 0.05, 0.05) == pytest.approx(0.951, abs=0.001)

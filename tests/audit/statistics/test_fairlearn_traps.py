@@ -124,6 +124,7 @@ def test_t8_none_of_a_hundred_is_no_certainty():
     assert rate.high == pytest.approx(3.8415 / 103.8415, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_t9_the_interval_of_a_gap_always_excludes_zero():
     """Seven groups of 60 with the same true rate of .8: the bootstrap "finds" a gap, the permutation test does not."""
     rng = np.random.default_rng(0)
@@ -220,6 +221,7 @@ def test_t13_the_work_does_not_grow_with_the_images(monkeypatch):
     assert values(few) == values(many) == {"a": 0.25, "b": 0.75}
 
 
+@pytest.mark.slow
 def test_t13_a_rare_group_vanishes_from_the_bootstrap():
     """One image of group b: in a third of the replicates there is none, so the gap "may be 0"; b itself is "certainly 1"."""
     y_pred, group = [1, 0] * 49 + [1], ["a"] * 98 + ["b"]
@@ -262,6 +264,7 @@ def test_t14_flat_weights_and_groups_of_weight_zero_are_errors():
     # An empty group never reaches fairlearn: it has no row in the count table, and is shown as absent (T12).
 
 
+@pytest.mark.slow
 def test_t14_the_bootstrap_of_a_count_table_means_nothing():
     """5,000 + 5,000 images at 20 %: its interval covers the whole scale, Wilson's is 2.2 points wide."""
     table = TABLE.assign(n=[1000, 4000, 1000, 4000])

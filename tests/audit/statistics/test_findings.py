@@ -272,6 +272,7 @@ def test_two_equal_claims_and_an_undeclared_level_are_refused():
         find_faces(levels={"race": ("A", "B"), "gender": ("F", "M")})
 
 
+@pytest.mark.slow
 def test_a_million_images_cost_only_their_counting():
     """14 groups: well under .3 s for 14,000 images, and for 1.4 million only the count table takes longer."""
     cells = {f"g{i:02}": (200 + i, 1000) for i in range(14)}
@@ -299,6 +300,7 @@ sys.stdout.buffer.write(module.as_json(module.find_faces()))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.own_stream
 def test_another_process_with_another_hash_seed_finds_the_same():
     """Also: importing the statistics does not import fairlearn."""

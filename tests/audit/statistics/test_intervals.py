@@ -23,6 +23,7 @@ def test_wilson_golden_and_at_the_ends_of_the_scale():
     assert [float(end) for end in wilson(0, 0, 0.05)] == [0.0, 1.0]  # of nothing it is everything
 
 
+@pytest.mark.slow_except("wilsoncc-True")
 @pytest.mark.parametrize(("method", "continuity"), [("wilson", False), ("wilsoncc", True)])
 @given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.01, 0.05, 0.1]))
 def test_wilson_equals_scipy(method, continuity, counts, alpha):
@@ -111,6 +112,7 @@ def wrongly_apart(sizes, rate, limits):
     return float(np.mean(((low > 0) | (high < 0))[where].reshape(4000, -1).any(axis=1)))
 
 
+@pytest.mark.slow_except("sizes0-0.004", "sizes1-0.002")
 @pytest.mark.parametrize(
     ("sizes", "rate"),
     [((40, 4000), 0.004), ((35, 400, 9000), 0.002), (tuple(np.rint(np.geomspace(30, 3000, 20)).astype(int).tolist()), 0.002)],
@@ -231,6 +233,7 @@ def test_without_an_event_a_ratio_has_no_bound():
     assert score_ratio(0, 40, 5, 30, 0.1)[1] == pytest.approx(0.388097, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 200), st.integers(1, 200), st.booleans())
 def test_a_ratio_holds_its_estimate_and_turns_over_with_the_groups(first, second, skewness):
     low, high = score_ratio(first, 500, second, 3000, 0.1, skewness)

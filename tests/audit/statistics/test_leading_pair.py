@@ -110,6 +110,7 @@ def test_the_chance_of_unlike_clusters_is_that_of_their_layout():
     assert 0.06 < null.chance[0, 1] < 0.11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persons", [30, 60])
 def test_persons_who_fail_wholly_in_one_group_make_no_disparity(persons):
     """Both groups have 5 % errors. In a fifth of the files none of 30 persons fails, and shuffles of persons alone find a disparity."""
@@ -118,6 +119,7 @@ def test_persons_who_fail_wholly_in_one_group_make_no_disparity(persons):
     assert ended.count("disparity") <= 7
 
 
+@pytest.mark.slow
 def test_a_disparity_never_leads_with_a_pair_within_chance():
     named = {"20 x 20 r .02 .5 | 300 single .65", "singles: 5,000 | 5,000 | 40, .6 .63 .6"}
     for design in (each for each in DESIGNS if each.name in named):
@@ -133,6 +135,7 @@ def test_the_open_pair_is_the_one_whose_interval_reaches_farthest_on_either_side
     assert found.open_pair.high == found.high > -found.open_pair.low
 
 
+@pytest.mark.slow
 def test_rare_events_in_many_clusters_are_shown_to_differ():
     """20 clusters of 50 with 5 %, 200 with 12 %: events in about 18 clusters tell how alike images are, and p and interval agree.
 

@@ -147,6 +147,7 @@ def test_family_wise_error_is_kept_and_planted_gaps_are_found(runs):
     assert np.mean(found) > 0.8
 
 
+@pytest.mark.slow
 def test_the_median_gap_by_enumeration():
     """Three events among six images in two groups of three: of 20 labellings 2 have a gap of 1, all others one of 1/3."""
     codes = np.array([0, 0, 0, 1, 1, 1])

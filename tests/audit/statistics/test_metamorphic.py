@@ -61,6 +61,7 @@ def findings(results):
     return {finding["id"]: finding for finding in results["audits"][0]["findings"]}
 
 
+@pytest.mark.slow
 def test_permuted_rows_give_the_identical_json(audited):
     rows = table()
     order = np.random.default_rng(1).permutation(len(rows))
@@ -69,6 +70,7 @@ def test_permuted_rows_give_the_identical_json(audited):
     assert without_file(audited(rows[::-1])) == without_file(audited(rows))
 
 
+@pytest.mark.slow
 def test_renamed_groups_give_renamed_results(audited):
     # In the same order, so that the same shuffles are drawn.
     names = {"Black": "Group 1", "Indian": "Group 2", "White": "Group 3"}
@@ -80,6 +82,7 @@ def test_renamed_groups_give_renamed_results(audited):
     assert findings(audited(renamed)) == json.loads(expected)
 
 
+@pytest.mark.slow
 def test_groups_named_in_another_order_have_the_same_rates_and_nearly_the_same_p(audited):
     rows = table()
     turned = rows.assign(race=rows["race"].map({"Black": "z", "Indian": "y", "White": "x"}))
@@ -91,6 +94,7 @@ def test_groups_named_in_another_order_have_the_same_rates_and_nearly_the_same_p
     assert before["verdict"] == after["verdict"] == "disparity"
 
 
+@pytest.mark.slow
 def test_reordered_labels_change_nothing_but_their_order(audited):
     rows = table()
     columns = [*rows.columns[:-2], "score:yes", "score:no"]
@@ -100,6 +104,7 @@ def test_reordered_labels_change_nothing_but_their_order(audited):
     assert [each["audits"][0]["measurements"][0]["labels"] for each in (first, second)] == [["no", "yes"], ["yes", "no"]]
 
 
+@pytest.mark.slow
 def test_copied_rows_keep_every_rate_and_narrow_every_interval_or_add_nothing_where_the_picture_is_named(audited):
     rows = table()
     copies = pd.concat([rows.assign(id=rows["id"] + f"#{copy}") for copy in range(4)])
@@ -141,6 +146,7 @@ def test_a_removed_group_changes_only_itself_the_overall_rate_and_the_gaps(audit
     assert [same(cell) for cell in all_three["by_group"] if cell["group"] != ["Indian"]] == [same(cell) for cell in two["by_group"]]
 
 
+@pytest.mark.slow
 def test_swapped_labels_exchange_the_true_rates(audited):
     """What is the true positive rate of "yes" is the true negative rate of "no": 1 - its false positive rate."""
     rows = table()
@@ -150,6 +156,7 @@ def test_swapped_labels_exchange_the_true_rates(audited):
         assert (cell["n"], cell["events"]) == (mirror["n"], mirror["n"] - mirror["events"])
 
 
+@pytest.mark.slow
 def test_merged_equal_groups_keep_the_rates_of_the_others(audited):
     rows = table()
     merged = rows.assign(race=rows["race"].replace({"White": "Other", "Indian": "Other"}))
@@ -160,6 +167,7 @@ def test_merged_equal_groups_keep_the_rates_of_the_others(audited):
     assert together["Other",]["events"] == apart["White",]["events"] + apart["Indian",]["events"]
 
 
+@pytest.mark.slow
 def test_longer_embeddings_and_permuted_label_rows_give_the_same_findings(tmp_path):
     """The image side of the model times four, and the label file backwards: same answers, only the weights have another hash."""
     import torch

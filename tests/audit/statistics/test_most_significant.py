@@ -97,6 +97,7 @@ def test_of_groups_of_one_size_it_is_the_test_of_the_gap():
         assert gap_test(k, n, 999, np.random.default_rng(1)).pair_p == of_the_gap
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.02, 0.15, 0.8])
 def test_groups_that_do_not_differ_raise_few_alarms_whatever_their_sizes(rate):
     assert rejected(AGES, rate) <= 0.085  # .05, and three standard errors of 400 draws

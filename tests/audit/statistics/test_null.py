@@ -74,6 +74,7 @@ def test_chi_square_equals_scipy_where_expected_counts_allow_and_is_drawn_elsewh
     assert gap_test(events, n, 20_000, rng()).chi2_p == pytest.approx(0.1056, abs=0.008)
 
 
+@pytest.mark.slow
 def test_permutation_alarms_five_times_in_a_hundred_and_finds_a_planted_gap():
     """Seven groups of 200 at .8, 800 runs: the interval of the gap would alarm every time; three standard errors over .05 is .073."""
     source = rng(1)
@@ -100,6 +101,7 @@ def test_holm_over_all_pairs_keeps_the_family_wise_error():
     assert np.mean(corrected) <= 0.06
 
 
+@pytest.mark.slow_except("n0-0.05")
 @pytest.mark.parametrize(("n", "rate"), [(SIZES, 0.05), (np.full(7, 30), 0.8)])
 def test_the_corrected_variance_is_unbiased(n, rate):
     source = rng(4)

@@ -34,6 +34,7 @@ def test_small_groups_are_summed_over_all_outcomes():
     assert first @ rejects @ second == pytest.approx(0.8, abs=1e-3)
 
 
+@pytest.mark.slow_except("0.05-n0-1")
 @pytest.mark.parametrize(
     ("rate", "n", "questions"),
     [(0.05, (1000, 1000), 1), (0.3, (35, 10_000), 10), (0.85, (300,) * 7, 1), (0.1, (80, 100, 3000), 40)],

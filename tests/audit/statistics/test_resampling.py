@@ -67,6 +67,7 @@ def test_shuffled_tables_have_hypergeometric_cells():
     assert (cell.mean(), cell.var()) == pytest.approx((4, 24 / 19), abs=0.03)
 
 
+@pytest.mark.slow
 def test_every_arrangement_of_labels_is_equally_likely():
     """30 arrangements of groups of 2, 1 and 2, 30,000 shuffles: chi-square on 29 degrees of freedom is below 58 in 999 of 1,000."""
     labels = shuffled_labels(np.array([2, 1, 0, 2]), 30_000, np.random.default_rng(1))

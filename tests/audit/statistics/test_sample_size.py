@@ -71,6 +71,7 @@ def test_where_images_are_not_what_is_missing_no_number_is_given():
     assert needed([1, 1], [100_000, 100_000], ratio=1.01) is None
 
 
+@pytest.mark.slow_except("0.9-n0-0.05")
 @pytest.mark.parametrize(
     ("rate", "n", "level"),
     [(0.9, (2000, 100), 0.05), (0.98, (300, 40), 0.05), (0.5, (400, 400, 150), 0.01), (0.8, (1000, 900, 60, 800, 700, 90, 500), 0.05 / 3)],

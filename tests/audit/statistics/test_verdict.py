@@ -438,6 +438,7 @@ def shares(sizes, rates, tolerance=0.05, runs=250, seed=0):
 ONE_LOWER = np.array([-0.05, 0, 0, 0, 0, 0, 0])
 
 
+@pytest.mark.slow_except("sizes0-0.05-0.05-measured0", "sizes1-0.9-0.05-measured1")
 @pytest.mark.parametrize(
     ("sizes", "rates", "tolerance", "measured"),
     [

@@ -174,6 +174,7 @@ def test_levelling_down_is_where_nobody_is_better_off(a, b, metric, pair, outcom
     assert told({"a": a, "b": b}, metric, pair).outcome == outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "down"), [([0.4, 0.2], [0.5, 0.0]), ([0.2, 0.2], [0.1, 0.1]), ([0.2, 0.2], [0.5, 0.0])])
 def test_the_interval_of_the_change_holds(before, down):
     """A gap of .2 that closes, no gap that stays, a gap of .1 that opens: where the percentile interval held .42 to .89."""

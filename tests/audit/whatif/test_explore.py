@@ -139,6 +139,7 @@ def test_dropped_dimensions():
     assert np.mean([gap(found.control(shown, np.random.default_rng(seed))) for seed in range(30)]) > 0.1
 
 
+@pytest.mark.slow
 def test_the_length_of_an_embedding_says_nothing():
     """Race A eight times as long: of raw coordinates 'person' would tell the group best. By powers of two nothing is rounded otherwise."""
     given = material(n=400, draws=99)
@@ -231,6 +232,7 @@ def test_what_is_planted_is_taken_away_and_nothing_is_hidden():
     assert found.refused == ()
 
 
+@pytest.mark.slow
 def test_where_nothing_is_planted_nothing_is_improved():
     """Of 12 seeds without bias, hardly any setting of projection or dropped dimensions claims an improvement."""
     claims = [
@@ -242,6 +244,7 @@ def test_where_nothing_is_planted_nothing_is_improved():
     assert np.mean([claim in ("smaller", "levelled down", "indistinguishable") for claim in claims]) <= 0.05
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_results_whatever_the_order_of_the_images():
     given = material(n=300)
     order = np.random.default_rng(9).permutation(300)
@@ -250,6 +253,7 @@ def test_equal_seeds_give_equal_results_whatever_the_order_of_the_images():
     assert explore(PLAN, given, ["neutral-label", "projection"]) == explore(PLAN, shuffled, ["neutral-label", "projection"])
 
 
+@pytest.mark.slow
 def test_what_comes_in_clusters_is_counted_by_them_and_parted_by_them():
     """400 images of 100 people, 50 of them shown; their races are their own, so every group is in at most 50 clusters and at least 15."""
     given = material(n=400)
@@ -271,6 +275,7 @@ def test_what_comes_in_clusters_is_counted_by_them_and_parted_by_them():
     assert (found.target.fitted_on, found.target.shown_on, found.units) == (200, 200, 200)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_tried_is_named_with_its_reason():
     bare = WhatIfPlan("q", "gender/accuracy/race")
     (found,) = explore(bare, material(n=300), [each.name for each in METHODS])

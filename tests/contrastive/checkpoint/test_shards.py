@@ -221,6 +221,7 @@ def test_put_together_it_is_what_one_file_would_have_been(run, tmp_path):
     assert_same_bytes(*(load(out / "ckpt.pt").model.state_dict() for out in found.values()))
 
 
+@pytest.mark.slow
 def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path):
     together = ["run.dist=fsdp2", "optim.accumulate=2"]
     straight, broken, alone = (tmp_path / name for name in ("straight", "broken", "alone"))
@@ -242,6 +243,7 @@ def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path
         assert (tensor - single.model.state_dict()[name]).abs().max() < 1e-6, name
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_passed_over_and_said(run, tmp_path, capsys):
     go_on(*saved(run, steps=5), steps=5)
     newest = shards.folders(tmp_path / "out" / "shards")[0]
@@ -276,6 +278,7 @@ def test_another_configuration_or_nothing_to_take_up_is_said_and_nothing_is_over
     assert folder.exists()
 
 
+@pytest.mark.slow
 def test_the_setting_may_change_and_the_newer_state_counts(run, tmp_path):
     out = tmp_path / "out"
 
@@ -292,6 +295,7 @@ def test_the_setting_may_change_and_the_newer_state_counts(run, tmp_path):
     assert save_after(1, "true") == (6, False, ["step-00000006", "step-00000005"])
 
 
+@pytest.mark.slow
 def test_a_fresh_run_is_not_taken_for_the_one_it_replaces(run, tmp_path):
     assert main([str(run), "--quiet"]) == 0
     (later := tmp_path / "out" / "shards" / "step-00000099").mkdir(parents=True)

@@ -84,6 +84,7 @@ def limited(program, amount, kind, sources, out):
     return start(run, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
 
 
+@pytest.mark.slow_except("release", "unshard", "export safetensors", "export huggingface", "export open_clip")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_folder_that_is_missing_is_said_before_any_work(sources, tmp_path, kind):
     module, *rest = words(kind, sources, tmp_path / "missing" / "out")

@@ -56,6 +56,7 @@ def test_every_name_is_a_transform_of_torchvision_that_gives_a_picture(name):
     assert made.tobytes() == seeded(augment._transforms[0], 3).tobytes()
 
 
+@pytest.mark.slow
 def test_workers_and_a_resume_never_change_a_batch(run):
     one, four = (prepared(run, f"data.workers={workers}", f"data.prefetch={workers - 1}") for workers in (1, 4))
     assert_same_batches(*([batch_of(inputs, step, torch.device("cpu")) for step in range(6)] for inputs in (one, four)))

@@ -321,6 +321,7 @@ def test_what_does_not_fit_into_memory_is_read_as_needed_and_gives_the_same_batc
     assert_same_batches(batches(coloured(), range(9)), batches(coloured(memory_gib=0.0), range(9)))
 
 
+@pytest.mark.slow_except("None")
 @pytest.mark.parametrize("crop", [None, 0.5])
 def test_workers_prefetch_and_a_resume_never_change_a_batch(crop):
     straight = batches(coloured(memory_gib=0.0, workers=1, crop=crop), range(12))

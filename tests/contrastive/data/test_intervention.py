@@ -76,6 +76,7 @@ def test_a_larger_dose_changes_the_pairs_of_a_smaller_one_and_more():
 DOSES = pytest.mark.parametrize(("share", "recipe"), [(0, "emoji_balanced"), (1, "emoji")])
 
 
+@pytest.mark.slow_except("1-emoji")
 @DOSES
 def test_the_doses_zero_and_one_have_the_drawings_and_the_captions_of_the_recipes(share, recipe):
     def told(config):

@@ -101,6 +101,7 @@ def address(shards, monkeypatch):
         yield found
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_now_and_then_gives_the_same_batches_and_a_kill_costs_nothing(run, tmp_path, shards, address, capsys):
     # 40 pairs make 5 batches of 8: 9 steps go into the second epoch. The buffer of 12 reaches over a shard's end.
     url, buffer = f"data.train={address}/{{000..003}}.tar", "data.shuffle_buffer=12"

@@ -19,6 +19,7 @@ def asked(training, inputs):
     return shape_accuracy(scores, range(len(KINDS)))
 
 
+@pytest.mark.slow
 def test_the_first_steps_of_the_recipe_are_learned_from():
     inputs = loop.prepare(read_config("shapes", ["optim.steps=6", "optim.warmup=2", "optim.lr=2e-3", "data.batch=48"]))
     training = loop.start(inputs)

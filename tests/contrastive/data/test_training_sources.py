@@ -120,6 +120,7 @@ def batches(path, reading, seed=5, steps=7):
     return [pairs.batch(batch_positions(seed, step, len(pairs), 8), step // 3, seed, 1) for step in range(steps)]
 
 
+@pytest.mark.slow_except("tar-held", "tar-lazy", "saved-held", "parquet-held", "jsonl-held")
 @pytest.mark.parametrize("reading", [{}, {"memory_gib": 0.0, "workers": 3, "crop": 0.6}], ids=["held", "lazy"])
 @pytest.mark.parametrize("kind", list(KINDS)[1:])
 def test_every_kind_gives_the_batches_of_the_folder(tmp_path, kind, reading):

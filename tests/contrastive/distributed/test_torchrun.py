@@ -50,6 +50,7 @@ def die_in_a_group(run, out, *options):
         spawn(train_until_the_second_dies, 2, run, f"run.out={out}", *options, grace_s=30.0)
 
 
+@pytest.mark.slow
 def test_two_processes_are_killed_resumed_and_audited(run, tmp_path, capsys):
     """By torchrun, each with the whole model: row F16 of `tests/acceptance`."""
     out = tmp_path / "out"

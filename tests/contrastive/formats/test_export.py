@@ -130,6 +130,7 @@ def test_a_cut_or_squashed_image_gives_the_same_pixels(tmp_path, mode):
     assert export(source, tmp_path / "out", "huggingface") < 1e-5  # compares pixels of images of four shapes
 
 
+@pytest.mark.slow
 def test_clips_own_vocabulary_is_exported(open_clip, tmp_path):
     from contrastive.model.tokenizer import clip_tokenizer
 
@@ -141,6 +142,7 @@ def test_clips_own_vocabulary_is_exported(open_clip, tmp_path):
     assert (vocabulary["hello</w>"], vocabulary["<|endoftext|>"]) == (3306, 49407)  # OpenAI's
 
 
+@pytest.mark.slow
 def test_texts_with_entities_and_odd_quotes_are_compared_and_named(open_clip, tmp_path, capsys):
     from contrastive.model.tokenizer import clip_tokenizer
 

@@ -25,6 +25,7 @@ def test_every_model_of_the_paper_is_recognised(name):
     assert infer(outline(PRESETS[name]), ModelOverrides(), "quick_gelu")[0] == PRESETS[name]
 
 
+@pytest.mark.slow_except("1280-32-80", "1280-31-64", "1024-24-64")
 @pytest.mark.parametrize(
     ("width", "layers", "head_width"), [(1280, 32, 80), (1408, 40, 88), (1664, 48, 104), (1280, 31, 64), (1024, 24, 64)]
 )
@@ -36,6 +37,7 @@ def test_the_large_models_of_open_clip_have_wider_heads(width, layers, head_widt
     assert f"heads of the image tower are {head_width} wide, {width // head_width} of them" in " ".join(guesses)
 
 
+@pytest.mark.slow_except("ViT-H-14-None")
 @pytest.mark.parametrize(("name", "inner"), [("ViT-H-14", None), ("ViT-g-14", 6144), ("ViT-bigG-14", 8192)])
 def test_the_mlps_width_is_read_from_the_shapes_of_open_clips_own_models(name, inner):
     """g/14 is 4.3637 times as wide inside, bigG/14 4.9231 times."""

@@ -110,6 +110,7 @@ def transformers_folder(out, checkpoint):
 KINDS = ["own", "OpenAI", "open_clip", "safetensors", "huggingface", "transformers' own", "open_clip folder"]
 
 
+@pytest.mark.slow_except("open_clip folder")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_weights_in_any_form_are_the_same_model(kind, vit, tmp_path):
     path, stated = write(kind, tmp_path, vit)
@@ -137,6 +138,7 @@ def written_run(tmp_path, path):
     return str(tmp_path / "run.toml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["OpenAI", "huggingface"])
 def test_training_goes_on_from_a_foreign_model(kind, vit, tmp_path, capsys):
     path, _ = write(kind, tmp_path, vit)
@@ -154,6 +156,7 @@ def test_training_goes_on_from_a_foreign_model(kind, vit, tmp_path, capsys):
     assert "already finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_a_file_does_not_say_is_asked_for_as_a_setting(vit, tmp_path, capsys):
     path, stated = write("safetensors", tmp_path, vit)
     with pytest.raises(DataError) as caught:
@@ -280,6 +283,7 @@ OPEN_CLIP = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_open_clips_own_checkpoint_begins_at_its_own_loss(tmp_path, capsys):
     # 4 heads of 16 in a tower 64 wide: nothing in the file says so, and a guess of 64 begins at another loss.
     from open_clip.loss import ClipLoss
@@ -303,6 +307,7 @@ def test_open_clips_own_checkpoint_begins_at_its_own_loss(tmp_path, capsys):
     assert abs(take_step(loop.start(inputs), inputs)["loss"] - expected) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_stated_fact_may_have_its_own_type(tmp_path, capsys):
     open_clip_file(tmp_path / "epoch_1.pt")
     run = written_run(tmp_path, tmp_path / "epoch_1.pt")
@@ -319,6 +324,7 @@ def test_a_stated_fact_may_have_its_own_type(tmp_path, capsys):
         assert says in capsys.readouterr().err
 
 
+@pytest.mark.slow_except("safetensors")
 @pytest.mark.parametrize("kind", ["safetensors", "torch"])
 def test_a_folder_whose_weights_are_in_several_files_is_the_same_model(kind, vit, tmp_path):
     from transformers import CLIPModel

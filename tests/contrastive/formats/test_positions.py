@@ -61,6 +61,7 @@ def test_by_hand():
     assert len(resize_grid(grid[1:], 2)) == 4  # without a class token
 
 
+@pytest.mark.slow
 def test_a_run_trains_at_another_size_and_says_so(tmp_path, capsys):
     save(tmp_path / "init.pt", checkpoint())
     text = f'[model]\ninit = "{tmp_path}/init.pt"\nvision.image_size = 48\ntext.context = 20\n[data]\ntrain = "shapes"\nbatch = 8\n'

@@ -63,6 +63,7 @@ def theirs(folder, pixels, ids):
     return model.get_image_features(pixels).pooler_output, model.get_text_features(ids).pooler_output, model
 
 
+@pytest.mark.slow_except("siglip2")
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_features_ids_and_logits_are_those_of_transformers(kind, folders):
@@ -86,6 +87,7 @@ def test_features_ids_and_logits_are_those_of_transformers(kind, folders):
     assert (found.preprocess.mean, found.preprocess.resize_mode, found.config.score_rule) == ((0.5, 0.5, 0.5), "squash", "sigmoid")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_first_step_has_the_gradients_of_transformers_model(kind, folders, tmp_path):
     """Gradients of the whole sigmoid loss, through `SiglipModel`'s own forward pass."""
@@ -107,6 +109,7 @@ def test_a_first_step_has_the_gradients_of_transformers_model(kind, folders, tmp
         np.testing.assert_allclose(ours[name].reshape(gradient.shape), gradient, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.slow_except("siglip")
 @pytest.mark.parametrize("kind", KINDS)
 def test_trained_exported_and_audited_it_is_the_same_model(kind, folders, tmp_path, capsys):
     run = written_run(tmp_path, folders[kind])
@@ -134,6 +137,7 @@ def test_trained_exported_and_audited_it_is_the_same_model(kind, folders, tmp_pa
     assert read_model(str(tmp_path / "tensors")).tokenizer == done.tokenizer
 
 
+@pytest.mark.slow
 def test_resumed_it_is_equal_to_the_bit_alone_and_in_two_processes(folders, tmp_path):
     run = written_run(tmp_path, folders["siglip"], optim="steps = 6\nlr = 1e-4\naccumulate = 2\nema = 0.9")
     inputs = loop.prepare(read_config(run))

@@ -243,6 +243,7 @@ def colour_batch(n, generator):
     return images, truth
 
 
+@pytest.mark.slow_except("bag-of-words")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_objective_teaches_to_tell_three_colours(kind):
     model = CLIP(CONFIG, seeded())

@@ -53,6 +53,7 @@ def settings_of(kind, teacher):
     return [f"loss.teacher={teacher}", "loss.temperature=2.0"] if kind == "teacher" else [f"loss.kind={kind}"]
 
 
+@pytest.mark.slow_except("bag-of-words")
 @pytest.mark.parametrize("kind", [*HEADS, "teacher"])
 def test_an_objective_learns_and_resumes_to_the_bit(kind, run, tmp_path, teacher):
     inputs = prepared(run, *settings_of(kind, teacher), "data.patch_dropout=0.25", "optim.ema=0.9")
@@ -78,6 +79,7 @@ def test_a_head_teaches_the_image_tower_alone(kind, run):
     assert "objective.ln_final.weight" in undecayed or "objective.head.bias" in undecayed
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(run, tmp_path):
     options = ["loss.kind=caption", "optim.steps=40", "--quiet"]
     assert main([run, *options, f"run.out={tmp_path / 'straight'}"]) == 0
@@ -123,6 +125,7 @@ def test_parts_precision_and_recomputation(run):
         assert [line["loss"] for line in half] == pytest.approx([line["loss"] for line in numbers], rel=0.02)
 
 
+@pytest.mark.slow_except("bag-of-words")
 @pytest.mark.parametrize("kind", ["caption", "bag-of-words"])
 def test_a_finished_run_keeps_its_head_and_says_what_it_measured(kind, run, tmp_path, capsys):
     assert main([run, "--quiet", f"loss.kind={kind}"]) == 0

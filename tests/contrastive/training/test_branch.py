@@ -41,6 +41,7 @@ def assert_same_ends(place, *names):
     assert_same_bytes(*(load(place / name / "ckpt.pt").model.state_dict() for name in names))
 
 
+@pytest.mark.slow
 def test_a_cooldown_from_an_older_state_equals_the_whole_run(place):
     assert command(place, "cooled", *COOLDOWN, f"run.resume={place / 'stable' / 'step-000008.pt'}") == 0
     straight, cooled, stable = (load(place / name / "ckpt.pt") for name in ("straight", "cooled", "stable"))
@@ -76,6 +77,13 @@ def test_a_folder_of_shards_is_resumed_too(place):
     assert_same_ends(place, "from shards", "straight")
 
 
+@pytest.mark.slow_except(
+    "overrides0-the learning rate of step 8 was 0.001, with this schedule",
+    "overrides1-the learning rate of step 4 was 0.001, with this schedule it would have been",
+    "overrides2-has taken 8 steps, optim.steps is 8",
+    "overrides3-optim.lr was 0.001, now 0.002",
+    "overrides4-run.seed was 0, now 1",
+)
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

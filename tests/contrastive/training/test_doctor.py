@@ -209,6 +209,7 @@ def test_texts_that_are_cut_are_counted_in_card_warning_and_doctor(tmp_path, cap
     assert "cut" not in load(tmp_path / "out" / "ckpt.pt").data_card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held_out", first(["0.1"], of=["0.1", "0.0"]))
 def test_shuffled_captions_are_found_although_they_can_be_learned_by_heart(inputs, held_out, tmp_path, monkeypatch, capsys):
     source = ShapeImages()

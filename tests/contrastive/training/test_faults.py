@@ -122,6 +122,7 @@ def fail_at(folder, kind, unbroken, point, capsys):
     return disk.failed
 
 
+@pytest.mark.slow_except("one file")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_disk_that_fails_loses_nothing(unbroken, tmp_path, capsys, kind):
     points = range(1, operations(unbroken, kind) - 5)
@@ -152,6 +153,7 @@ def kill_at(folder, kind, unbroken, point):
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow_except("sharded")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kill_while_saving_loses_nothing(unbroken, tmp_path, kind):
     for point in chosen(range(1, operations(unbroken, kind) - 5), 2):
@@ -187,6 +189,7 @@ def kills(tmp_path, unbroken, kind, count, longest_s):
     return hits, ends + 1
 
 
+@pytest.mark.slow_except("one file")
 @pytest.mark.parametrize("kind", KINDS)
 def test_kills_at_random_moments_change_nothing(unbroken, tmp_path, kind):
     kills(tmp_path, unbroken, kind, 2, 0.6)

@@ -179,6 +179,7 @@ def test_the_trainer_is_the_oracle(groups, size, case):
         assert max(on_a_process.values()) < TOLERANCE, on_a_process
 
 
+@pytest.mark.slow_except("loss weights")
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_stopped_anywhere_and_resumed_is_the_same_run(run, settings):
     inputs = prepared(run, *SETTINGS[settings])
@@ -242,6 +243,7 @@ def be_killed(run, *options):
     return train_and_die(7 if distributed.rank() == distributed.world_size() - 1 else None, run, *options)
 
 
+@pytest.mark.slow_except("false-balanced group DRO")
 @pytest.mark.parametrize("settings", ["target shares", "balanced group DRO"])
 @pytest.mark.parametrize("sharded", ["false", "true"])
 def test_killed_and_resumed_is_the_same_run(run, tmp_path, settings, sharded):
@@ -253,6 +255,7 @@ def test_killed_and_resumed_is_the_same_run(run, tmp_path, settings, sharded):
     assert_same_end(tmp_path)
 
 
+@pytest.mark.slow_except("ddp-false")
 @pytest.mark.parametrize(("mode", "sharded"), [("ddp", "false"), ("fsdp2", "true")])
 def test_two_processes_killed_and_resumed_are_the_same_run(run, tmp_path, mode, sharded):
     options = [*SETTINGS["balanced group DRO"], f"run.dist={mode}", f"run.sharded={sharded}", "optim.accumulate=2"]

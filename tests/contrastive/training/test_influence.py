@@ -136,6 +136,7 @@ def run(tmp_path_factory):
     return folder / "run.toml"
 
 
+@pytest.mark.slow
 def test_leaving_out_changes_nothing_but_the_pairs(run):
     whole = prepare(read_config(str(run)))
     left = prepare(read_config(str(run), ['data.leave_out={where = {colour = "red"}}']))

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 RUN = COLOURED_SHAPES
 
 
+@pytest.mark.slow
 def test_stopped_anywhere_and_taken_up_is_the_same_run(run):
     inputs = prepared(run)
     straight, _ = after(inputs, 9)

@@ -141,6 +141,7 @@ def loss_of(kind, logits):
     return (torch.nn.functional.cross_entropy(logits, own) + torch.nn.functional.cross_entropy(logits.T, own)) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LOSSES)
 def test_a_run_is_merged_exported_and_audited(kind, folders, tmp_path, capsys):
     assert main([written_run(tmp_path, kind, folders), "--quiet"]) == 0
@@ -161,6 +162,7 @@ def test_a_run_is_merged_exported_and_audited(kind, folders, tmp_path, capsys):
     assert "already finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharded", [False, True])
 def test_killed_and_resumed_it_is_equal_to_the_bit(sharded, folders, tmp_path):
     run = written_run(tmp_path, "siglip", folders, run=f"save_every = 4\nsharded = {str(sharded).lower()}")
@@ -172,6 +174,7 @@ def test_killed_and_resumed_it_is_equal_to_the_bit(sharded, folders, tmp_path):
     assert_same_bytes(whole, resumed)
 
 
+@pytest.mark.slow
 def test_in_two_processes_and_parts_it_is_the_same(folders, tmp_path):
     run = written_run(tmp_path, "siglip", folders, optim="accumulate = 2")
     inputs = loop.prepare(read_config(run))

@@ -115,6 +115,7 @@ class Peer:
         return torch.stack(made)
 
 
+@pytest.mark.slow_except("RN-3")
 @pytest.mark.parametrize("steps", [3, pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("tower", ["ViT", "RN"])
 def test_ten_steps_are_those_of_open_clip(tower, steps, table):
@@ -146,6 +147,7 @@ def test_ten_steps_are_those_of_open_clip(tower, steps, table):
     assert not torch.allclose(moved, torch.zeros_like(moved))
 
 
+@pytest.mark.slow_except("ViT")
 @pytest.mark.parametrize("tower", ["ViT", "RN"])
 def test_all_defaults_are_those_of_its_trainer(tower, table):
     from open_clip_train.params import get_default_params, parse_args
@@ -168,6 +170,7 @@ def test_all_defaults_are_those_of_its_trainer(tower, table):
     assert (alone.data.batch, alone.run.device, alone.data.crop) == (theirs.batch_size, theirs.device, None)
 
 
+@pytest.mark.slow_except("ViT")
 @pytest.mark.parametrize("tower", ["ViT", "RN"])
 def test_initial_weights_have_the_distribution_of_open_clips(tower, table):
     config = loop.prepare(read_config(*settings(tower, table), "open_clip")).model

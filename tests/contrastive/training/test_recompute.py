@@ -55,6 +55,7 @@ def test_in_two_processes_nothing_changes():
         assert found["ddp moved"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of torch itself
 def test_pieces_that_run_again_are_compiled_one_by_one(monkeypatch):
     compiling, compiled = torch.nn.Module.compile, []

@@ -40,6 +40,7 @@ def each(numbers, name):
     return [line[name] for line in numbers]
 
 
+@pytest.mark.slow
 def test_parts_tiles_and_recomputation_change_nothing(run):
     plain, numbers = after(prepared(run, "data.patch_dropout=0.5"), 3)
     pieces = ["optim.accumulate=5", "loss.tile=7", "run.recompute=true"]
@@ -88,6 +89,7 @@ def test_fp16_overflow_halves_the_scale_and_is_no_divergence(run):
     assert_equal(training.model.state_dict(), before)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of torch itself
 def test_compiled_blocks_compute_the_same(run, monkeypatch):
     # Traced but not translated to C++, which takes a minute; the command was tried with it.
@@ -199,6 +201,7 @@ def test_the_average_by_hand():
     assert model.weight.item() == 3.0
 
 
+@pytest.mark.slow
 def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
     inputs = prepared(run, "optim.ema=0.9", "data.held_out=0.05")
     (straight, _), (training, _) = (after(inputs, steps) for steps in (4, 2))
@@ -232,6 +235,7 @@ def test_a_release_has_the_last_weights_or_the_average(run, tmp_path, capsys):
     assert "no running average" in capsys.readouterr().err
 
 
+@pytest.mark.slow_except("fp32")
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_resumed_with_all_options_equals_uninterrupted_to_the_bit(run, precision):
     options = [f"run.precision={precision}", "optim.ema=0.9", "optim.schedule=wsd", "optim.cooldown=2", "data.patch_dropout=0.5",

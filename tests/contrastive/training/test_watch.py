@@ -33,6 +33,7 @@ def colours(tmp_path):
     return tmp_path / "colours.toml"
 
 
+@pytest.mark.slow
 def test_epochs_are_steps_that_the_number_of_pairs_decides(run, tmp_path, capsys):
     # 1,296 pairs fill 27 batches of 48; the same run by steps is the same run.
     assert main([run, "--quiet", "optim.steps=0", "optim.epochs=1"]) == 0
@@ -67,6 +68,7 @@ def test_a_label_set_is_asked_every_so_many_steps_and_logged(run, tmp_path, colo
     assert zero_shot(found.model, inputs.zero_shot) == pytest.approx(last)
 
 
+@pytest.mark.slow_except("0.0")
 @pytest.mark.parametrize("memory_gib", [8.0, 0.0])
 def test_a_missing_image_of_a_label_set_is_left_out_and_named(run, colours, capsys, memory_gib):
     missing = colours.with_name(f"{SMALL_CIRCLES[1]}.png")

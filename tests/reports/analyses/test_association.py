@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from audit.analyses.association.record import AssociatedGroup, AssociationTest
 from audit.analyses.base.records import ChanceBand
 from audit.types import Note
@@ -39,6 +41,7 @@ def words(results):
     return " ".join(text_of(render(results)).split())
 
 
+@pytest.mark.slow
 def test_the_farthest_group_is_said_with_the_words_that_it_is_nearer_to():
     page = words(report(FOUND))
     said = (
@@ -80,6 +83,7 @@ def concepts(*signalling):
     )
 
 
+@pytest.mark.slow
 def test_words_by_themselves_have_one_chart_of_the_farthest_and_a_table_of_all():
     html = render(report(*concepts(7)))
     page = " ".join(text_of(html).split())
@@ -110,6 +114,7 @@ def test_a_group_that_does_not_vary_has_no_mark_and_no_number():
     assert "a n = 60 not estimable" in words(report(replace(FOUND, groups=(flat,)))).replace("\u00a0", " ")
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_a_group_and_other_audits_have_no_such_file():
     lines = csv_tables(report(FOUND))["association.csv"].splitlines()
     row = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))

@@ -25,6 +25,7 @@ def found():
     return audit.audit(model=FakeEncoder(), probe="fewshot", draws=99).results
 
 
+@pytest.mark.slow
 def test_a_row_for_zero_shot_and_each_number_of_images_by_each_group(found):
     """Three genders, five tones; zero-shot, 1, 2, 4 drawings a role, all: 5 x 3 and 5 x 5 rows; the export lacks zero-shot: 4 x 8."""
     by_gender, by_tone = found.audits[0].few_shot

@@ -47,6 +47,7 @@ def words(results):
     return " ".join(text_of(render(results)).split())
 
 
+@pytest.mark.slow
 def test_the_farthest_query_is_said_with_its_group_first_its_share_and_what_chance_gives():
     said = "Male, 50 % of all 200 images, fill 90 % of the first 20 for ‘engineer’; in 19 of 20 random orders 30–70 % (adjusted p = .0020)."
     assert search_sentence(FOUND, FOUND.queries[1]).replace("\u00a0", " ") == said
@@ -75,6 +76,7 @@ def test_the_chart_has_a_row_a_query_with_its_numbers_and_the_other_queries_are_
     assert "down to −0.4" in means
 
 
+@pytest.mark.slow
 def test_where_nothing_is_beyond_chance_no_output_but_the_page_says_so_and_never_that_it_is_fair():
     results = report(NONE)
     said = "None of 2 rankings (each query by each attribute and k; false discovery rate 5 %) is beyond chance: it is undecided whether "
@@ -100,6 +102,7 @@ def test_a_signal_is_one_line_of_terminal_and_summary():
         assert " ".join(text.split()).count("Not planned: 1 of 2 rankings") == 1
 
 
+@pytest.mark.slow
 def test_what_is_not_estimable_says_why():
     assert "By age: the first 20 of 200 images: not estimable, because fewer than two groups have at least 30 images." in words(
         report(WITHOUT)

@@ -106,6 +106,7 @@ def test_a_signal_is_one_line_of_terminal_and_summary():
         assert " ".join(text.replace("\u00a0", " ").split()).count("Not planned: 2 of 3 comparisons") == 1
 
 
+@pytest.mark.slow_except("sigmoid-300 labels, each with its own probability (sigmoid)")
 @pytest.mark.parametrize(
     ("rule", "said"),
     [

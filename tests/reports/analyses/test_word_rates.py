@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from audit.analyses.base.records import ChanceBand
 from audit.analyses.word_rates.record import WordRate, WordRates
 from audit.types import Note
@@ -67,6 +69,7 @@ def test_a_length_is_said_in_words():
     )
 
 
+@pytest.mark.slow
 def test_where_nothing_is_beyond_chance_only_the_page_says_so_and_never_that_it_is_fair():
     results = report(NONE)
     assert "is beyond chance: it is undecided whether texts about groups differ." in words(results)

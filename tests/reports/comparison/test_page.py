@@ -164,6 +164,7 @@ def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curve
             assert phrases.size(point.gap).replace("\xa0", " ") in text
 
 
+@pytest.mark.slow
 def test_models_that_are_always_right_have_a_page():
     page = render_comparisons(samples.all_right())
 
@@ -171,6 +172,7 @@ def test_models_that_are_always_right_have_a_page():
     assert "Equivalent" in text_of(page)
 
 
+@pytest.mark.slow
 def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
     page = render_comparisons(samples.three_models())
     walk = Walk(page)
@@ -279,6 +281,7 @@ def test_the_first_screen_has_one_decimal_at_most(facts):
     assert "4.059" not in first
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_numbers_of_a_print_stay_within_their_column(browser, tmp_path):
     """ "+13.8 points" pushed the third number over the chart."""

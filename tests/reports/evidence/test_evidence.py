@@ -118,6 +118,7 @@ def test_sizes_of_effect(said, audit):
     assert f"{effect.cohens_h:.2f}" in said
 
 
+@pytest.mark.slow
 def test_four_fifths_is_context_and_says_what_chance_does(faces):
     found = next(finding for finding in faces.findings if finding.evidence.four_fifths)
     row = next(row for row in effect_size.view(context_of(faces)).rows if row.cells[0] == sentences.title(found, faces))
@@ -243,6 +244,7 @@ def test_an_audit_without_evidence_has_none_of_its_parts():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_of_many_exploratory_comparisons_the_first_have_a_row_and_the_file_that_has_all_is_named():
     audit = samples.large()
     page = render(samples.results(audit))

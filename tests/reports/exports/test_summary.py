@@ -79,6 +79,7 @@ def test_a_name_cannot_become_markup():
     assert len(text.splitlines()) <= 60
 
 
+@pytest.mark.slow
 def test_a_limited_run_says_so():
     assert "**LIMITED RUN. Inconclusive" in summary(samples.fairface(limited=True))
     assert "LIMITED RUN" not in summary(samples.fairface())

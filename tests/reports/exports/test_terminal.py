@@ -187,6 +187,7 @@ def test_the_marks_are_the_icons_of_the_pages():
         assert shown == [MARKS[comparison_text.outcome(change)] for change in changes]
 
 
+@pytest.mark.slow
 def test_a_limited_run_says_so_and_nothing_is_called_fair_or_passed():
     assert joined(printed(samples.fairface(limited=True))).count("LIMITED RUN") == 1
     text = printed(samples.fairface(), samples.emoji())

@@ -60,6 +60,7 @@ def gated(everything):
 # ---- CycloneDX -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("1.7")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_schema_of_cyclonedx_accepts_the_bill(everything, version):
     bill = bill_of_materials(everything, SHA256, version)

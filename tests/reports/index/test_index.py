@@ -121,6 +121,7 @@ def tables_of(page):
         yield re.search(r"<caption>(.*?)</caption>", table)[1], heads, rows
 
 
+@pytest.mark.slow
 def test_models_with_the_same_images_and_questions_are_rows_and_questions_columns(many):
     found = found_audits(many)
     page = index_page(found, many)
@@ -193,6 +194,7 @@ def test_rows_are_filtered_by_words_and_by_verdict_and_all_are_there_without_scr
     context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_column_sorts_the_rows_and_turns_them_around(browser, folder):
     assert index(folder).returncode == 0

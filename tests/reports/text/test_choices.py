@@ -44,6 +44,7 @@ def test_columns_that_a_choice_of_attributes_leaves_out_are_named():
     assert done.results.audits[0].probe.not_tested[0].startswith("differences by race")
 
 
+@pytest.mark.slow
 def test_an_audit_by_the_rule_chose_nothing():
     for options in ({}, {"attributes": ["gender", "race"]}):
         _, texts = everywhere(**options)
@@ -51,6 +52,7 @@ def test_an_audit_by_the_rule_chose_nothing():
         assert not any("set before the run" in text for text in texts)
 
 
+@pytest.mark.slow_except("options6-intersections of up to 1 attribute (default 2)")
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -82,6 +84,7 @@ def test_a_list_of_excluded_images_is_hashed_and_counted_by_group(tmp_path):
     assert f'"sha256": "{sha256}"' in to_json(done.results)
 
 
+@pytest.mark.slow
 def test_who_set_a_tolerance_stands_with_it():
     """There is no lock of a plan, so nothing can show that a tolerance was set before the run."""
     chosen, by_default = (everywhere(**options)[1][0] for options in ({"tolerance": 0.25}, {}))

@@ -45,6 +45,7 @@ def test_every_mix_of_outcomes_has_one_to_three_steps(verdicts):
     assert ("Plan the questions" in found[0]) == (not verdicts)
 
 
+@pytest.mark.slow
 def test_a_gap_that_shrank_at_the_cost_of_groups_is_no_reason_to_change():
     assert steps(compared(LOST)) == [
         "Find out why 2 groups got worse before you use y: that is the reason why the gap by group shrank.",
@@ -140,6 +141,7 @@ def test_a_breached_gate_comes_before_everything_else():
     assert steps(replace(facts, gates=gates))[0] == "Gate change > 0.02 is breached: do not release y on these results."
 
 
+@pytest.mark.slow
 def test_the_first_screen_prints_them_if_it_is_the_only_comparison():
     page = text_of(render_comparisons(compared(LOST)))
     assert "What to do next Find out why 2 groups got worse" in page

@@ -119,6 +119,7 @@ def test_a_change_keeps_its_technical_name_if_a_third_answer_is_possible(change)
     assert title(three) == "True positive rate for ‘cat’ (animal) by group"
 
 
+@pytest.mark.slow
 def test_a_comparison_has_the_words_of_its_audits(tmp_path):
     """Of 40 images each of a and b, half yes; of b, 20 or 2 of the first are wrong."""
     paths = [tmp_path / "old.csv", tmp_path / "new.csv"]

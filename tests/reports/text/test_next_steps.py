@@ -235,6 +235,7 @@ def of_models(wrong, change=lambda results: results, **planted):
     return [step.replace("\xa0", " ") for step in overview(audit_contexts(change(results))).steps]
 
 
+@pytest.mark.slow_except("wrong2-expected2", "wrong3-expected3", "wrong4-expected4", "wrong5-expected5")
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
@@ -282,6 +283,7 @@ def test_models_that_all_pass_are_chosen_by_something_else_and_undecided_ones_ne
     assert of_models(same, verdict("inconclusive"))[0].startswith("Audit ")
 
 
+@pytest.mark.slow
 def test_a_model_that_recognises_nothing_and_one_that_breached_a_gate_are_not_to_be_chosen():
     def blind(results):
         *others, last = results.audits

@@ -64,6 +64,7 @@ def test_a_large_picture_and_then_a_small_one_come_back_whole():
 KINDS = {"crash": "decoder crashed", "hang": "decoder took too long", "memory": "decoder took too much memory"}
 
 
+@pytest.mark.slow_except("memory-decoder took too much memory")
 @pytest.mark.parametrize(("kind", "reason"), KINDS.items())
 def test_an_image_that_its_decoder_does_not_survive_has_a_reason_and_the_next_is_read(monkeypatch, kind, reason):
     fault(monkeypatch, kind, png("red"))
@@ -142,6 +143,7 @@ pool.decode(png("red"))
 """
 
 
+@pytest.mark.slow_except("9", "15")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_is_ended_leaves_no_decoder_behind_even_one_that_hangs(monkeypatch, how):
     fault(monkeypatch, "hang", png("red"))

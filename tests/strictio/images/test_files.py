@@ -136,6 +136,7 @@ def test_no_descriptor_is_left_open(root):
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
 
 
+@pytest.mark.slow
 def test_of_a_hundred_thousand_names_the_one_that_exists_is_found(root):
     assert inspect_names(root, (f"train/{number}.jpg" for number in range(100_000))).present == 1
 

@@ -87,6 +87,7 @@ def test_pictures_of_every_size_of_a_block_are_read():
             assert decode(jpeg(picture(side, 41 - side), **options)).image.size == (side, 41 - side)
 
 
+@pytest.mark.slow_except("options0")
 @pytest.mark.parametrize("options", [{}, PROGRESSIVE])
 def test_a_header_that_claims_more_than_there_is_does_not_make_a_picture(options):
     """The height and width of a picture of 150 x 133 are overwritten: 7000 x 7000 pixels, nearly all of them missing."""
@@ -118,6 +119,7 @@ def test_cut_pictures_of_other_formats_are_refused_with_and_without_an_end(kind,
         assert {reason(cut), reason(cut + end)} <= {"truncated", "damaged"}, share
 
 
+@pytest.mark.slow
 @pytest.mark.faces
 def test_no_face_is_refused_and_every_cut_one_is(fairface_dir):
     faces = sorted(Path(fairface_dir).rglob("*.jpg"))

@@ -86,6 +86,7 @@ def test_published_settings_are_within_the_limits(content):
     assert oversized(content, "preprocessor_config.json") is None
 
 
+@pytest.mark.slow
 def test_the_defaults_of_every_class_of_transformers_are_within_the_limits():
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES as IMAGES

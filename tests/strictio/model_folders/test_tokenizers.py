@@ -44,6 +44,15 @@ def test_a_bounded_tokenizer_is_the_same_tokenizer(tmp_path):
     assert AutoTokenizer.from_pretrained(tmp_path / "saved")("a b")["input_ids"] == plain("a b")["input_ids"]
 
 
+@pytest.mark.slow_except(
+    "parts0-normalizer that multiplies texts",
+    "parts1-normalizer that multiplies texts",
+    "parts2-normalizer that multiplies texts",
+    "parts3-multiplies texts",
+    "parts4-multiplies texts",
+    "parts5-decoder that multiplies texts",
+    "parts6-normalizer that is too long",
+)
 @pytest.mark.parametrize(
     ("parts", "says"),
     [

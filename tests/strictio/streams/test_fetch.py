@@ -23,6 +23,7 @@ NEVER = {
 }
 
 
+@pytest.mark.slow_except("a length of 5,000 digits", "another part", "itself")
 @pytest.mark.parametrize("name", NEVER)
 def test_a_server_that_never_ends_or_sends_something_else_is_given_up(name, tmp_path, monkeypatch):
     for setting, value in (("TIMEOUT_S", 0.3), ("ATTEMPTS", 2), ("FIRST_WAIT_S", 0.01)):

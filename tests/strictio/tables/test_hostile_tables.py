@@ -78,6 +78,7 @@ def test_an_archive_that_is_padded_with_zeros_is_refused(tmp_path):
     assert read_table(tmp_path / "t.csv.gz").columns.num_rows == 6
 
 
+@pytest.mark.slow
 def test_a_workbook_of_a_million_empty_rows_is_refused(tmp_path):
     book, path = openpyxl.Workbook(), tmp_path / "t.xlsx"
     book.active.append(["race", "y_pred"])

@@ -50,6 +50,7 @@ EACH_ENCODING = ("7 GB, one text many times", "numbers of fixed width", "lists o
 """Every run of the tests takes these, which take no time to make: texts that are held once, and numbers, in lists and not."""
 
 
+@pytest.mark.slow_except("7 GB, one text many times")
 @pytest.mark.parametrize("name", first(EACH_ENCODING, of=BOMBS))
 def test_a_small_file_that_would_fill_the_memory_is_refused_before_it_does(tmp_path, name):
     columns = BOMBS[name]()
@@ -149,6 +150,7 @@ def example():
 EXAMPLE = example()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, len(EXAMPLE) - 1), st.integers(0, 255)), min_size=1, max_size=4))
 def test_any_damage_is_a_table_or_an_error_with_words(changes):
     content = bytearray(EXAMPLE)

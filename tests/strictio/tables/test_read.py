@@ -78,6 +78,7 @@ def cells_of(table):
     return table.column_names, [list(row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
 
+@pytest.mark.slow_except("x.ndjson.gz")
 @pytest.mark.parametrize("kind", KINDS)
 @given(table=tables())
 def test_any_table_is_read_as_it_was_written(kind, table):
@@ -87,6 +88,7 @@ def test_any_table_is_read_as_it_was_written(kind, table):
     assert len(found.numbers) == len(table[1])
 
 
+@pytest.mark.slow
 @given(table=tables(SPREADSHEET))
 def test_any_workbook_is_read_as_it_was_written(table):
     assert cells_of(read("x.xlsx", as_excel(*table)).columns) == table
@@ -246,12 +248,14 @@ def unfolding():
     return gzip.compress(b"a,b\n") + member * 260
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.csv.gz", "x.jsonl.gz"])
 def test_a_gzip_file_that_unfolds_to_too_much_is_refused(name, unfolding):
     with pytest.raises(UnsafeError, match="would fill the memory"):
         read(name, unfolding)
 
 
+@pytest.mark.slow
 def test_a_workbook_is_judged_by_the_directory_of_its_archive(tmp_path):
     content = io.BytesIO(as_excel(["a"], [["x"]]))
     with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/more.xml", "w") as entry:
@@ -276,6 +280,7 @@ def test_rows_beyond_the_size_that_a_sheet_claims_are_read():
     assert (cells_of(found.columns)[1], list(found.numbers)) == ([["1", "x"], ["", "far"]], [2, 9])
 
 
+@pytest.mark.slow_except('<row r="2000000000"><c r="A2000000000"><v>1</v></c></row>-over 1,048,576 rows|over 20,000,000 empty cells')
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -302,6 +307,7 @@ def damaged(draw):
     return bytes(content)
 
 
+@pytest.mark.slow_except("x.jsonl", "x.xlsx")
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.csv.gz", "x.jsonl", "x.jsonl.gz", "x.xlsx"])
 @given(content=st.one_of(st.binary(max_size=64), damaged()), encoding=st.sampled_from([None, None, "latin-1", "utf-16", "utf-7"]))
 def test_any_bytes_are_a_table_or_an_error_with_words(name, content, encoding):

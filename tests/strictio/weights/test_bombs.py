@@ -121,6 +121,19 @@ def answers(tmp_path_factory):
     return lambda name: read(name in EACH_BOUND)[name]
 
 
+@pytest.mark.slow_except(
+    "memoize",
+    "lists",
+    "marks",
+    "equal keys of megabytes",
+    "names of megabytes",
+    "many names",
+    "a size of many axes",
+    "a storage of a long name",
+    "many tensors",
+    "one table in many places",
+    "names of many parts",
+)
 @pytest.mark.parametrize("name", first(EACH_BOUND, of=FLOODS))
 def test_a_flood_of_instructions_ends_within_seconds_and_two_gigabytes(answers, name):
     code, said, seconds, mebibytes = answers(name)
@@ -131,6 +144,7 @@ def test_a_flood_of_instructions_ends_within_seconds_and_two_gigabytes(answers, 
     assert mebibytes < 600
 
 
+@pytest.mark.slow
 def test_many_entries_one_twice(tmp_path):
     """To look for each name among all would take minutes."""
     with zipfile.ZipFile(tmp_path / "x.pt", "w") as file, warnings.catch_warnings():

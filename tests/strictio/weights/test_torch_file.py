@@ -315,6 +315,11 @@ def test_a_list_that_expands_to_10_to_the_30_costs_nothing_nor_does_a_memo_place
 REPEATED = b"}(" + b"".join(b"X\x01\x00\x00\x00" + bytes([letter]) + b"h\x00" for letter in b"abcdefghij") + b"uq\x00"
 
 
+@pytest.mark.slow_except(
+    "program0-keys that are neither words nor small numbers",
+    "\\x80\\x02}q\\x00\\x8a\\x08\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x1fK\\x01s.-small numbers",
+    "\\x80\\x02}q\\x00X\\x01\\x00\\x00\\x00ah\\x00s.-nested, repeated or large beyond reason",
+)
 @pytest.mark.parametrize(
     ("program", "said"),
     [

@@ -214,6 +214,7 @@ def plasma(decay, rng):
     return cloud / cloud.max()
 
 
+@pytest.mark.slow_except("1.5-2")
 @pytest.mark.parametrize(("thickness", "decay"), [(1.5, 2), (3, 1.4)])
 def test_fog(picture, thickness, decay):
     cloud, brightest = plasma(decay, np.random.default_rng(4)), picture.max()

@@ -12,6 +12,7 @@ NAMES = [f"{row}.png" for row in range(1000)]
 RECORD = FakeEncoder().record
 
 
+@pytest.mark.slow_except("1", "2", "7")
 @pytest.mark.parametrize("count", [1, 2, 7, 1500])
 def test_each_image_is_in_one_part(count):
     rows = np.concatenate([Part(number + 1, count).rows(NAMES) for number in range(count)])

@@ -100,6 +100,7 @@ class OneEnd(FakeAnswerer):
         return [-float(option != taken) for option in question.options]
 
 
+@pytest.mark.slow_except("0-Female-11")
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize(("end", "answer"), [(0, "Female"), (-1, "unclear")])
 def test_a_model_that_takes_one_end_of_the_list_never_agrees_with_itself_under_shuffled_options(run, end, answer, seed):
@@ -123,6 +124,7 @@ class FirstOption(FakeAnswerer):
         return [-float(option != question.text.splitlines()[1].removeprefix("- ")) for option in question.options]
 
 
+@pytest.mark.slow_except("FakeAnswerer-varies")
 @pytest.mark.parametrize(("model", "code"), [(FakeAnswerer, "varies"), (Refuser, "unclear"), (FirstOption, "order")])
 def test_a_model_that_refuses_or_takes_the_first_option_does_not_look(run, model, code):
     """The first fake sees 20 women, is unclear about 10 men and takes 10 for women: right in 20 of 40, as always "Female" would be."""
@@ -151,6 +153,7 @@ def test_a_second_run_asks_nothing_twice(run):
     assert to_json(results(first)) == to_json(results(second))
 
 
+@pytest.mark.slow_except("model")
 @pytest.mark.parametrize("change", ["model", "label", "seed"])
 def test_another_model_another_word_or_another_order_is_asked_anew(run, change):
     run()
@@ -215,6 +218,7 @@ class Elements(HTMLParser):
         self.attributes += attrs
 
 
+@pytest.mark.slow
 def test_markup_in_a_label_a_model_or_a_template_stays_text(run):
     from reports.exports.markdown import summary_markdown
     from reports.render import render

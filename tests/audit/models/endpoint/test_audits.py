@@ -75,6 +75,7 @@ def rates(found, name):
     return {rate.group[0]: (rate.events, rate.n) for rate in found.finding(name).by_group}
 
 
+@pytest.mark.slow_except("serves1-schema")
 @pytest.mark.parametrize(
     ("serves", "mode"), [(set(), "text"), ({"schema"}, "schema"), ({"letter"}, "letter"), ({"likelihood"}, "likelihood")]
 )
@@ -105,6 +106,7 @@ def test_each_mode_finds_the_same_answers_and_a_replay_is_byte_equal(serves, mod
     assert "(this machine)" in page
 
 
+@pytest.mark.slow
 def test_a_refuser_is_found_and_its_refusals_are_no_answers(tmp_path):
     with Stub(refuser) as stub:
         given = {"fail_on": "gap[gender.refusal by race] > 0.1"}
@@ -122,6 +124,7 @@ def test_a_refuser_is_found_and_its_refusals_are_no_answers(tmp_path):
     assert any("Mode text" in each for each in told)
 
 
+@pytest.mark.slow
 def test_labels_that_the_server_does_not_list_have_an_upper_bound(tmp_path):
     with Stub(lambda asked: right(asked) if asked.options else "A", frozenset({"letter"})) as stub:
         stub._likely = lambda asked, text: [{"token": text, "logprob": np.log(0.75)}, {"token": "The", "logprob": np.log(0.05)}]
@@ -166,6 +169,7 @@ def test_equal_shares_are_those_of_a_chi_square_test():
     assert equal_shares([{"a": 10, "b": 30}, {"a": 30, "b": 10}]) == pytest.approx(chi2.sf(18.05, 1))
 
 
+@pytest.mark.slow
 def test_repeats_that_disagree_have_a_rate_by_group(tmp_path):
     lock, times = threading.Lock(), {}
 
@@ -207,6 +211,7 @@ def scenes(tmp_path):
     return tmp_path / "pairs"
 
 
+@pytest.mark.slow_except("letter")
 @pytest.mark.parametrize("serves", [set(), {"letter"}], ids=["text", "letter"])
 def test_questions_that_rows_bring_are_asked_too(serves, tmp_path):
     (tmp_path / "data").mkdir()

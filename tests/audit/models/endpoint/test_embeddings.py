@@ -66,6 +66,7 @@ def embed(url, path, texts, **more):
         return encoder.encode_texts(texts), encoder.account()
 
 
+@pytest.mark.slow
 def test_vectors_are_those_of_the_server_in_the_order_of_the_texts(tmp_path):
     texts = [f"text {number}" for number in range(2 * TEXTS_AT_ONCE + 1)]
     with Embedder() as stub, opened("text:api:tiny", settings(stub.url, tmp_path), tmp_path) as encoder:

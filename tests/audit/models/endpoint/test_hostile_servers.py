@@ -137,6 +137,7 @@ def test_a_reply_without_end_is_given_up_in_time_and_takes_little_memory(name, t
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
 
 
+@pytest.mark.slow_except("1-False")
 @pytest.mark.parametrize(("room", "taken"), [(0, True), (1, False)])
 def test_a_reply_is_read_up_to_the_cap_however_it_is_packed(room, taken, tmp_path):
     full = ANSWER + b" " * (MOST_BYTES + room - len(ANSWER))

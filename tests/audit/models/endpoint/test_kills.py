@@ -110,10 +110,12 @@ def kill_servers(folder, kills, seed, lives=range(1, 25)):
     assert without_key(folder)
 
 
+@pytest.mark.slow
 def test_a_killed_client_goes_on_where_it_stopped(tmp_path):
     kill_clients(tmp_path, 2, seed=0)
 
 
+@pytest.mark.slow
 def test_a_client_outlives_its_server(tmp_path):
     kill_servers(tmp_path, 1, seed=0, lives=range(40, 90))
 

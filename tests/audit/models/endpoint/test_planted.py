@@ -47,6 +47,7 @@ def verdicts(name, seed, folder, n=400):
     return {finding.outcome: finding.verdict for finding in found.findings if finding.primary}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", first(["stereotyper"], of=SHARES))  # a refuser is found by a test of whole audits
 def test_what_is_planted_is_found_and_nothing_else(name, tmp_path):
     found = verdicts(name, 0, tmp_path, n=200)

@@ -158,6 +158,7 @@ def test_an_answer_that_gives_the_key_back_is_kept_without_it(code, tmp_path, mo
         assert not holds(json.dumps(json.loads(line.partition(" ")[2]), ensure_ascii=False).replace("\\\\", "\\"), key)
 
 
+@pytest.mark.slow
 def test_a_text_of_any_length_and_code_is_searched_within_seconds():
     began = time.process_time()
     for text in (

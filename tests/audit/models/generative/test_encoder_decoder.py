@@ -25,6 +25,7 @@ def read_by_transformers(folder, image, text):
     return model, processor.tokenizer, dict(processor(images=[image], text=[text], return_tensors="pt"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENCODER_DECODER)
 def test_the_likelihood_of_an_option_is_transformers_own_loss_of_its_tokens_as_labels(models, folders, name):
     light, dark = noise((50, 70), (50, 70), seed=5)

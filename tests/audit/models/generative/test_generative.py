@@ -70,6 +70,7 @@ def plain_loop(folder: Path, image: Image.Image, question: Question) -> list[flo
 # ---- the numbers ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("internvl")
 @pytest.mark.parametrize("name", CAUSAL)
 def test_likelihoods_are_those_of_a_plain_loop_of_full_forward_passes(models, folders, name):
     for image in pictures()[1:]:
@@ -77,6 +78,7 @@ def test_likelihoods_are_those_of_a_plain_loop_of_full_forward_passes(models, fo
         np.testing.assert_allclose(row, plain_loop(folders(name), image, SHORT) + plain_loop(folders(name), image, LOOK), atol=1e-5)
 
 
+@pytest.mark.slow_except("llava")
 @pytest.mark.parametrize("name", NAMED)
 def test_the_harm_labels_have_the_likelihoods_of_a_plain_loop(models, folders, name):
     assert len(HARM.options) == 22
@@ -85,6 +87,7 @@ def test_the_harm_labels_have_the_likelihoods_of_a_plain_loop(models, folders, n
     assert row.std() > 1e-3  # otherwise anything would be equal
 
 
+@pytest.mark.slow_except("question-llava", "question-gemma3", "nothing-llava")
 @pytest.mark.parametrize("name", first(["llava", "gemma3"], of=[*NAMED, "internvl", "gemma3"]))
 @pytest.mark.parametrize("reuse", ["question", "nothing"])
 def test_reuse_of_the_cache_gives_the_same_numbers(models, name, reuse):
@@ -132,6 +135,7 @@ def test_a_label_costs_its_own_tokens_only(models, monkeypatch):
     assert tokens == steps
 
 
+@pytest.mark.slow_except("llava", "qwen2_5_vl", "idefics3", "internvl", "mllama")
 @pytest.mark.parametrize("name", CLASSES)
 def test_images_are_read_together_and_each_has_the_numbers_that_it_has_alone(models, name, monkeypatch):
     model, images = models(name), noise((40, 40), (50, 70), (90, 30), (40, 40), (50, 70), seed=5)
@@ -148,6 +152,7 @@ def test_images_are_read_together_and_each_has_the_numbers_that_it_has_alone(mod
     assert model.log_likelihoods([], [SHORT, LOOK]).shape == (0, 4)
 
 
+@pytest.mark.slow_except("llava")
 @pytest.mark.parametrize("name", [*NAMED, "instructblip_t5"])
 def test_what_is_written_about_images_together_is_what_is_written_about_each(models, name, monkeypatch):
     model, images = models(name), noise((40, 40), (50, 70), (40, 40), seed=5)
@@ -309,6 +314,7 @@ def test_a_model_that_does_not_look_is_refused(copy):
     refused(copy, DataError, "do not depend on the image")
 
 
+@pytest.mark.slow
 def test_without_a_template_the_model_is_asked_plainly_and_the_record_says_so(copy):
     (copy / "chat_template.jinja").unlink()
     model = load(str(copy))
@@ -321,6 +327,7 @@ def test_without_a_template_the_model_is_asked_plainly_and_the_record_says_so(co
     assert "“user: <image>⏎{question}⏎me:”" in sentences(load(str(copy)).record.asked)[0]
 
 
+@pytest.mark.slow
 def test_the_same_model_elsewhere_is_the_same_model_and_with_another_template_another_one(copy, models):
     assert load(str(copy)).record.fingerprint == models("llava").record.fingerprint
     (copy / "chat_template.jinja").write_text(chat("<image>").replace("<assistant>", "<assistant>Answer: "))

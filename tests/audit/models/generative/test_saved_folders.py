@@ -81,6 +81,7 @@ def test_its_processor_makes_of_images_and_texts_what_transformers_own_does(fold
             assert torch.equal(torch.as_tensor(value), torch.as_tensor(read[1][name])), name
 
 
+@pytest.mark.slow_except("florence2", "git")
 def test_it_is_loaded_and_answers(folder):
     rows = load(str(folder)).log_likelihoods(noise((64, 64), (90, 40)), [ASKED])
     assert rows.shape == (2, 2)

@@ -89,6 +89,7 @@ def siglip_folder(tmp_path_factory):
     )
 
 
+@pytest.mark.slow_except("clip")
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
 def test_a_model_with_its_processor_is_the_model_of_their_folder(kind, clip_folder, siglip_folder):
     from types import SimpleNamespace
@@ -160,6 +161,7 @@ def assert_same_scores(folder, images):
     assert len(set(theirs.argmax(axis=1))) > 2  # and different answers
 
 
+@pytest.mark.slow_except("clip_folder")
 @pytest.mark.parametrize("kind", ["clip_folder", "siglip_folder"])
 def test_made_up_images_get_the_scores_of_the_pipeline(kind, request):
     assert_same_scores(request.getfixturevalue(kind), made_up_images())
@@ -191,11 +193,13 @@ def test_siglip_never_sees_a_mask(siglip_folder, tmp_path):
     assert (len(sentences(encoder.record.notes)), len(sentences(plain.record.notes))) == (1, 0)
 
 
+@pytest.mark.slow_except("clip_folder")
 @pytest.mark.parametrize("kind", ["clip_folder", "siglip_folder"])
 def test_an_attack_follows_the_gradients_and_leaves_the_model_as_it_was(kind, request):
     assert_is_attacked(load(str(request.getfixturevalue(kind))), made_up_images(), PROMPTS[:5])
 
 
+@pytest.mark.slow_except("clip_folder-mean0-std0")
 @pytest.mark.parametrize(
     ("kind", "mean", "std"),
     [

@@ -43,10 +43,12 @@ def assert_same_scores(family, images):
     assert np.ptp(wanted, axis=0).max() > 1e-3  # and so do images
 
 
+@pytest.mark.slow_except("siglip")
 def test_made_up_images_get_the_documented_scores(family):
     assert_same_scores(family, made_up_images())
 
 
+@pytest.mark.slow_except("siglip2_naflex", "align")
 def test_a_family_is_attacked_where_it_takes_whole_pixels(family):
     """SigLIP 2 of many sizes takes patches instead, and ALIGN's pixels are divided twice."""
     name, folder = family
@@ -63,6 +65,7 @@ def test_180_faces_get_the_documented_scores(family, fairface_dir):
     assert_same_scores(family, all_faces(fairface_dir))
 
 
+@pytest.mark.slow_except("siglip", "siglip2", "siglip2_naflex", "metaclip_2", "altclip", "chinese_clip", "blip")
 def test_what_shares_a_batch_does_not_matter(family):
     """Padding is masked, or always there: a text's feature is its own."""
     encoder, images = load(str(family[1])), made_up_images()[:4]
@@ -88,6 +91,7 @@ def test_the_record_names_the_class_and_case_matters_where_the_tokenizer_says_so
     assert name != "blip" or ("no temperature" in caplog.text and record.logit_scale == 1)
 
 
+@pytest.mark.slow_except("align-64", "blip-64", "metaclip_2-40")
 @pytest.mark.parametrize(("name", "tokens"), [("altclip", 40), ("align", 64), ("blip", 64), ("metaclip_2", 40)])
 def test_the_longest_text_that_fits_is_read_and_the_next_refused(name, tokens, tmp_path):
     model, processor = MADE[name]()
@@ -141,6 +145,7 @@ def test_a_family_whose_logits_are_something_else_than_scale_times_cosine_is_ref
     refused(folder, DataError, "not those of its embeddings")
 
 
+@pytest.mark.slow_except("siglip", "siglip2", "metaclip_2", "altclip")
 def test_quick_gelu_is_folded_in_the_towers_that_have_it(family):
     """By default: both towers of MetaCLIP 2, the image tower of AltCLIP and of Chinese CLIP, whose text tower is a BERT."""
     name, folder = family

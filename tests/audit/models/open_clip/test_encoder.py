@@ -111,6 +111,7 @@ def saved(tmp_path):
     return save
 
 
+@pytest.mark.slow_except("small-custom")
 @pytest.mark.parametrize("name", ["small", "small-quickgelu", "small-RN", "small-custom", "small-timm", "small-coca"])
 def test_embeddings_are_those_of_open_clip(saved, name):
     path, model, transform = saved(name)
@@ -124,6 +125,7 @@ def test_embeddings_are_those_of_open_clip(saved, name):
     assert record.logit_scale == pytest.approx(1 / 0.07)
 
 
+@pytest.mark.slow_except("small-quickgelu")
 @pytest.mark.parametrize("name", ["small-quickgelu", "small-RN", "small-custom"])
 def test_an_attack_follows_the_gradients_in_levels_of_pixels(saved, name, monkeypatch):
     encoder = load(f"open_clip:{name},{saved(name)[0]}")
@@ -181,6 +183,7 @@ def assert_close(ours, theirs):
     np.testing.assert_allclose(ours.encode_texts(TEXTS), theirs.encode_texts(TEXTS), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow_except("small-quickgelu-12")
 @pytest.mark.parametrize(("name", "seen"), [("small-quickgelu", 12), ("small-custom", 77), ("small-coca", 76)])
 def test_texts_are_cut_at_the_longest_of_a_batch_where_what_follows_never_reaches_a_feature(saved, name, seen):
     """The longer text has ten words, and an id at either end; a tower that is not causal, or reads elsewhere, sees all of its context."""
@@ -194,6 +197,7 @@ def test_texts_are_cut_at_the_longest_of_a_batch_where_what_follows_never_reache
     assert lengths == [seen]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "activation"), [("small-quickgelu", "quick_gelu"), ("small-mlp", "gelu")])
 def test_our_own_towers_give_the_same_as_open_clips(saved, name, activation):
     """They read how wide an MLP is: 64 x 4.3637 is 279 in the image tower of small-mlp, 64 x 3 is 192 in its text tower."""
@@ -244,6 +248,7 @@ def test_a_prompt_that_does_not_fit_is_refused_not_cut(saved):
         encoder.encode_texts([fits + "cook"])
 
 
+@pytest.mark.slow_except("float16")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_low_precision_is_close(saved, dtype):
     path, _, _ = saved("small")
@@ -455,6 +460,7 @@ def test_a_local_model_opens_no_socket_and_prints_nothing(saved, monkeypatch, ca
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow_except("small-towers1")
 @pytest.mark.parametrize(("name", "towers"), [("small-quickgelu", {"image", "text"}), ("small", set())])
 def test_quick_gelu_is_folded(saved, name, towers):
     path, _, _ = saved(name)

@@ -116,6 +116,7 @@ def table(path, **columns):
     return path
 
 
+@pytest.mark.slow_except("tsv")
 @pytest.mark.parametrize("ending", ["xlsx", "tsv"])
 def test_vlmevalkit_finds_a_planted_difference(tmp_path, ending):
     found = gaps(predictions=table(tmp_path / f"model_faces.{ending}"))

@@ -55,6 +55,7 @@ def refusal(path, **wanted):
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_parts_have_the_findings_of_one_file_whatever_their_number_and_order(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "BATCH", 50)
     frame = rows()
@@ -175,6 +176,7 @@ def scored(n=900):
     return frame
 
 
+@pytest.mark.slow
 def test_scores_are_counted_in_bins_that_give_the_calibration_of_single_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "BATCH", 70)
     frame = scored()

@@ -70,6 +70,7 @@ def test_whole_shares_are_the_plain_attribute():
     assert rates(findings_by_share(ASKED, same_votes, dataset(), SETTINGS)[0]) == rates(by_share[0])
 
 
+@pytest.mark.slow_except("False")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_rates_equal_a_slow_loop(weighted):
     given = random_predictions(1)
@@ -112,6 +113,7 @@ def test_shares_sum_to_one_and_two_attributes_multiply():
     assert both.cluster.tolist() == [0, 0, 0, 0, 1, 1]
 
 
+@pytest.mark.slow
 def test_chance_gives_no_small_p_and_a_planted_gap_is_found():
     """Answers that no vote has to do with: of 20 seeds at most 5 below 5 % (the binomial's 99.97 %)."""
     settings = Settings(min_group_size=5, draws=99)

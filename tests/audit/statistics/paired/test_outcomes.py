@@ -77,6 +77,7 @@ def test_mcnemar_is_that_of_statsmodels():
         assert find(rows(cells), draws=99).mcnemar_p == pytest.approx(min(expected, 1.0))
 
 
+@pytest.mark.slow
 def test_where_the_tone_does_not_matter_it_is_found_in_at_most_one_of_twenty():
     """60 scenes whose two answers are drawn alike; p of whole scenes turned around, with scenes of four pairs each as clusters."""
     rng, found = np.random.default_rng(0), 0

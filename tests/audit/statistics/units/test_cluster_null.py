@@ -176,6 +176,7 @@ def test_groups_that_share_clusters_have_correlated_rates_under_the_null():
 # ---- clusters that are not alike -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("rare")
 @pytest.mark.parametrize(
     "groups",
     [
@@ -194,6 +195,7 @@ def test_groups_of_unlike_clusters_raise_no_alarm(groups):
     assert np.mean(alarms) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 100)
 
 
+@pytest.mark.slow_except("alike")
 @pytest.mark.parametrize(
     "groups",
     [[([50] * 20, 0.8, 0.5), ([1] * 1000, 0.5, 0)], [([5] * 60, 0.8, 0.3), ([5] * 60, 0.55, 0.3)]],

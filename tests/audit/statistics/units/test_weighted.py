@@ -77,6 +77,7 @@ def test_at_the_tolerance_heavy_images_show_equivalence_in_at_most_seven_of_a_hu
         assert wrong <= 0.07
 
 
+@pytest.mark.slow
 def test_equivalence_keeps_its_power_under_ordinary_weights():
     source, shown = np.random.default_rng(0), []
     for _ in range(150):
@@ -193,6 +194,7 @@ def test_the_rest_is_weighted_across_its_groups():
     assert (made.events / made.n).tolist() == pytest.approx([0.5, 0.5, 0.0, 2 / 16, 1 / 14, 3 / 6])
 
 
+@pytest.mark.slow_except("weight1")
 @pytest.mark.parametrize("weight", [np.ones(600), np.full(600, 0.3), "by race"])
 def test_equal_weights_are_single_images_as_clusters_of_their_own(weight):
     given = answered()
@@ -207,6 +209,7 @@ def test_equal_weights_are_single_images_as_clusters_of_their_own(weight):
         assert [rate.effective_n for rate in one.by_group] == pytest.approx([rate.n for rate in one.by_group])
 
 
+@pytest.mark.slow
 def test_equal_weights_in_clusters_are_clusters():
     cluster = np.random.default_rng(2).integers(150, size=600)
     with_weights, without = (found(answered(weight, cluster=cluster)) for weight in (np.full(600, 2.5), None))
@@ -214,6 +217,7 @@ def test_equal_weights_in_clusters_are_clusters():
         assert close(plain(one, OF_UNITS[3:]), plain(two, OF_UNITS[3:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", [None, np.random.default_rng(3).integers(200, size=600)])
 def test_neither_the_scale_nor_the_order_of_the_images_matters(cluster):
     given = answered(lognormal(), cluster=cluster)

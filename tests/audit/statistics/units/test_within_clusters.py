@@ -118,6 +118,7 @@ def test_pairs_of_single_images_have_agresti_and_min_s_interval():
     assert (float(low[0]), float(high[0])) == pytest.approx(agresti_min(12, 3, 40, 0.05))
 
 
+@pytest.mark.slow
 def test_the_interval_of_two_groups_leaves_out_0_where_the_test_rejects():
     for seed in range(40):
         found = planted([0.3, 0.18], clusters=24, seed=seed)
@@ -185,6 +186,7 @@ def test_each_group_against_the_rest_is_inside_clusters_too():
     assert rest.contrasts(FIRST, np.array([3]))[0] == pytest.approx(e[0] / n[0] - e[1:].sum() / n[1:].sum())
 
 
+@pytest.mark.slow
 def test_skewed_differences_of_thin_groups_are_no_disparity():
     # 40 clusters with 30 and 3 images: 2.4 events are expected of 120. Flips take what is skewed for symmetric and reject in one of ten.
     n, rejected, flipped = np.tile([30, 3], (40, 1)), 0, 0

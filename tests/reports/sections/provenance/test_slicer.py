@@ -177,6 +177,7 @@ def queries(count):
                "reference": int(rng.integers(6))}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("count", [15, pytest.param(50, marks=pytest.mark.slow)])
 def test_random_slices_are_what_the_audit_computes(page, answered, count):

@@ -46,6 +46,7 @@ SHOWN = {
 }
 
 
+@pytest.mark.slow_except("disparity", "equivalent", "inconclusive", "not estimable", "exploratory")
 @pytest.mark.parametrize("shown", SHOWN)
 def test_the_answer_has_at_most_150_words(shown):
     said = section(render(samples.results(SHOWN[shown]())), "answer").partition("<figure")[0]
@@ -126,6 +127,7 @@ def opened(visit, tmp_path):
     return open_page
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("shown", ["faces", "sixty groups"])
 def test_the_answer_fits_a_screen_and_its_chart_can_be_read_on_a_phone(opened, shown):
@@ -143,6 +145,7 @@ def test_the_answer_fits_a_screen_and_its_chart_can_be_read_on_a_phone(opened, s
     assert cells
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_many_models_and_an_audit_without_a_chart_fit_a_phone(opened):
     first, blind = samples.emoji(), audit_of("not estimable")

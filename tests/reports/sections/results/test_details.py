@@ -50,6 +50,7 @@ def test_a_second_one_is_open_only_where_its_chart_leaves_room():
     assert opened(made(3, 40))[0] == ["q1"]
 
 
+@pytest.mark.slow
 def test_many_folded_cards_are_folded_together(faces):
     view = details.view(faces)
 
@@ -81,6 +82,7 @@ def test_under_the_chart_are_three_numbers_and_no_p(faces):
     assert not [sentence for sentence in card.said if "p =" in sentence]
 
 
+@pytest.mark.slow
 def test_few_exploratory_comparisons_have_cards_and_many_a_row():
     few, many = exploratory.view(context_of(samples.emoji())), exploratory.view(context_of(samples.large()))
 

@@ -225,6 +225,7 @@ def test_summary_and_terminal_say_how_each_gate_ended(results):
     assert "passed" not in (summary + said).lower()
 
 
+@pytest.mark.slow_except("{{7*7}}\\x1b[31m")
 @pytest.mark.parametrize("name", ["<b>&\"'", "| a | b |\n# c", "{{7*7}}\x1b[31m", "x" * 400])
 def test_hostile_gates_stay_text(results, name):
     hostile = replace(results, gates=gates("breached", expression=name, reason=name))
