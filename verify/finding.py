@@ -317,7 +317,7 @@ class Question:
             "low": max(0.0, float(np.maximum(low, -high).max())), "high": float(np.maximum(high, -low).max()),
             "ratio": float(rates[bottom] / rates[top]) if rates[top] > 0 else None,
             "spread": max(variance, 0.0) ** 0.5, "spread_squared": variance, "equivalence_bound": units.bound(alpha),
-            "most_significant": [names[at] for at in null.pair], "within": units.within(),
+            "most_significant": self._most_significant(names, null), "within": units.within(),
         }  # fmt: skip
         if rare is not None:
             most = rare.ratio_bound(alpha)
@@ -329,6 +329,12 @@ class Question:
             facts |= {"ratio_low": None, "equivalence_ratio": None}
         pairs = {"significant": self._significant(names, units, null), "open_pair": self._open(names, units, null)}
         return facts | self.of_test(null) | pairs
+
+    def _most_significant(self, names: list[list[str]], null: Null) -> list[list[str]]:
+        """The most significant pair; of equals, which differ by rounding only, the recorded one if it is among them."""
+        equal = [[names[one], names[two]] for one, two in null.pairs]
+        recorded = (self.record["gap"] or {}).get("most_significant")
+        return recorded if recorded in equal else equal[0]
 
     def _ends(self, names: list[list[str]], units: Units) -> tuple[int, int]:
         """The highest and the lowest group, of equals the first and the last; within clusters the pair that differs most.

@@ -29,6 +29,7 @@ from audit.predictions.answers import (
 )
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import FRAME, as_text, check_finite, check_printable, frame_columns, like_answers, read_columns, renamed
+from audit.predictions.equal_rows import equal_rows
 from audit.predictions.logs.join import joined
 from audit.predictions.logs.read import LogTable, read_log
 from audit.predictions.made import Answered
@@ -94,11 +95,20 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
         parts = [_read_audit_rows(part, wanted, source_name) for part in _audit_parts(table)]
         notes = tuple(distinct([note for _, more in parts for note in more]))
         notes = (*alike_notes, *notes, *notes_of_bins(table, {binning.column for binning in bins}), *(binning.note() for binning in bins))
+        notes += _equal_rows(opened.table, [answers for answers, _ in parts])
         return replace(opened.file, answers=tuple(answers for answers, _ in parts), notes=notes, bins=bins)
     columns = columns_of_texts(table.column_names, wanted.texts, source_name)
     answers, notes = _read_texts(table, columns, wanted, source_name) if columns else read_answers(table, wanted, source_name)
-    notes = (*opened.file.notes, *alike_notes, *notes, *(binning.note() for binning in bins))
+    notes = (*opened.file.notes, *alike_notes, *notes, *(binning.note() for binning in bins), *_equal_rows(opened.table, answers))
     return replace(opened.file, answers=tuple(map(opened.named, answers)), notes=notes, bins=bins)
+
+
+def _equal_rows(table: pa.Table, answers: Sequence[MeasurementAnswers]) -> tuple[Note, ...]:
+    """The note about rows that repeat, where only their position in the file identifies them."""
+    if not all(one.numbered for one in answers):
+        return ()
+    numbers = [name for name in ("id",) if name in table.column_names]  # row numbers, as an audit writes them
+    return equal_rows(table.drop_columns(numbers), answers[0].predictions.attributes)
 
 
 @dataclass(frozen=True)
