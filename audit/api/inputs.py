@@ -265,7 +265,10 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         bins=tuple(map(parse_bins, request.bins)),
         tags=request.tags, texts=request.texts, beside=_beside(request),
         changing=tuple(pair.attribute for pair in map(parse_pairs, request.pairs)),
-        log=LogOptions(request.scorer, request.filter, request.epoch, request.unfinished, request.join, request.on),
+        log=LogOptions(
+            request.scorer, request.filter, request.epoch, request.unfinished, request.join, request.on,
+            chosen_samples=request.chosen_samples,
+        ),
     )  # fmt: skip
     files = []
     parts = [source for source in request.predictions if isinstance(source, Path) and is_parts(source)]

@@ -175,7 +175,7 @@ def _answered(file: PredictionFile, matched: _Asked, plan: PredictionPlan) -> An
         name=file.name, images=(), attributes=attributes, levels=levels, licence="not stated",
         source=file.source or f"the table {file.name}",
         notes=(*file.notes, *matched.notes, *units_chosen(plan.cluster, plan.weights)),
-        numbered=any(answers.numbered for answers in file.answers),
+        numbered=any(answers.numbered for answers in file.answers), limited=file.limited,
         # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
         fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes, matched.largest().count),
         # Questions may have different numbers of rows; the longest list of exclusions is that of the file.

@@ -67,6 +67,8 @@ class PredictionFile:
     """What was read, for the report, if it is not a table."""
     model: str | None = None
     """The model that a log names."""
+    limited: bool = False
+    """Whether it holds a part of its data set, which settles nothing."""
 
 
 def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
@@ -151,7 +153,7 @@ def _opened_log(source: Path, log: LogTable, wanted: ColumnOptions) -> _Opened:
     if wanted.truth is not None and wanted.log.join is None:
         what = f"--truth-column cannot be used with {source.name}"
         raise UsageError(what, why="the log says what the right answer is", fix="leave it out; it is for the table of --join")
-    file = PredictionFile(source.name, sha256_of_source(source), (), log.notes, source=log.source, model=log.model)
+    file = PredictionFile(source.name, sha256_of_source(source), (), log.notes, source=log.source, model=log.model, limited=log.limited)
     left = replace(wanted, cluster=wanted.cluster or log.cluster)
     return _joined(_Opened(file, log.table, left, log.model), log.cluster or "id")
 
@@ -176,6 +178,7 @@ def _without_log(wanted: ColumnOptions, source: str) -> ColumnOptions:
         "--filter": wanted.log.filter,
         "--epoch": wanted.log.epoch,
         "--unfinished": wanted.log.unfinished,
+        "--chosen-samples": wanted.log.chosen_samples,
     }
     if used := [flag for flag, value in flags.items() if value]:
         what = f"{used[0]} cannot be used with {source}"

@@ -22,7 +22,7 @@ from reports.text.reasons import LIMITED as LIMITED_VERDICT
 from reports.text.reasons import audit_reason, not_covered, reason
 from reports.text.sentences import title
 
-LIMITED = "LIMITED RUN: a sample cannot decide a gate, so the command exits with 1; run it without --limit."
+LIMITED = "LIMITED RUN: a sample cannot decide a gate, so the command exits with 1; run it on all images."
 _BY_RULE = "by the equivalence test, {pairs} below the limit of {limit}"
 _CORRECTED = "corrected for every question of the gate, the interval reaches below the limit of {limit}"
 """Used if a bound other than the end of the interval decides and lies on the other side of the limit."""

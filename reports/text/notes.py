@@ -99,6 +99,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "log_epochs": "The log holds {rows:,} answers about {samples:,} samples: the epochs of one sample count as one sampling unit.",
         "log_unfinished": "The run did not finish (status: {status}): {found:,} of {total:,} answers are in the log. Which samples a run "
         "reaches before it stops is not random.",
+        "log_limited": "LIMITED: the log holds {found:,} of the {total:,} samples of its data set, chosen by {by}, and nothing shows that "
+        "they were chosen at random.",
+        "log_chosen_samples": "The log holds {found:,} of the {total:,} samples of its data set, chosen by {by}; they are judged as they "
+        "are (--chosen-samples).",
+        "log_total": "{tool} itself states: {totals}. Here {right:,} of {rows:,} rows are right ({own}): an error, a limit, no answer or "
+        "a partial score is not right, and every epoch that was read counts.",
         "log_respelled": "Answers that the tool accepted in another spelling than the target's: {count:,}; they count as the target.",
         "unknown_rows": "{count:,} of the {total:,} identifiers in {list} belong to no row.",
         "no_model_loaded": "No model was loaded: the answers were read from {file}.",

@@ -91,6 +91,9 @@ def _columns(audit: AuditResult) -> Iterator[str]:
             yield f"the attribute{'s' * (len(values['attributes']) > 1)} {_listed(values['attributes'])}"
         elif note.code == "binned":
             yield f"groups of {_listed(values['column'])}: {_listed(values['levels'])}"
+        elif note.code == "log_chosen_samples":
+            found, total = (count(int(values[name][0])) for name in ("found", "total"))
+            yield f"{found} of the {total} samples of the data set, by {_listed(values['by'])}"
         elif note.code == CLUSTER_CHOSEN:
             yield f"the clusters in {_listed(values['column'])} (default: every image is a sampling unit)"
         elif note.code == WEIGHTS_CHOSEN:
