@@ -69,8 +69,8 @@ class Headline:
     """Its uncertainty: ``The gap is 8 points (95 % interval 5 to 11).``"""
     cautions: tuple[str, ...]
     """How adjustment for other attributes or group composition changes a disparity, and why a difference that looks like one is
-    undecided: the verdict would mislead without them. Then which rows repeat in a group; last, that several versions of the
-    model answered."""
+    undecided: the verdict would mislead without them. Then what is not compared, and which rows repeat in a group; last, that several
+    versions of the model answered."""
     details: tuple[str, ...]
     """Further sentences that belong to the headline."""
     lines: tuple[AttributeLine, ...]
@@ -122,7 +122,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
-        tuple(filter(None, (*cautions, *uncounted_sentences(audit), versions_sentence(audit.endpoint)))),
+        tuple(filter(None, (*cautions, *uncounted_sentences(audit, settings), versions_sentence(audit.endpoint)))),
         tuple(filter(None, details)),
         (*_effect_lines(audit, effect, settings), *_lines(audit, primary, led=effect is not None)) if kind == "disparity" else (),
         _ASKED_AGAIN if visible else _not_planned(audit, kind, settings),
