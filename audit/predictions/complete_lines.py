@@ -45,7 +45,7 @@ def complete_lines(path: Path, encoding: str | None) -> Iterator[tuple[Path, boo
 
 
 def _end_of_last_line(file: IO[bytes], size: int, encoding: str | None) -> int:
-    """The position after the last line break; 0 if there is none."""
+    """The position after the last line break; 0 without one."""
     codec = codecs.lookup(encoding or "utf-8").name
     width = next((width for name, width in _WIDTHS.items() if codec.startswith(name)), 1)
     file.seek(0)

@@ -49,10 +49,12 @@ def _codes(column: pa.ChunkedArray) -> Int[np.ndarray, "n"]:
 
 def _group_with_most(repeated: Bool[np.ndarray, "n"], attributes: pd.DataFrame) -> dict[str, Value] | None:
     expected = float(repeated.mean())
-    best, values = _MARKED * int(repeated.sum()), None
+    best = _MARKED * int(repeated.sum())
+    values: dict[str, Value] | None = None
     for name in map(str, attributes.columns):
         for level, rows in pd.Series(repeated).groupby(attributes[name].to_numpy(object)):
             found = int(rows.sum())
             if (beyond := found - expected * len(rows)) > best:
-                best, values = beyond, {"attribute": name, "level": str(level), "found": found, "of": len(rows)}
+                best = beyond
+                values = {"attribute": name, "level": str(level), "found": found, "of": len(rows)}
     return values

@@ -189,9 +189,9 @@ def _totals(results: Mapping[str, Any]) -> dict[str | None, tuple[str, ...]]:
     for score in map(_object, listed if isinstance(listed, list) else ()):
         scorer = text_of(score.get("scorer") or score.get("name"))
         metrics = _object(score.get("metrics"))
-        name = next((name for name in ("accuracy", "mean") if name in metrics), None)
+        name = "accuracy" if "accuracy" in metrics else "mean"
         value = _number(_object(metrics.get(name)).get("value"))
-        if name is None or value is None:
+        if value is None:
             continue
         reducer = text_of(score.get("reducer"))
         how = f" (epochs by {reducer[:_LONGEST]})" if reducer else ""

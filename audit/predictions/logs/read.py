@@ -33,7 +33,7 @@ class LogTable:
     cluster: str | None
     """The column of sampling units, if a sample has several rows."""
     limited: bool
-    """Whether only a part of the data set was run, and nobody said that this part is what is judged."""
+    """Whether only a part of the data set was run, without `LogOptions.chosen_samples`."""
 
 
 def reader_of(path: Path) -> LogReader | None:
