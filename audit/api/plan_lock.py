@@ -176,7 +176,7 @@ def answers_under_lock(plan: AuditPlan, answers: AnswersPlan) -> AnswersPlan:
     return replace(answers, answered=replace(answers.answered, lock=lock))
 
 
-def renamed(result: AuditResult, name: str) -> AuditResult:
+def with_model_name(result: AuditResult, name: str) -> AuditResult:
     """The result with its model under the name of the request, in the deviations from its lock, too."""
     if name == result.model.name:
         return result

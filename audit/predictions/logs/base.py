@@ -43,7 +43,7 @@ class LogOptions:
 
 
 @dataclass(frozen=True)
-class Part:
+class ChosenPart:
     """The samples of a run that was told to leave others out."""
 
     samples: int
@@ -68,7 +68,7 @@ class LogChoices:
     """Number of rows that a finished run has; None: not stated."""
     status: str = ""
     """How the run ended, if it did not finish."""
-    part: Part | None = None
+    part: ChosenPart | None = None
     """What of the data set was run; None: all of it, or not stated."""
     totals: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
     """Scorer -> the tool's own totals, in words, where it states them."""

@@ -18,10 +18,10 @@ from audit.predictions.logs.base import (
     PARTIAL,
     RIGHT,
     WRONG,
+    ChosenPart,
     LogChoices,
     LogOptions,
     LogRow,
-    Part,
     judged_of,
     text_of,
 )
@@ -173,13 +173,13 @@ def _scorers(run: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str, .
     return tuple(dict.fromkeys(text_of(name) for name in named if name))
 
 
-def _part(config: Mapping[str, Any], samples: int | None, total: int | None) -> Part | None:
+def _part(config: Mapping[str, Any], samples: int | None, total: int | None) -> ChosenPart | None:
     """What the options of a run left of its data set."""
     if samples is None or total is None or samples >= total:
         return None
     limit, listed = config.get("limit"), config.get("sample_id")
     chosen = f"limit {'-'.join(map(text_of, limit)) if isinstance(limit, list) else text_of(limit)}" if limit else ""
-    return Part(samples, total, chosen[:_LONGEST] or ("a list of samples" if listed else "what the log does not state"))
+    return ChosenPart(samples, total, chosen[:_LONGEST] or ("a list of samples" if listed else "what the log does not state"))
 
 
 def _totals(results: Mapping[str, Any]) -> dict[str | None, tuple[str, ...]]:
