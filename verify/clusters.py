@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from verify import formulas
 from verify.formulas import Ends
-from verify.images import Images, Null, Units, leading, merged, no_events, smallest_p, tied
+from verify.images import Images, Null, Units, largest_pairs, merged, no_events, smallest_p
 from verify.within import Within, as_normal, as_student
 
 FEWEST, FEWEST_WITH_EVENTS, SPANNING = 15, 5, 0.8
@@ -362,15 +362,13 @@ class Clusters(Units):
         both = [smallest_p(null, observed) for null in nulls]
         p, pair_p, any_p = (max(values) for values in zip(*((one, *each) for one, each in both), strict=True))
         error, freedom = sums.errors(pooled, i, j)
-        t = np.abs(sums.rates[i] - sums.rates[j]) / error
-        one, two = int(i[leading(t)]), int(j[leading(t)])
+        pairs = largest_pairs((sums.rates[i] - sums.rates[j]) / error, len(sums.n))
         largest = max((null[:, 0] for null in nulls), key=lambda values: float(np.quantile(values, 0.95)))
-        ends = (one, two) if sums.rates[one] >= tied(sums.rates[two]) else (two, one)
 
         def chance(critical: float) -> np.ndarray:
             return _square(len(sums.n), np.minimum(as_student(critical, freedom) * error, 1.0))
 
-        return Null(p, ends, pair_p, None, any_p, gaps, largest, chance, repeated=False)
+        return Null(p, pairs, pair_p, None, any_p, gaps, largest, chance, repeated=False)
 
     def _normal(self, pooled: float, draws: int, rng: np.random.Generator) -> np.ndarray:
         """Both statistics for normal rates without differences, with the observed errors and correlations."""

@@ -26,6 +26,7 @@ VERIFIER = "pkg:pypi/vlm-audit#verify"
 """What verifies, as a URI."""
 VERIFIED, DIFFERS, USAGE, UNREADABLE = 0, 1, 2, 3
 NOT_RECOMPUTABLE = 1
+SCHEMA_VERSION = "2"
 INPUTS = {
     "settings": "chosen by the person who ran the audit",
     "lock": "as its file states it", "audits.lock": "hashes of texts and of the program",
@@ -109,6 +110,8 @@ def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), l
     source = open_source(path)
     files = check_files(source)
     by_hash = {audit.digest("results.json"): audit for audit in map(open_source, audits)}
+    for audit in by_hash.values():
+        _check_version("results.json", _json(audit, "results.json"), audit)
     ledger = Ledger()
     unchecked: dict[str, int] = {}
     decisions: dict[str, int] = {}
@@ -117,6 +120,7 @@ def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), l
     for name in ("results.json", "comparison.json"):
         if name in source.names():
             facts = _json(source, name)
+            _check_version(name, facts, source)
             without_answers = _recompute(source, name, facts, by_hash, ledger, files)
             if name == "results.json":
                 lock = _lock(source, facts, files, ledger)
@@ -143,6 +147,15 @@ def _json(source: Source, name: str) -> Any:
         raise UnreadableError(f"{name} is not JSON ({type(error).__name__}), in {source.where}") from error
 
 
+def _check_version(name: str, facts: Any, source: Source) -> None:
+    """Raise `UnreadableError` for a file of another version: its numbers mean something else."""
+    version = facts.get("schema_version") if isinstance(facts, dict) else None
+    if version != SCHEMA_VERSION:
+        stated = "no schema version" if version is None else f"schema version {ascii(version)[:20]}"
+        fix = "run the audit again, or verify with the version of the program that wrote it"
+        raise UnreadableError(f"{name} has {stated}, and this program verifies version {SCHEMA_VERSION}: {fix}, in {source.where}")
+
+
 def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Source], ledger: Ledger, files: Files) -> str:
     """Recompute one file; returns why there are no answers to recompute it from, or nothing."""
     from verify.answers import AnswerFile
@@ -150,8 +163,6 @@ def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Sourc
     from verify.gates import verify_gates
 
     try:
-        if facts["schema_version"] != "2":
-            raise UnreadableError(f"{name} has schema version {ascii(facts['schema_version'])[:20]}; this program verifies version 2")
         if name == "comparison.json":
             return _recompute_comparison(facts, audits, ledger, files)
         if PREDICTIONS in files.left_out or PREDICTIONS not in {*source.names(), *files.hashes}:

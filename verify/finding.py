@@ -48,6 +48,17 @@ class Counts:
     units: Units
 
 
+def _outside(
+    code: str, n: int, events: int, rate: tuple[float, ...], apart: tuple[float, float, float], *, shown: bool,
+    names: tuple[Sequence[str], ...] = ((), ()),
+) -> dict[str, Any]:  # fmt: skip
+    """Images outside the gap, as the file has them."""
+    ends = dict(zip(("value", "low", "high"), rate, strict=True)) | dict(
+        zip(("difference", "difference_low", "difference_high"), apart, strict=True)
+    )
+    return {"code": code, "n": n, "events": events, **ends, "shown": bool(shown), "group": list(names[0]), "other": list(names[1])}
+
+
 def _share(units: Units) -> float:
     """The rate of all groups together."""
     return float(units.events.sum() / units.n.sum())
@@ -245,6 +256,7 @@ class Question:
         facts: dict[str, Any] = {"id": self.name(), "by_group": by_group}
         facts |= {} if several else {"overall": overall}
         facts["shares"] = self._shares(counts.groups) if self.at_equal_truth else []
+        facts["uncovered"] = [] if several else self._uncovered(counts, by_group)
         compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
         if len(compared) < 2:
             absent = dict.fromkeys(("gap", "ratio_tolerance", "negligible"))
@@ -257,6 +269,54 @@ class Question:
         facts["gap"] = self._gap(names, units, null, None if facts["ratio_tolerance"] is None else rare)
         facts["contrasts"] = self._against_the_rest(names, units)
         return facts, units, null
+
+    # ---- outside the gap -------------------------------------------------------------------------------------------------------------
+
+    def _uncovered(self, counts: Counts, by_group: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The images that the gap leaves out: pooled groups against all compared ones, and those without a true answer."""
+        statuses = [rate["status"] if rate["n"] else "absent" for rate in by_group]
+        compared, unknown = ([at for at, status in enumerate(statuses) if status == wanted] for wanted in ("ok", "unknown"))
+        rest = [at for at, status in enumerate(statuses) if status not in ("ok", "absent")]
+        if len(compared) < 2:
+            return []
+        parts = [("not compared", rest, self.record["better"])] if len(rest) > len(unknown) else []
+        parts += [("unknown group", unknown, "neither")] if unknown else []
+        base, found = self._together(counts, compared), []
+        for code, groups, better in parts:
+            rate = self._together(counts, groups)
+            one, other = ((np.array(own[0]), (np.array(own[1]), np.array(own[2]))) for own in (rate, base))
+            low, high = (float(end) for end in formulas.joined(*one, *other))
+            n, events = (sum(by_group[at][name] for at in groups) for name in ("n", "events"))
+            shown = (high < 0 and better != "low") or (low > 0 and better != "high")
+            found.append(_outside(code, n, events, rate, (rate[0] - base[0], low, high), shown=shown))
+        return found + self._without_truth(counts, compared)
+
+    def _together(self, counts: Counts, groups: Sequence[int]) -> tuple[float, float, float]:
+        """The rate of some groups together, with its limits."""
+        units = counts.units.of(np.array(groups, np.int64)).together()
+        low, high = units.intervals(self.run.alpha)
+        return _share(units), float(low[0]), float(high[0])
+
+    def _without_truth(self, counts: Counts, compared: Sequence[int]) -> list[dict[str, Any]]:
+        """Where compared groups lack true answers: the group with the largest share of such images against that with the smallest."""
+        answers = self.answers
+        if answers.y_true is None or not (METRICS[self.metric][3] or self.at_equal_truth):
+            return []
+        group = numbered(answers, self.record["attributes"], counts.groups)
+        k, n = (
+            np.bincount(group[which], minlength=len(counts.groups))[compared]
+            for which in (answers.y_true == UNKNOWN, np.ones(len(group), bool))
+        )
+        if not k.any():
+            return []
+        shares = k / n
+        most, least = leading(shares), leading(-shares)
+        pairs = len(compared) * (len(compared) - 1) // 2
+        low, high = (float(end) for end in formulas.newcombe(k[most], n[most], k[least], n[least], self.run.alpha / pairs))
+        own = (float(shares[most]), *(float(end) for end in formulas.wilson(k[most], n[most], self.run.alpha)))
+        apart = (own[0] - float(shares[least]), low, high)
+        names = tuple(counts.groups[compared[at]] for at in (most, least))
+        return [_outside("no true answer", int(k.sum()), int(k[most]), own, apart, shown=low > 0, names=names)]
 
     def _shares(self, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """How often the outcome is given, and how often it is true, in each group."""
@@ -317,7 +377,7 @@ class Question:
             "low": max(0.0, float(np.maximum(low, -high).max())), "high": float(np.maximum(high, -low).max()),
             "ratio": float(rates[bottom] / rates[top]) if rates[top] > 0 else None,
             "spread": max(variance, 0.0) ** 0.5, "spread_squared": variance, "equivalence_bound": units.bound(alpha),
-            "most_significant": [names[at] for at in null.pair], "within": units.within(),
+            "most_significant": self._most_significant(names, null), "within": units.within(),
         }  # fmt: skip
         if rare is not None:
             most = rare.ratio_bound(alpha)
@@ -329,6 +389,12 @@ class Question:
             facts |= {"ratio_low": None, "equivalence_ratio": None}
         pairs = {"significant": self._significant(names, units, null), "open_pair": self._open(names, units, null)}
         return facts | self.of_test(null) | pairs
+
+    def _most_significant(self, names: list[list[str]], null: Null) -> list[list[str]]:
+        """The most significant pair; of equals, which differ by rounding only, the recorded one if it is among them."""
+        equal = [[names[one], names[two]] for one, two in null.pairs]
+        recorded = (self.record["gap"] or {}).get("most_significant")
+        return recorded if recorded in equal else equal[0]
 
     def _ends(self, names: list[list[str]], units: Units) -> tuple[int, int]:
         """The highest and the lowest group, of equals the first and the last; within clusters the pair that differs most.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,14 +66,15 @@ def _checks(gate: Gate, results: Mapping[str, Any], record: Mapping[str, Any]) -
     named = {check["finding"] for check in record["checks"]} if gate.name else None
     for audit in results["audits"]:
         key = {"model": audit["model"]["name"], "probe": audit["probe"]["name"], "limited": audit["data"]["limited"]}
+        planned = [finding for finding in audit["findings"] if finding["primary"]]
         if gate.subject == "verdict" and gate.name is None:
-            checks.append({**key, "finding": None, **_of_verdict(gate, audit["verdict"], audit)})
+            checks.append({**key, "finding": None, **_of_verdict(gate, audit["verdict"], audit, planned)})
             continue
         questions = [*audit["findings"], *(audit.get("effects", ()) if gate.subject in ("gap", "verdict") else ())]
         findings = [finding for finding in questions if _is_meant(gate, finding, named)]
         for finding in findings:
             if gate.subject == "verdict":
-                facts = _of_verdict(gate, finding["verdict"], audit)
+                facts = _of_verdict(gate, finding["verdict"], audit, [finding])
             elif "kind" in finding:
                 facts = _of_effect(gate, finding, results["settings"], len(findings), limited=audit["data"]["limited"])
             else:
@@ -132,12 +133,20 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"[‘’“”'\"`]", "", text).replace("×", "x").replace("_", " ").casefold().split())
 
 
-def _of_verdict(gate: Gate, verdict: str, audit: Mapping[str, Any]) -> Facts:
+def _outside(finding: Mapping[str, Any], limit: float) -> bool:
+    """Whether images outside the compared groups are shown to differ, and may do so by the limit."""
+    outside = finding.get("uncovered", ())  # a question about scores has none
+    return any(one["shown"] and max(-one["difference_low"], one["difference_high"]) >= limit for one in outside)
+
+
+def _of_verdict(gate: Gate, verdict: str, audit: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> Facts:
     if audit["data"]["limited"]:
         return {"outcome": "inconclusive"}
     if (verdict == gate.verdict) == (gate.operator == "=="):
         return {"outcome": "breached"}
-    return {"outcome": verdict if verdict in ("inconclusive", "not estimable") else "held"}
+    if verdict in ("inconclusive", "not estimable"):
+        return {"outcome": verdict}
+    return {"outcome": "inconclusive" if any(_outside(finding, finding.get("tolerance", 0.0)) for finding in findings) else "held"}
 
 
 def _of_effect(gate: Gate, effect: Mapping[str, Any], settings: Mapping[str, Any], family: int, *, limited: bool) -> Facts:
@@ -166,11 +175,11 @@ class _Bound:
     def __init__(self, gate: Gate, finding: Mapping[str, Any], settings: Mapping[str, Any], family: int, *, limited: bool):
         self.gate, self.finding, self.family, self.limited = gate, finding, family, limited
         self.alpha = float(settings["alpha"])
-        groups = finding["by_group"]
+        groups, self.named = finding["by_group"], False
         if gate.subject == "rate" and gate.name:
             written = _plain(gate.name)
             one = [rate for rate in groups if written.endswith(f" for {_plain(' x '.join(rate['group']))}")]
-            groups = one or groups
+            groups, self.named = one or groups, bool(one)
         self.rates = [rate for rate in groups if rate["status"] == "ok"]
         dependent = [rate["clusters"] is not None or rate["effective_n"] is not None for rate in self.rates]
         self.by_counts = not finding["shares"] and not any(dependent)
@@ -194,6 +203,9 @@ class _Bound:
         p = None if gap is None else gap["p_adjusted"] if self.finding["primary"] else gap["p"]
         blocked = self.gate.subject == "gap" and breaks == {True} and (p is None or p > self.alpha)
         if self.limited or blocked or len(breaks) > 1:
+            return "inconclusive"
+        limit = self.gate.limit if self.gate.subject == "gap" else self.finding["tolerance"]
+        if breaks == {False} and not self.named and _outside(self.finding, limit):
             return "inconclusive"
         return "breached" if breaks == {True} else "held"
 

@@ -31,8 +31,8 @@ class Null:
     """The result of a test of "no two groups differ"."""
 
     p: float
-    pair: tuple[int, int]
-    """The most significant pair, the higher first."""
+    pairs: tuple[tuple[int, int], ...]
+    """The most significant pair, the higher first; then those that are as significant but for rounding."""
     pair_p: float
     chi2: float | None
     chi2_p: float | None
@@ -182,7 +182,7 @@ class Images(Units):
             p, (pair_p, any_p) = smallest_p(np.stack([largest, _chi_square(shuffled, self.n)], axis=1), observed)
         if self._expected() >= formulas.FEW:
             any_p = float(chdtrc(len(self.n) - 1, observed[1]))
-        return Null(p, clearest_pair(self.rates, errors), pair_p, float(observed[1]), any_p, gaps, largest, partial(np.multiply, errors))
+        return Null(p, clearest_pairs(self.rates, errors), pair_p, float(observed[1]), any_p, gaps, largest, partial(np.multiply, errors))
 
     def _expected(self) -> float:
         """The fewest events, or images without one, that a group expects."""
@@ -232,7 +232,7 @@ def _hoeffding(distance: np.ndarray, events: int, images: int, n1: np.ndarray, n
 
 def no_events(groups: int) -> Null:
     """The result if every image, or no image, is an event: no shuffle differs."""
-    return Null(1.0, (0, groups - 1), 1.0, None, None, np.zeros(1), np.zeros(1), partial(np.multiply, np.zeros((groups, groups))))
+    return Null(1.0, ((0, groups - 1),), 1.0, None, None, np.zeros(1), np.zeros(1), partial(np.multiply, np.zeros((groups, groups))))
 
 
 def largest_difference(rates: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -245,13 +245,19 @@ def largest_difference(rates: np.ndarray, errors: np.ndarray) -> np.ndarray:
     return largest
 
 
-def clearest_pair(rates: np.ndarray, errors: np.ndarray) -> tuple[int, int]:
-    """The pair with the largest difference in its standard errors, the higher rate first."""
+def clearest_pairs(rates: np.ndarray, errors: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """The pairs with the largest difference in their standard errors, the higher rate first."""
     i, j = np.triu_indices(len(rates), 1)
-    apart = np.where(errors[i, j] > NOTHING, np.abs(rates[i] - rates[j]) / np.maximum(errors[i, j], NOTHING), 0.0)
-    at = leading(apart)
-    one, two = int(i[at]), int(j[at])
-    return (one, two) if rates[one] >= tied(rates[two]) else (two, one)
+    return largest_pairs(np.where(errors[i, j] > NOTHING, (rates[i] - rates[j]) / np.maximum(errors[i, j], NOTHING), 0.0), len(rates))
+
+
+def largest_pairs(apart: np.ndarray, groups: int) -> tuple[tuple[int, int], ...]:
+    """The pairs of groups that are farthest apart but for rounding, the higher first; in both orders if they are not apart."""
+    i, j = (at.tolist() for at in np.triu_indices(groups, 1))
+    equal = np.flatnonzero(np.abs(apart) >= tied(np.abs(apart).max())).tolist()
+    higher = [(i[at], j[at]) for at in equal if apart[at] >= tied(0.0)]
+    lower = [(j[at], i[at]) for at in equal if -apart[at] >= tied(0.0)]
+    return tuple(sorted((*higher, *lower), key=lambda pair: (min(pair), max(pair))))
 
 
 def _chi_square(k: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -355,7 +361,7 @@ class EqualTruth(Units):
             drawn += weight * (rng.multivariate_hypergeometric(n, total, size=draws, method="marginals") if shuffle else k) / n
         gaps, largest = np.ptp(drawn, axis=1), largest_difference(drawn, errors)
         p = share_reaching(largest, float(largest_difference(self.rates[None], errors)[0]))
-        return Null(p, clearest_pair(self.rates, errors), p, None, None, gaps, largest, partial(np.multiply, errors))
+        return Null(p, clearest_pairs(self.rates, errors), p, None, None, gaps, largest, partial(np.multiply, errors))
 
     def variance(self) -> float:
         own = self.weights[:, None] ** 2 * self.by_truth * (1 - self.by_truth) / np.maximum(self.sizes - 1, 1)

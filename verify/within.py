@@ -14,7 +14,7 @@ from scipy.special import stdtr, stdtrit
 
 from verify import formulas
 from verify.formulas import Ends
-from verify.images import Null, binomial, leading, share_reaching, smallest_p, tied
+from verify.images import Null, binomial, largest_pairs, share_reaching, smallest_p, tied
 
 FEWEST_DIFFERING, EXACT, FLIPS = 6, 16, 9999
 SHUFFLES = 1999
@@ -208,8 +208,6 @@ class Within:
         p, pair_p, any_p = np.max(results, axis=0).tolist()
         if pairs[0].single and groups == 2:
             p = pair_p = any_p = pairs[0].p
-        at = leading(np.abs(observed))
-        ends = (int(i[at]), int(j[at])) if observed[at] >= tied(0.0) else (int(j[at]), int(i[at]))
         freedom = np.array([pair.freedom for pair in pairs])
         scale = np.array([float(pair.moments(pair.sums())[1]) * (pair.total + 1) / pair.total for pair in pairs])
         gaps = (as_student(np.abs(z), freedom) * scale).max(axis=1)
@@ -219,7 +217,7 @@ class Within:
             matrix[i, j] = matrix[j, i] = np.minimum(as_student(critical, freedom) * scale, 1.0)
             return matrix
 
-        return Null(p, ends, pair_p, None, any_p, gaps, np.abs(z).max(axis=1), chance, repeated=repeated)
+        return Null(p, largest_pairs(observed, groups), pair_p, None, any_p, gaps, np.abs(z).max(axis=1), chance, repeated=repeated)
 
     def _drawn(self, pairs: list[Pair], draws: int, rng: np.random.Generator) -> tuple[np.ndarray, bool, bool]:
         """Standardised differences of shuffled tables, whether they are all that exist, and whether the recorded stream was repeated."""

@@ -41,7 +41,7 @@ from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
 from audit.probe.variants import by_attributes, with_harmless_corruptions, with_slices, without_inference
-from audit.records.inputs import ATTRIBUTES_OF_PROBE_CHOSEN, ProbeSource
+from audit.records.inputs import ATTRIBUTES_OF_PROBE_CHOSEN, ProbeSource, units_chosen
 from audit.statistics.effects import with_orders
 from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Note, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
@@ -165,6 +165,7 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     dataset = bin_dataset(dataset, tuple(map(parse_bins, request.bins)))
     if request.attributes:
         dataset = replace(dataset, notes=(*dataset.notes, Note(ATTRIBUTES_OF_PROBE_CHOSEN, {"attributes": request.attributes})))
+    dataset = replace(dataset, notes=(*dataset.notes, *units_chosen(request.cluster, request.weights)))
     known = set(map(str, dataset.attributes.columns))
     needed_columns = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]
     needed_columns += [(measurement.truth, "with the true answers") for measurement in probe.measurements if measurement.truth]
@@ -264,7 +265,10 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         bins=tuple(map(parse_bins, request.bins)),
         tags=request.tags, texts=request.texts, beside=_beside(request),
         changing=tuple(pair.attribute for pair in map(parse_pairs, request.pairs)),
-        log=LogOptions(request.scorer, request.filter, request.epoch, request.unfinished, request.join, request.on),
+        log=LogOptions(
+            request.scorer, request.filter, request.epoch, request.unfinished, request.join, request.on,
+            chosen_samples=request.chosen_samples,
+        ),
     )  # fmt: skip
     files = []
     parts = [source for source in request.predictions if isinstance(source, Path) and is_parts(source)]

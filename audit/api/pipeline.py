@@ -14,7 +14,7 @@ from audit.api.inputs import probe_sources
 from audit.api.junit import junit_of_errors
 from audit.api.models import ModelPlan, loaded, models_in_turn, quiet_log
 from audit.api.plan import AuditPlan, check_fit, check_models, names_apart, plan_audit
-from audit.api.plan_lock import answers_under_lock, run_lock, under_lock
+from audit.api.plan_lock import answers_under_lock, run_lock, under_lock, with_model_name
 from audit.api.tracking import check_trackers, log_audit
 from audit.comparison.effective import with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
@@ -150,12 +150,8 @@ def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]], request: Audi
     done = []
     for _, audited_probes in audited:
         names = {name: next(apart) for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)}
-        done += [_renamed(audited_probe, names[audited_probe.result.model.name]) for audited_probe in audited_probes]
+        done += [replace(one, result=with_model_name(one.result, names[one.result.model.name])) for one in audited_probes]
     return done
-
-
-def _renamed(audited: AuditedProbe, name: str) -> AuditedProbe:
-    return replace(audited, result=replace(audited.result, model=replace(audited.result.model, name=name)))
 
 
 def _with_source(audited: AuditedProbe, sources: Mapping[str, ProbeSource]) -> AuditedProbe:

@@ -21,7 +21,7 @@ from audit.api.plan import AuditPlan, check_fit
 from audit.engine.external import AnswersPlan
 from audit.engine.locked_table import locked_table
 from audit.engine.plan import ProbePlan
-from audit.engine.plan_lock import audit_lock, models_not_run, run_deviations
+from audit.engine.plan_lock import audit_lock, models_not_run, run_deviations, with_named_model
 from audit.engine.served import expected_manner
 from audit.engine.texts import given_texts
 from audit.errors import UsageError
@@ -174,6 +174,15 @@ def answers_under_lock(plan: AuditPlan, answers: AnswersPlan) -> AnswersPlan:
     form, identity = _locked(_form_of_answers(answers), plan, None), LockedModel(*_identity(answers.answered.model))
     lock = audit_lock(held.lock, _of_run(plan, held.lock), answers.probe.name, form, identity)
     return replace(answers, answered=replace(answers.answered, lock=lock))
+
+
+def with_model_name(result: AuditResult, name: str) -> AuditResult:
+    """The result with its model under the name of the request, in the deviations from its lock, too."""
+    if name == result.model.name:
+        return result
+    model = replace(result.model, name=name)
+    lock = None if result.lock is None else with_named_model(result.lock, LockedModel(*_identity(model)))
+    return replace(result, model=model, lock=lock)
 
 
 def _of_run(plan: AuditPlan, lock: PlanLock) -> tuple[LockDeviation, ...]:

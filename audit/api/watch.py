@@ -19,7 +19,7 @@ from audit.predictions.default_claims import DefaultClaims, default_claims, pars
 from audit.predictions.rows import ColumnOptions, MeasurementAnswers
 from audit.predictions.stream import GrowingFile, continued, read_growing, rows_in_order, source_files
 from audit.records.watch import SCHEMA_VERSION, WATCH, WATCH_FILE, Look, Watch, WatchColumns, WatchPlan
-from audit.types import Predictions
+from audit.types import Group, Predictions
 from audit.version import __version__
 from reports.render import render_watch
 from strictio.files import Lock, read_text
@@ -38,6 +38,8 @@ class Watched:
     directory: Path
     new_rows: int
     """Rows that this look used for the first time."""
+    cut: tuple[str, ...] = ()
+    """Files whose last line is incomplete: it is left for the next look."""
 
     @property
     def exit_code(self) -> int:
@@ -64,7 +66,7 @@ def run_watch(request: WatchRequest) -> Watched:
         above = Folder.of(out.resolve().parent, make=True)
         with Lock(above, f".{out.resolve().name}.lock"):
             earlier = _earlier(out, source, request)
-            facts, new_rows = _looked(request, earlier, clock)
+            facts, new_rows, cut = _looked(request, earlier, clock)
             folder = above.folder(out.resolve().name, make=True)
             write_text(WATCH, WATCH_FILE.to_json(facts), folder)  # before the page, which follows from it
             write_text(PAGE, render_watch(facts), folder)
@@ -72,7 +74,7 @@ def run_watch(request: WatchRequest) -> Watched:
         raise MachineError("another look is being taken", where=str(out), fix="wait for it, or name another --out") from error
     except OSError as error:
         raise MachineError("the watch cannot be written", where=str(out), why=error.strerror, fix="name another --out") from error
-    return Watched(facts, out, new_rows)
+    return Watched(facts, out, new_rows, cut)
 
 
 # ---- the state -------------------------------------------------------------------------------------------------------------------------
@@ -123,7 +125,7 @@ def _shown(value: object) -> str:
 # ---- a look ----------------------------------------------------------------------------------------------------------------------------
 
 
-def _looked(request: WatchRequest, earlier: Watch | None, clock: Clock) -> tuple[Watch, int]:
+def _looked(request: WatchRequest, earlier: Watch | None, clock: Clock) -> tuple[Watch, int, Group]:
     source = request.source[0]
     files = read_growing(source_files(source), _wanted(request) if earlier is None else _columns(earlier.plan.columns))
     before = () if earlier is None else earlier.used
@@ -138,7 +140,7 @@ def _looked(request: WatchRequest, earlier: Watch | None, clock: Clock) -> tuple
         looks=looks, gaps=gaps, environment={name: installed(name) for name in _PACKAGES} | {"python": sys.version.split()[0]},
         timing=clock.timing(),
     )  # fmt: skip
-    return facts, total - (0 if earlier is None else earlier.rows)
+    return facts, total - (0 if earlier is None else earlier.rows), tuple(file.name for file in files if file.cut)
 
 
 def _wanted(request: WatchRequest) -> ColumnOptions:

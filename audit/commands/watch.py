@@ -42,7 +42,7 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
     request = WatchRequest(**given_options(arguments, WatchRequest), command=(PROGRAM, *map(scrub, words)))
     done = run_watch(request)
-    text = "" if arguments.quiet else f"{watch_lines(done.facts, done.new_rows, Screen.of(sys.stdout))}\n"
+    text = "" if arguments.quiet else f"{watch_lines(done.facts, done.new_rows, Screen.of(sys.stdout), done.cut)}\n"
     terminal.show(text + visible(terminal.shown_path(done.directory / PAGE)), done.directory)
     return done.exit_code
 

@@ -23,7 +23,7 @@ from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
 from audit.predictions.rows import MeasurementAnswers, exclude
 from audit.predictions.texts import TEXTS
-from audit.records.inputs import columns_not_compared
+from audit.records.inputs import columns_not_compared, units_chosen
 from audit.stages import Stages, silent
 from audit.statistics.effects import check_effects, with_orders
 from audit.types import NO_ANSWER, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
@@ -174,7 +174,8 @@ def _answered(file: PredictionFile, matched: _Asked, plan: PredictionPlan) -> An
     dataset = Dataset(
         name=file.name, images=(), attributes=attributes, levels=levels, licence="not stated",
         source=file.source or f"the table {file.name}",
-        notes=(*file.notes, *matched.notes), numbered=any(answers.numbered for answers in file.answers),
+        notes=(*file.notes, *matched.notes, *units_chosen(plan.cluster, plan.weights)),
+        numbered=any(answers.numbered for answers in file.answers), limited=file.limited,
         # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
         fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes, matched.largest().count),
         # Questions may have different numbers of rows; the longest list of exclusions is that of the file.

@@ -98,6 +98,14 @@ def audit_lock(locked: PlanLock, run: Sequence[LockDeviation], name: str, probe:
     )
 
 
+def with_named_model(lock: AuditLock, model: LockedModel) -> AuditLock:
+    """The lock of an audit whose model has another name in the results: its deviation names it so."""
+    deviations = (
+        replace(one, actual=_named(model)) if one.field == ("models",) and one.actual is not None else one for one in lock.deviations
+    )
+    return replace(lock, deviations=tuple(deviations))
+
+
 def models_not_run(locked: PlanLock, models: Sequence[LockedModel]) -> tuple[LockDeviation, ...]:
     """The locked models that were not audited."""
     named = () if locked.models == "any" else locked.models

@@ -107,7 +107,15 @@ def _checks(resolved: ResolvedGate, audit: AuditResult, settings: Settings) -> l
 
 def _verdict_check(resolved: ResolvedGate, audit: AuditResult, finding: str | None, verdict: FindingVerdict) -> GateCheck:
     outcome = verdict_outcome(resolved.gate, verdict, limited=audit.data.limited)
-    return GateCheck(audit.model.name, audit.probe.name, finding, outcome, (Note("verdict", {"verdict": verdict}),))
+    meant = [one for one in audit.findings if (one.primary if finding is None else one.id == finding)]
+    outside = outcome == "held" and any(_outside(one, one.tolerance) for one in meant)
+    reasons = (Note("verdict", {"verdict": verdict}), *([Note("uncovered")] if outside else []))
+    return GateCheck(audit.model.name, audit.probe.name, finding, "inconclusive" if outside else outcome, reasons)
+
+
+def _outside(finding: Finding, limit: float) -> bool:
+    """Whether images that the finding leaves out are shown to differ so that the compared groups alone decide no gate."""
+    return any(one.matters(limit) for one in finding.uncovered)
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,12 @@ class _Bound:
         """Events and images of each compared group."""
         return np.array([rate.events for rate in self.compared], np.int64), np.array([rate.n for rate in self.compared], np.int64)
 
+    @property
+    def outside(self) -> bool:
+        """Whether images outside the compared groups leave a gate on all groups undecided."""
+        limit = self.gate.limit if self.gate.subject == "gap" else self.finding.tolerance
+        return self.resolved.group is None and _outside(self.finding, limit)
+
     def holds(self, number: float) -> bool:
         """Whether this number would breach the gate."""
         return COMPARE[self.gate.operator](number, self.gate.limit)
@@ -167,6 +181,8 @@ class _Bound:
             needed, hint = self.would_settle(bounds)
             hints.append(hint)
         reasons = (self.measured(bounds, "blocked" if blocked else outcome), *hints, *self.not_compared())
+        if outcome == "held" and self.outside:
+            outcome, reasons = "inconclusive", (*reasons, Note("uncovered"))
         return GateCheck(*key, outcome, reasons, bounds.value, bounds.low, bounds.high, int(self.counts[1].sum()), needed)
 
     def would_settle(self, bounds: Estimate) -> tuple[int | None, Note]:

@@ -281,6 +281,9 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
             self._check_replicates()
         self._check_columns()
         self.check_endpoint(self.model)
+        if self.lock is not None and self.allow_undecided:
+            why = "a plan lock does not have it, and it would let a locked gate pass without an answer"
+            raise UsageError("--allow-undecided cannot be used with --lock", why=why, fix="leave it out")
         if self.lock is None:  # whose gates are applied, too
             self.check_gates(self.fail_on, "gap > 0.05")
 

@@ -7,7 +7,7 @@ from audit.options.kinds import Epoch, FilePath, Switch, Text
 from audit.options.schema import Options, flag, is_given, option
 
 LOGS = "logs of evaluation tools (with --predictions)"
-OF_LOGS = ("scorer", "filter", "epoch", "unfinished", "join", "on")
+OF_LOGS = ("scorer", "filter", "epoch", "unfinished", "chosen_samples", "join", "on")
 
 
 class LogRequest(Options):
@@ -19,6 +19,9 @@ class LogRequest(Options):
         None, LOGS, "which epoch is read, if samples were run several times; all: each sample is one sampling unit", metavar="N|all"
     )
     unfinished: Switch = option(False, LOGS, "also read the log of a run that stopped early, whose samples are not a random part")
+    chosen_samples: Switch = option(
+        False, LOGS, "judge a log that holds a part of its data set (a limit, a list of samples); else it is a limited run, without verdict"
+    )
     join: FilePath | None = option(
         None, LOGS, "a table with the groups of the samples, one row per sample, if the log or table lacks them", metavar="FILE"
     )

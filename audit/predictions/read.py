@@ -29,6 +29,7 @@ from audit.predictions.answers import (
 )
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import FRAME, as_text, check_finite, check_printable, frame_columns, like_answers, read_columns, renamed
+from audit.predictions.equal_rows import equal_rows
 from audit.predictions.logs.join import joined
 from audit.predictions.logs.read import LogTable, read_log
 from audit.predictions.made import Answered
@@ -66,6 +67,8 @@ class PredictionFile:
     """What was read, for the report, if it is not a table."""
     model: str | None = None
     """The model that a log names."""
+    limited: bool = False
+    """Whether it holds a part of its data set, which settles nothing."""
 
 
 def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
@@ -94,11 +97,20 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
         parts = [_read_audit_rows(part, wanted, source_name) for part in _audit_parts(table)]
         notes = tuple(distinct([note for _, more in parts for note in more]))
         notes = (*alike_notes, *notes, *notes_of_bins(table, {binning.column for binning in bins}), *(binning.note() for binning in bins))
+        notes += _equal_rows(opened.table, [answers for answers, _ in parts])
         return replace(opened.file, answers=tuple(answers for answers, _ in parts), notes=notes, bins=bins)
     columns = columns_of_texts(table.column_names, wanted.texts, source_name)
     answers, notes = _read_texts(table, columns, wanted, source_name) if columns else read_answers(table, wanted, source_name)
-    notes = (*opened.file.notes, *alike_notes, *notes, *(binning.note() for binning in bins))
+    notes = (*opened.file.notes, *alike_notes, *notes, *(binning.note() for binning in bins), *_equal_rows(opened.table, answers))
     return replace(opened.file, answers=tuple(map(opened.named, answers)), notes=notes, bins=bins)
+
+
+def _equal_rows(table: pa.Table, answers: Sequence[MeasurementAnswers]) -> tuple[Note, ...]:
+    """The note about rows that repeat, where only their position in the file identifies them."""
+    if not all(one.numbered for one in answers):
+        return ()
+    numbers = [name for name in ("id",) if name in table.column_names]  # row numbers, as an audit writes them
+    return equal_rows(table.drop_columns(numbers), answers[0].predictions.attributes)
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,7 @@ def _opened_log(source: Path, log: LogTable, wanted: ColumnOptions) -> _Opened:
     if wanted.truth is not None and wanted.log.join is None:
         what = f"--truth-column cannot be used with {source.name}"
         raise UsageError(what, why="the log says what the right answer is", fix="leave it out; it is for the table of --join")
-    file = PredictionFile(source.name, sha256_of_source(source), (), log.notes, source=log.source, model=log.model)
+    file = PredictionFile(source.name, sha256_of_source(source), (), log.notes, source=log.source, model=log.model, limited=log.limited)
     left = replace(wanted, cluster=wanted.cluster or log.cluster)
     return _joined(_Opened(file, log.table, left, log.model), log.cluster or "id")
 
@@ -166,6 +178,7 @@ def _without_log(wanted: ColumnOptions, source: str) -> ColumnOptions:
         "--filter": wanted.log.filter,
         "--epoch": wanted.log.epoch,
         "--unfinished": wanted.log.unfinished,
+        "--chosen-samples": wanted.log.chosen_samples,
     }
     if used := [flag for flag, value in flags.items() if value]:
         what = f"{used[0]} cannot be used with {source}"

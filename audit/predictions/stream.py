@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,18 +18,17 @@ import pandas as pd
 from audit.data.schema import quoted
 from audit.errors import DataError, UsageError
 from audit.naming import natural_order
+from audit.predictions.complete_lines import complete_lines
 from audit.predictions.read import load_predictions, with_all_answers
 from audit.predictions.rows import ColumnOptions, MeasurementAnswers
 from audit.records.watch import UsedRows
 from audit.types import UNKNOWN, Predictions
-from strictio.files import open_file
 
 if TYPE_CHECKING:
     from audit.predictions.read import PredictionFile
 
 UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
 """Endings of files that another program is still writing."""
-LINES = (".csv", ".tsv", ".jsonl", ".ndjson")
 FEWEST_ROWS, FEWEST_OF_BLOCK = 30, 5
 """Rows count as sorted only if there are so many, and two values have so many each: by chance that happens once in 70,000 times."""
 
@@ -41,6 +40,8 @@ class GrowingFile:
     name: str
     answers: Mapping[str, MeasurementAnswers]
     """measurement -> its answers."""
+    cut: bool = False
+    """Whether its last line is incomplete, and left for the next look."""
 
     @property
     def rows(self) -> int:
@@ -86,12 +87,14 @@ def source_files(source: Path) -> list[Path]:
 def read_growing(paths: Sequence[Path], wanted: ColumnOptions) -> list[GrowingFile]:
     """Read the files; by default, the attributes are those of the first. Raises errors for what a sequential test cannot use."""
     files: list[PredictionFile] = []
+    cut: set[str] = set()
     for path in paths:
-        _check_last_line(path)
-        files.append(load_predictions(path, wanted))
+        with complete_lines(path, wanted.encoding) as (complete, is_cut):
+            files.append(load_predictions(complete, wanted))
+        cut |= {path.name} if is_cut else set()
         if not wanted.slices:
             wanted = ColumnOptions(**{**vars(wanted), "attributes": None, "slices": _attributes(files[0])})
-    growing = [_growing(file, wanted.slices) for file in with_all_answers(files)]
+    growing = [replace(_growing(file, wanted.slices), cut=file.name in cut) for file in with_all_answers(files)]
     for file in growing[1:]:
         if set(file.answers) != set(growing[0].answers):
             why = f"{growing[0].name} answers {', '.join(growing[0].answers)}; {file.name} answers {', '.join(file.answers)}"
@@ -163,18 +166,6 @@ def _growing(file: PredictionFile, attributes: Sequence[str]) -> GrowingFile:
     if missing:
         raise DataError(f"{file.name} has no column {quoted(missing[0])}", why="the watch compares by it", fix="add the column")
     return GrowingFile(file.name, {answers.measurement: answers for answers in file.answers})
-
-
-def _check_last_line(path: Path) -> None:
-    """Raise `DataError` if the last line of a text table may be half-written: read so, its row would change by the next look."""
-    if path.suffix.lower() not in LINES or not path.is_file() or not path.stat().st_size:
-        return
-    with open_file(path) as file:
-        file.seek(-1, 2)
-        ended = file.read(1) in (b"\n", b"\r", b"\0")  # the last byte of a line break in UTF-16 is 0
-    if not ended:
-        fix = "end the file with a line break; write a new file under a name that ends in .tmp, and rename it"
-        raise DataError(f"{path.name} does not end with a line break", why="its last row may be incomplete", fix=fix)
 
 
 def _check_independent(files: Sequence[GrowingFile]) -> None:

@@ -198,6 +198,38 @@ class TruthShare:
     """Agresti-Min interval of the excess; None if images come in clusters or have weights."""
 
 
+UncoveredCode = Literal["not compared", "unknown group", "no true answer"]
+
+
+@record
+class Uncovered:
+    """Images that count for a question, and that its gap leaves out; exploratory."""
+
+    code: UncoveredCode
+    """`not compared`: of all groups that are shown, but not used for the gap; `unknown group`: those without a value of the attribute;
+    `no true answer`: images of compared groups that the rate cannot count."""
+    n: int
+    events: int
+    """Without a true answer: such images in `group`, which has the largest share of them."""
+    value: float
+    """The pooled rate; without a true answer, the share of the images of `group` that lack one. With its interval."""
+    low: float
+    high: float
+    difference: float
+    """From the pooled rate of the compared groups; without a true answer, from the share in `other`, the least."""
+    difference_low: float
+    difference_high: float
+    """From the limits of both rates (MOVER); without a true answer, Newcombe's at 1 - alpha / m for the m pairs."""
+    shown: bool
+    """Whether that interval shows that the images are worse (by `better`), or, with an unknown group, different."""
+    group: Group = ()
+    other: Group = ()
+
+    def matters(self, limit: float) -> bool:
+        """Whether a difference is shown that may reach a limit: then a gate on the compared groups alone is undecided."""
+        return self.shown and max(-self.difference_low, self.difference_high) >= limit
+
+
 @record
 class ClaimResult:
     """The result of one claim; a `Finding` adds its evidence."""
@@ -241,6 +273,8 @@ class ClaimResult:
     ratio_of_rest: bool = False
     """Whether the ratio, or what is negligible, is the rate of the images that are not events: for a true positive rate the misses, for an
     answer that nearly all images get those that do not."""
+    uncovered: tuple[Uncovered, ...] = ()
+    """Images that the gap leaves out, if there are any."""
 
 
 class Decided(Protocol):

@@ -225,6 +225,14 @@ ATTRIBUTES_CHOSEN = "attributes_chosen"
 
 ATTRIBUTES_OF_PROBE_CHOSEN = "attributes_of_probe_chosen"
 """Code of the note that says by which attributes a probe's questions are asked, in place of its own."""
+CLUSTER_CHOSEN, WEIGHTS_CHOSEN = "cluster_chosen", "weights_chosen"
+"""Codes of the notes that say which column of clusters, or of weights, the person who ran the audit chose."""
+
+
+def units_chosen(cluster: str | None, weights: str | None) -> tuple[Note, ...]:
+    """The notes about a chosen column of clusters and of weights."""
+    chosen = ((CLUSTER_CHOSEN, cluster), (WEIGHTS_CHOSEN, weights))
+    return tuple(Note(code, {"column": column}) for code, column in chosen if column is not None)
 
 
 def columns_not_compared(notes: Iterable[Note]) -> Group:

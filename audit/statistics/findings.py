@@ -29,10 +29,11 @@ from audit.statistics.metrics import (
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.paired.true_shares import truth_shares
+from audit.statistics.uncovered import Groups, without_truth
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths
 from audit.statistics.verdict import decide_finding, is_about_rest, negligible_below, ratio_tolerance, unresponsive, worst
-from audit.types import Claim, Group, Measurement, Predictions, Settings
+from audit.types import UNKNOWN, Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -143,7 +144,8 @@ class _Answered:
         if metric.name == "accuracy" and not self.one_role:
             baseline = majority_baseline(counts, outcome, self.predictions.answers)
         counted = _Counted(tallied, self.units_of(question.claim.by, metric, outcome, tallied))
-        return _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
+        found = _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
+        return self._with_uncovered(found, counted.units, counts, needs_truth=metric.needs_truth)
 
     def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> ClaimResult:
         by, settings, predictions = question.claim.by, self.settings, self.predictions
@@ -154,7 +156,17 @@ class _Answered:
         estimates = Estimates(units.events / np.maximum(units.n, 1), float(everybody.events[0] / max(everybody.n[0], 1)))
         by_group, overall = _rates(_Counted(tallied, units), estimates, None, settings)
         shares = truth_shares(counts, outcome, settings.alpha, independent=independent)
-        return replace(_finding(question, by_group, overall, units, settings), shares=shares)
+        found = replace(_finding(question, by_group, overall, units, settings), shares=shares)
+        return self._with_uncovered(found, units, counts, needs_truth=True)
+
+    def _with_uncovered(self, found: ClaimResult, units: SamplingUnits, counts: GroupedCounts, *, needs_truth: bool) -> ClaimResult:
+        """With the images that its gap leaves out."""
+        alpha = self.settings.alpha
+        outside = Groups(found.by_group, units, alpha).uncovered(found.better)
+        if needs_truth:
+            missing = counts.by_group((counts.table["y_true"] == UNKNOWN).to_numpy())
+            outside += without_truth(found.by_group, missing, counts.by_group(np.ones(len(counts.table), bool)), alpha)
+        return replace(found, uncovered=outside)
 
 
 def _check_estimates(estimates: Estimates, tallied: Tally) -> None:

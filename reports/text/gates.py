@@ -16,13 +16,14 @@ from audit.types import Note
 from reports.text import phrases
 from reports.text.comparison import title as change_title
 from reports.text.effects import WHY_NOT, effect_sentence, effect_title
+from reports.text.headline.uncounted import uncovered_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import decimals, difference, end, exact_points, in_words, number, points
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
 from reports.text.reasons import audit_reason, not_covered, reason
 from reports.text.sentences import title
 
-LIMITED = "LIMITED RUN: a sample cannot decide a gate, so the command exits with 1; run it without --limit."
+LIMITED = "LIMITED RUN: a sample cannot decide a gate, so the command exits with 1; run it on all images."
 _BY_RULE = "by the equivalence test, {pairs} below the limit of {limit}"
 _CORRECTED = "corrected for every question of the gate, the interval reaches below the limit of {limit}"
 """Used if a bound other than the end of the interval decides and lies on the other side of the limit."""
@@ -51,6 +52,8 @@ def _said(note: Note, check: GateCheck, audit: AuditResult | None, results: Resu
 
 def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: Results) -> str:
     values: Mapping[str, Any] = note.values
+    if note.code == "uncovered" and audit is not None:
+        return _uncovered(check, audit, results)
     if note.code == "verdict":
         return f"The verdict is {values['verdict']}. {_verdict_reason(check, audit, results)}".rstrip()
     if note.code == "bounded" and values["subject"] in ("superiority", "trend"):
@@ -66,6 +69,15 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
             return f"It lies so close to the limit that no number of {unit} would settle it if the rates stayed as they are."
         return f"About {values['needed']:,} {unit} instead of {counted:,} would settle it if the rates stayed as they are."
     return _common(note)
+
+
+def _uncovered(check: GateCheck, audit: AuditResult, results: Results) -> str:
+    """Say which images outside the compared groups leave a gate undecided; of a gate on the whole audit, those of its first questions."""
+    if check.finding is None:
+        return "Undecided: images that are not compared are shown to differ (see above)."
+    finding = next(finding for finding in audit.findings if finding.id == check.finding)
+    told = [uncovered_sentence(finding, one, audit, results.settings.alpha) for one in finding.uncovered if one.shown]
+    return " ".join([*told, "So this gate is undecided."])
 
 
 def _common(note: Note) -> str:

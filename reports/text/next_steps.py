@@ -37,7 +37,8 @@ _WITHOUT_TRUTH = ("selection_rate", "rate_among_answered", "retrieval_rate")
 """Rates of an answer that is not known to be wrong."""
 _MOST_WORSE = 3
 """Groups that got worse and are named."""
-_LIMITED = ("Run it without --limit for a verdict.",)
+_LIMITED = ("Run it on all images for a verdict.",)
+_LIMITED_LOG = ("For a verdict, evaluate the whole data set, or say that you judge these samples: --chosen-samples.",)
 _EXPLORATORY = ("Plan the questions that matter to you, and test them on new images before you act on a difference.",)
 _ANOTHER_LANGUAGE = "Choose a model that reads the language, or leave --language out to ask in English."
 _CHECK_ROWS = "Check that each answer is in the row of its own image, and that answers and labels are spelled alike."
@@ -444,7 +445,7 @@ def _unanswered(headline: Headline, audit: AuditResult, results: Results) -> tup
 
 
 def _limited(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
-    return _LIMITED
+    return _LIMITED_LOG if any(note.code == "log_limited" for note in audit.data.notes) else _LIMITED
 
 
 def _exploratory(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:

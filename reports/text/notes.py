@@ -79,6 +79,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "attributes_by_rule_of_several": "Default attributes (text columns with 2 to {levels} levels): {attributes}; not used: {others}.",
         "attributes_chosen": "Chosen attributes: {attributes}. Not compared, although they would be by default: {others}.",
         "attributes_of_probe_chosen": "Chosen attributes: {attributes}; the probe's questions are asked by no others.",
+        "cluster_chosen": "Chosen clusters: images with the same {column} count as one sampling unit.",
+        "weights_chosen": "Chosen weights: each image counts in a rate by its {column}.",
         "outcomes_chosen": "Chosen outcomes: {outcomes}.",
         "depth_chosen": "Intersections of up to {depth} attributes were chosen; the default is {default}.",
         "made_from_answers": "‘{column}’ {how}: it may have been made from the answers, and differences by it may then "
@@ -97,6 +99,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "log_epochs": "The log holds {rows:,} answers about {samples:,} samples: the epochs of one sample count as one sampling unit.",
         "log_unfinished": "The run did not finish (status: {status}): {found:,} of {total:,} answers are in the log. Which samples a run "
         "reaches before it stops is not random.",
+        "log_limited": "LIMITED: the log holds {found:,} of the {total:,} samples of its data set, chosen by {by}, and nothing shows that "
+        "they were chosen at random.",
+        "log_chosen_samples": "The log holds {found:,} of the {total:,} samples of its data set, chosen by {by}; they are judged as they "
+        "are (--chosen-samples).",
+        "log_total": "{tool} itself states: {totals}. Here {right:,} of {rows:,} rows are right ({own}): an error, a limit, no answer or "
+        "a partial score is not right, and every epoch that was read counts.",
         "log_respelled": "Answers that the tool accepted in another spelling than the target's: {count:,}; they count as the target.",
         "unknown_rows": "{count:,} of the {total:,} identifiers in {list} belong to no row.",
         "no_model_loaded": "No model was loaded: the answers were read from {file}.",
@@ -108,6 +116,11 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "everywhere else. Rates of answers hold for this threshold alone.",
         "not_the_highest_score": "Answers that are not the label with the highest score: {count:,}; the answers given were kept.",
         "truth_without_score": "Rows with a true answer that has no score, such as {label}: {count:,}; they are always wrong.",
+        "equal_rows": "{count:,} of {total:,} rows are equal to an earlier row in every column. Without a column of identifiers, copies of "
+        "a row cannot be told from other images with the same answers.",
+        "equal_rows_by_group": "{found:,} of the {of:,} rows with {attribute} {level} are equal to an earlier row in every column "
+        "({count:,} of {total:,} rows in all). Without a column of identifiers, copies of a row cannot be told from other images with the "
+        "same answers.",
         "rows_without_truth": "Rows without a true answer: {count:,}; left out where one is needed, counted elsewhere.",
         "pairs_without_cluster": "Pairs with the same {columns} count as one sampling unit, others as independent. If they are not "
         "(if several show the same person, say), name the column of the sampling units with --cluster.",

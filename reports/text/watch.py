@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from audit.gates.parse import PlannedQuestion
 from audit.records.watch import GapWatch, PairTest, Watch, WatchedQuestion, WatchPlan
 from audit.types import UNKNOWN
-from reports.text.numbers import count, decimal, decimals, exact_points, in_words, level, number, span, upper_first
+from reports.text.numbers import clean, count, decimal, decimals, exact_points, in_words, level, number, span, upper_first
 from reports.text.phrases import attributes, group, listed
 from reports.text.sentences import metric_of
 
@@ -151,6 +151,12 @@ def others_sentence(gap: GapWatch) -> str:
     if unknown:
         sentences.append(f"Left out, with an unknown value: {in_words(unknown, 'row')}.")
     return " ".join(sentences)
+
+
+def cut_sentence(cut: Sequence[str]) -> str:
+    """Say which files end in the middle of a line: ``The last line of day.csv is incomplete and was left for the next look.``"""
+    files = listed([clean(name) for name in cut])
+    return f"The last line of {files} is incomplete and was left for the next look."
 
 
 def plan_rows(plan: WatchPlan) -> Sequence[tuple[str, str]]:

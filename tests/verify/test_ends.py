@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from audit import audit, compare
@@ -11,6 +12,7 @@ from audit.__main__ import main
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once
 from tests.verify.test_command import rehash
+from verify.command import verify
 from verify.decisions import counted, undecided
 
 SOME = Design((150, 150), "unequal", "known", effect=0.3)
@@ -71,6 +73,34 @@ def test_a_wrong_number_differs_whether_or_not_all_others_can_be_recomputed(fini
     code, last = ended(capsys, folder, *both)
     assert code == 1
     assert last.startswith("DIFFERS: see above (")
+
+
+def test_results_of_another_version_are_not_read_as_this_one(finished, tmp_path, capsys):
+    for name, file in (("before", "results.json"), ("compared", "comparison.json")):
+        folder = shutil.copytree(finished / name, tmp_path / name)
+        facts = json.loads((folder / file).read_text())
+        (folder / file).write_text(json.dumps({**facts, "schema_version": "7"}))
+        rehash(folder, file)
+        assert main(["verify", str(folder)]) == 3
+        assert f"{file} has schema version '7', and this program verifies version 2: run the audit again" in capsys.readouterr().err
+    assert main(["verify", str(finished / "compared"), "--audits", str(finished / "after"), str(tmp_path / "before")]) == 3
+    assert "results.json has schema version '7'" in capsys.readouterr().err
+
+
+def test_of_equally_significant_pairs_the_recorded_one_counts(tmp_path):
+    """Which of two equal pairs comes first depends on the last digit of a division, and so on the library."""
+    right = np.arange(400) % 100 < np.repeat([80, 60, 80, 60], 100)
+    y_true = np.array(["no", "yes"])[np.arange(400) % 2]
+    rows = {"race": np.repeat(list("ABCD"), 100), "y_true": y_true, "y_pred": np.where(right, y_true, y_true[::-1])}
+    audit(predictions=pd.DataFrame(rows), draws=199, out=tmp_path / "tied")
+    facts = json.loads((tmp_path / "tied" / "results.json").read_text())
+    [accuracy] = [one for one in facts["audits"][0]["findings"] if one["metric"] == "accuracy"]
+    assert accuracy["gap"]["most_significant"] == [["A"], ["B"]]
+    for pair, differences in (("CD", 0), ("AD", 0), ("AC", 1), ("BA", 2)):
+        accuracy["gap"]["most_significant"] = [[group] for group in pair]
+        (tmp_path / "tied" / "results.json").write_text(json.dumps(facts))
+        rehash(tmp_path / "tied", "results.json")
+        assert len(verify(tmp_path / "tied").ledger.differences) == differences, pair
 
 
 def test_counted_parts_leave_no_answers_to_recompute_from(finished, capsys):

@@ -22,6 +22,7 @@ ASKED = {"predictions": ROWS, "draws": 299, "fail_on": "gap > 0.9"}
 RUNS = {
     "as locked": {}, "other limits": {"tolerance": 0.3}, "other gates": {"fail_on": "gap > 0.8"}, "other seed": {"seed": 4},
     "fewer attributes": {"attributes": "race"}, "left out": {"exclude": ["i1", "i3"]}, "smallest group": {"min_group_size": 150},
+    "another model": {"predictions": ROWS.assign(y_pred=ROWS.y_true), "name": "mine"},
 }  # fmt: skip
 
 

@@ -36,8 +36,21 @@ class LogOptions:
     """A table with the groups of the samples."""
     on: str | None = None
     """The column of that table that identifies a sample."""
+    chosen_samples: bool = False
+    """Whether a part of the data set is judged as if it were the whole."""
     answers: bool = True
     """False: read only whether answers are right."""
+
+
+@dataclass(frozen=True)
+class ChosenPart:
+    """The samples of a run that was told to leave others out."""
+
+    samples: int
+    total: int
+    """Samples of the data set."""
+    by: str
+    """The option that chose them, in words: ``limit 348``."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,10 @@ class LogChoices:
     """Number of rows that a finished run has; None: not stated."""
     status: str = ""
     """How the run ended, if it did not finish."""
+    part: ChosenPart | None = None
+    """What of the data set was run; None: all of it, or not stated."""
+    totals: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
+    """Scorer -> the tool's own totals, in words, where it states them."""
 
 
 @dataclass(frozen=True)

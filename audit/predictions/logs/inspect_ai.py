@@ -12,7 +12,19 @@ from typing import Any
 
 from audit.data.schema import quoted
 from audit.errors import DataError
-from audit.predictions.logs.base import ALL_EPOCHS, BY_SCORE, PARTIAL, RIGHT, WRONG, LogChoices, LogOptions, LogRow, judged_of, text_of
+from audit.predictions.logs.base import (
+    ALL_EPOCHS,
+    BY_SCORE,
+    PARTIAL,
+    RIGHT,
+    WRONG,
+    ChosenPart,
+    LogChoices,
+    LogOptions,
+    LogRow,
+    judged_of,
+    text_of,
+)
 from audit.predictions.logs.totals import ELEMENTS, head_of
 from audit.types import FAILED, STOPPED
 from strictio.logs.archive import JsonArchive, is_zip, open_archive
@@ -22,6 +34,8 @@ NAME = "Inspect"
 VERSION = "2"
 _HEADER, _START, _SAMPLES = "header.json", "_journal/start.json", "samples/"
 _VALUES = {"C": RIGHT, "I": WRONG, "P": PARTIAL, "N": None}
+_LONGEST = 40
+"""Characters of an option of the run that are shown."""
 _CHOICE, _MULTIPLE_CHOICE = "choice", "multiple_choice"
 """The scorer and the solver for which answers and targets are letters of choices."""
 
@@ -47,6 +61,7 @@ def choices(file: Path) -> LogChoices:
     return LogChoices(
         f"{NAME} {version}".strip(), text_of(run.get("task")), text_of(run.get("model")) or None, _scorers(run, results), (), epochs,
         samples and samples * epochs, "" if status == "success" else status,
+        part=_part(config, samples, _count(data.get("samples"))), totals=_totals(results),
     )  # fmt: skip
 
 
@@ -156,6 +171,41 @@ def _scorers(run: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str, .
     listed = results.get("scores") or run.get("scorers")
     named = [_object(score).get("scorer") or _object(score).get("name") for score in (listed if isinstance(listed, list) else ())]
     return tuple(dict.fromkeys(text_of(name) for name in named if name))
+
+
+def _part(config: Mapping[str, Any], samples: int | None, total: int | None) -> ChosenPart | None:
+    """What the options of a run left of its data set."""
+    if samples is None or total is None or samples >= total:
+        return None
+    limit, listed = config.get("limit"), config.get("sample_id")
+    chosen = f"limit {'-'.join(map(text_of, limit)) if isinstance(limit, list) else text_of(limit)}" if limit else ""
+    return ChosenPart(samples, total, chosen[:_LONGEST] or ("a list of samples" if listed else "what the log does not state"))
+
+
+def _totals(results: Mapping[str, Any]) -> dict[str | None, tuple[str, ...]]:
+    """Scorer -> its mean score as Inspect states it, once for each way to combine epochs."""
+    totals: dict[str | None, tuple[str, ...]] = {}
+    listed = results.get("scores")
+    for score in map(_object, listed if isinstance(listed, list) else ()):
+        scorer = text_of(score.get("scorer") or score.get("name"))
+        metrics = _object(score.get("metrics"))
+        name = "accuracy" if "accuracy" in metrics else "mean"
+        value = _number(_object(metrics.get(name)).get("value"))
+        if value is None:
+            continue
+        reducer = text_of(score.get("reducer"))
+        how = f" (epochs by {reducer[:_LONGEST]})" if reducer else ""
+        totals[scorer] = (*totals.get(scorer, ()), f"{name} {100 * value:.1f} %{how}")
+    return totals
+
+
+def _number(value: Any) -> float | None:
+    """A share in the file, which is text; None for anything else."""
+    try:
+        share = float(value) if isinstance(value, str) else -1.0
+    except ValueError:
+        return None
+    return share if 0 <= share <= 1 else None
 
 
 def _by_letter(header: Mapping[str, Any], scorer: str | None) -> bool:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from audit.encoder import Value
 from audit.errors import DataError
 from audit.predictions.logs import every_eval_ever, inspect_ai, lm_eval, lmms_eval, totals, vlmevalkit
-from audit.predictions.logs.base import ALL_EPOCHS, LogChoices, LogOptions, LogReader, settled
+from audit.predictions.logs.base import ALL_EPOCHS, RIGHT, LogChoices, LogOptions, LogReader, settled
 from audit.predictions.logs.table import SAMPLE, Columns, reading_of, table_of
 from audit.types import FAILED, NOT_ANSWERED, STOPPED, Note
 
@@ -32,6 +32,8 @@ class LogTable:
     notes: tuple[Note, ...]
     cluster: str | None
     """The column of sampling units, if a sample has several rows."""
+    limited: bool
+    """Whether only a part of the data set was run, without `LogOptions.chosen_samples`."""
 
 
 def reader_of(path: Path) -> LogReader | None:
@@ -58,8 +60,10 @@ def read_log(path: Path, options: LogOptions, prediction: str | None = None, tex
     epochs = chosen.epoch == ALL_EPOCHS
     table, notes = table_of(columns, reading, epochs, source)
     ways = Counter(row.outcome or (NOT_ANSWERED if row.answer == "" else "") for row in columns.rows)
-    facts = [_origin(reader, choices, chosen), *_counts(columns, ways, choices, chosen), *notes]
-    return LogTable(table, f"the {choices.tool} log {source}", choices.model, tuple(facts), SAMPLE if epochs else None)
+    facts = [_origin(reader, choices, chosen), *_counts(columns, ways, choices, chosen), *_part(choices, chosen), *notes]
+    facts += [] if reading == "text" else _total(columns, choices, chosen)
+    limited = choices.part is not None and not chosen.chosen_samples
+    return LogTable(table, f"the {choices.tool} log {source}", choices.model, tuple(facts), SAMPLE if epochs else None, limited)
 
 
 def _origin(reader: LogReader, choices: LogChoices, chosen: LogOptions) -> Note:
@@ -67,6 +71,26 @@ def _origin(reader: LogReader, choices: LogChoices, chosen: LogOptions) -> Note:
     known["epoch"] = chosen.epoch if choices.epochs > 1 else None
     facts = tuple(f"{name} {value}" for name, value in known.items() if value)
     return Note("log_read", {"tool": choices.tool, "facts": facts or (f"a log of {reader.NAME}",)})
+
+
+def _part(choices: LogChoices, chosen: LogOptions) -> list[Note]:
+    """The note about a run of a part of its data set."""
+    if (part := choices.part) is None:
+        return []
+    code = "log_chosen_samples" if chosen.chosen_samples else "log_limited"
+    return [Note(code, {"found": part.samples, "total": part.total, "by": part.by, "tool": choices.tool})]
+
+
+def _total(columns: Columns, choices: LogChoices, chosen: LogOptions) -> list[Note]:
+    """The note about the tool's own total, if it is not the share of rows that are right; none if rows are not judged one by one."""
+    rows, totals = columns.rows, choices.totals.get(chosen.scorer, ())
+    if not totals or any(row.judged is None for row in rows if row.outcome is None and row.answer != ""):
+        return []
+    right = sum(row.judged == RIGHT and row.outcome is None for row in rows)
+    own = f"{100 * right / len(rows):.1f} %"
+    if all(f" {own}" in total for total in totals):
+        return []
+    return [Note("log_total", {"tool": choices.tool, "totals": totals, "own": own, "right": right, "rows": len(rows)})]
 
 
 def _counts(columns: Columns, ways: Counter[str], choices: LogChoices, chosen: LogOptions) -> list[Note]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audit.cli.screen import Screen
 from audit.records.watch import Watch
 from reports.exports.markdown import ordinary_spaces
@@ -12,11 +14,12 @@ from reports.text.numbers import count
 _PIPE = Screen()
 
 
-def watch_lines(facts: Watch, new_rows: int, screen: Screen = _PIPE) -> str:
-    """Return whether there is an alarm, and what was used for it."""
+def watch_lines(facts: Watch, new_rows: int, screen: Screen = _PIPE, cut: Sequence[str] = ()) -> str:
+    """Return whether there is an alarm, what was used for it, and which files are `cut` in the middle of a line."""
     word = text.ALARM if facts.alarms else text.NO_ALARM
     head = f"{text.page_title(facts)} · {text.deck(facts)} ({count(new_rows)} new)"
     said = marked("disparity" if facts.alarms else "no signal", f"{word}. {text.headline(facts)}", screen, whole=True)
     others = list(dict.fromkeys(filter(None, (text.others_sentence(gap) for gap in facts.gaps))))
+    others += [text.cut_sentence(cut)] if cut else []
     lines = [*lines_of(head, screen), *said, *(line for sentence in [*text.details(facts), *others] for line in lines_of(sentence, screen))]
     return ordinary_spaces("\n".join(lines))

@@ -21,6 +21,7 @@ from reports.text.headline.choices import not_compared_phrase
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
 from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
+from reports.text.headline.uncounted import uncounted_sentences
 from reports.text.numbers import exact_points, in_words, lower_first, points
 from reports.text.order import planned, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, undecided_sentence
@@ -68,7 +69,8 @@ class Headline:
     """Its uncertainty: ``The gap is 8 points (95 % interval 5 to 11).``"""
     cautions: tuple[str, ...]
     """How adjustment for other attributes or group composition changes a disparity, and why a difference that looks like one is
-    undecided: the verdict would mislead without them. Last, that several versions of the model answered."""
+    undecided: the verdict would mislead without them. Then what is not compared, and which rows repeat in a group; last, that several
+    versions of the model answered."""
     details: tuple[str, ...]
     """Further sentences that belong to the headline."""
     lines: tuple[AttributeLine, ...]
@@ -110,6 +112,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
     candidates = [finding for finding in primary if finding.gap and not (kind == "not estimable" and finding.unresponsive)]
     leading = commonest(audit, primary) if kind == "unanswered" else next(iter(candidates), None)
     leading = None if effect else leading
+    cautions = () if effect else _cautions(audit, primary, kind, settings)
     return Headline(
         kind,
         audit.verdict,
@@ -119,7 +122,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
-        tuple(filter(None, (*(() if effect else _cautions(audit, primary, kind, settings)), versions_sentence(audit.endpoint)))),
+        tuple(filter(None, (*cautions, *uncounted_sentences(audit, settings), versions_sentence(audit.endpoint)))),
         tuple(filter(None, details)),
         (*_effect_lines(audit, effect, settings), *_lines(audit, primary, led=effect is not None)) if kind == "disparity" else (),
         _ASKED_AGAIN if visible else _not_planned(audit, kind, settings),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.records.inputs import columns_not_compared
+from audit.records.inputs import CLUSTER_CHOSEN, WEIGHTS_CHOSEN, columns_not_compared
 from audit.results import AuditResult, Finding, Results
 from audit.types import Exclusion, Settings
 from reports.text import phrases
@@ -91,6 +91,13 @@ def _columns(audit: AuditResult) -> Iterator[str]:
             yield f"the attribute{'s' * (len(values['attributes']) > 1)} {_listed(values['attributes'])}"
         elif note.code == "binned":
             yield f"groups of {_listed(values['column'])}: {_listed(values['levels'])}"
+        elif note.code == "log_chosen_samples":
+            found, total = (count(int(values[name][0])) for name in ("found", "total"))
+            yield f"{found} of the {total} samples of the data set, by {_listed(values['by'])}"
+        elif note.code == CLUSTER_CHOSEN:
+            yield f"the clusters in {_listed(values['column'])} (default: every image is a sampling unit)"
+        elif note.code == WEIGHTS_CHOSEN:
+            yield f"the weights in {_listed(values['column'])} (default: every image counts once)"
         elif note.code == "outcomes_chosen":
             yield f"the outcome{'s' * (len(values['outcomes']) > 1)} {_listed(values['outcomes'])}"
         elif note.code == "depth_chosen":

@@ -13,7 +13,7 @@ _COLUMNS = "attributes_by_rule_of_several"
 _RULES = (
     _COLUMNS, "attributes_past_limit", "large_intersections", "claims_without_column", "measurements_without_answers", "nearly_true",
     "nearly_copied", "copied", "single_numbers", "levels_not_compared", "answers_of_a_score",
-    "made_from_answers",
+    "made_from_answers", "equal_rows", "log_total",
 )  # fmt: skip
 """Codes of notes about something that a default rule, rather than a choice, left out, did not divide into groups, or took for an answer;
 and about a chosen attribute that a rule would leave out."""

@@ -327,6 +327,13 @@ def test_a_prompt_of_ones_own_is_on_the_first_screen(tmp_path):
 # ---- families and gates --------------------------------------------------------------------------------------------------------------
 
 
+def test_no_option_lets_a_locked_gate_pass_without_an_answer(tmp_path):
+    lock = locked(tmp_path / "plan.lock.json")
+    with pytest.raises(UsageError, match="--allow-undecided cannot be used with --lock"):
+        run(lock, allow_undecided=True)
+    assert run(lock, require_conclusive=True).exit_code == 0
+
+
 def test_leaving_a_question_out_helps_no_other(tmp_path):
     """Three locked questions, of which one deviates and one is not asked: p of the third is still adjusted over three."""
     claims = (Claim("accuracy", ("race",)), Claim("accuracy", ("gender",)), Claim("selection_rate", ("race",), "woman"))

@@ -168,6 +168,7 @@ AUDITS |= {
     "scorer": ({**EPOCHS, "epoch": "1"}, "match"), "epoch": ({**EPOCHS, "scorer": "match"}, "all"),
     "filter": ({**LOGGED, "predictions": next(LOGS.glob("samples_faces_words_*.jsonl"))}, "strict"),
     "unfinished": ({**LOGGED, "min_group_size": 2, "predictions": LOGS / "broken.eval"}, True),
+    "chosen_samples": ({**LOGGED, "predictions": LOGS / "people.eval"}, True),  # what it does is tested in test_inspect.py
     "join": ({**POPE, "scorer": "pope_accuracy", "on": "question_id"}, LOGS / "pope.csv"),
     "on": ({**POPE, "scorer": "pope_accuracy", "join": LOGS / "pope.csv"}, "question_id"),
 }  # fmt: skip

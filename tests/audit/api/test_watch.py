@@ -11,6 +11,7 @@ import pytest
 from audit.api.watch import watch
 from audit.commands.watch import main
 from audit.errors import DataError, MachineError, UsageError
+from audit.predictions.complete_lines import complete_lines
 from audit.records.watch import WATCH, WATCH_FILE
 from audit.statistics.betting import log_wealth, rounds_of
 from reports.exports.terminal.watches import watch_lines
@@ -215,13 +216,38 @@ def test_one_image_in_two_files_is_refused(tmp_path):
         watch(tmp_path / "in", tmp_path / "out")
 
 
-def test_a_half_written_last_line_is_refused_and_an_unfinished_file_is_left(tmp_path):
+def test_the_complete_lines_of_a_file_that_is_being_appended_to_are_used(tmp_path, capsys):
     path = put(tmp_path / "in", "1.csv", stream(100))
     put(tmp_path / "in", "2.csv.tmp", stream(5, seed=2))
     assert watch(tmp_path / "in", tmp_path / "out").facts.rows == 100
-    path.write_bytes(path.read_bytes() + b"7-1,man,cat,do")
-    with pytest.raises(DataError, match="does not end with a line break"):
-        watch(tmp_path / "in", tmp_path / "out")
+    complete, words = path.read_bytes(), [str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    path.write_bytes(complete + b"7-1,man,cat,do")  # "do" would be an answer of its own
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "100 rows in 1 file, 2 looks (0 new)" in said
+    assert "The last line of 1.csv is incomplete and was left for the next look." in said
+    path.write_bytes(complete + b"7-1,man,cat,dog\n7-2,wo")
+    assert watch(tmp_path / "in", tmp_path / "out").facts.rows == 101
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_no_moment_of_writing_uses_half_a_line(encoding, tmp_path):
+    """A letter whose first or last byte is that of a line break is none."""
+    header, rows = "id,y_pred\r\n", ["1,Ċ\r\n", "2,\u0a0a\r\n"] if encoding.startswith("utf") else ["1,é\r\n", "2,ö\r\n"]
+    whole = "".join([header, *rows]).encode(encoding)
+    ends = [len("".join([header, *rows[:many]]).encode(encoding)) for many in range(3)]
+    path = tmp_path / "rows.csv"
+    for size in range(ends[0], len(whole) + 1):
+        path.write_bytes(whole[:size])
+        with complete_lines(path, encoding) as (copy, cut):
+            complete = copy.read_bytes()
+        width = len("\n".encode(encoding)) if encoding in ("utf-16-le", "utf-16-be") else {"utf-16": 2, "utf-32": 4}.get(encoding, 1)
+        assert len(complete) in {end - cut for end in ends for cut in (0, width)}, size  # "\r" ends a line, too
+        assert whole.startswith(complete)
+        assert cut is (len(complete) < size)
+    path.write_bytes(b"id,y_p")
+    with pytest.raises(DataError, match="has no complete line yet"), complete_lines(path, None):
+        pass
 
 
 def test_the_plan_is_fixed_at_the_first_look(tmp_path):

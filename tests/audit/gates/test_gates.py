@@ -273,7 +273,7 @@ def test_a_limited_run_settles_nothing():
     for cells in (LARGE, SMALL):
         found = ended(GATE, cells, limited=True)
         assert found.outcome == "inconclusive"
-        assert why(found).startswith("LIMITED RUN: a sample cannot decide a gate, so the command exits with 1; run it without --limit. ")
+        assert why(found).startswith("LIMITED RUN: a sample cannot decide a gate, so the command exits with 1; run it on all images. ")
     limited = audited(finding({"Female": (3, 100), "Male": (2, 100)}, verdict="inconclusive"), limited=True, verdict="inconclusive")
     for expression in ("verdict == disparity", "verdict != equivalent", f"verdict[{NAME}] == inconclusive"):
         assert decided(expression, limited).outcome == "inconclusive"

@@ -66,6 +66,8 @@ def test_an_audit_by_the_rule_chose_nothing():
         ),
         (dict(bins=["age=30,45"]), "groups of age: under 30, 30 to under 45, 45 and over"),
         (dict(outcome=["good=yes"]), "the outcome good = yes"),
+        (dict(cluster="age"), "the clusters in age (default: every image is a sampling unit)"),
+        (dict(weights="age"), "the weights in age (default: every image counts once)"),
         (dict(depth=1), "intersections of up to 1 attribute (default 2)"),
     ],
 )

@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_said_first():
 
     assert steps(blind) == ["Do not compare gaps with those of y.", "Check its input, then try other prompts or options."]
     assert steps(replace(blind, sides=answers))[1].startswith("Check that each answer is in the row of its own image")
-    assert steps(replace(facts, comparisons=(replace(comparison, limited=True),))) == ["Run it without --limit for a verdict."]
+    assert steps(replace(facts, comparisons=(replace(comparison, limited=True),))) == ["Run it on all images for a verdict."]
     assert steps(replace(facts, comparisons=(replace(comparison, same_model=True),)))[0].startswith("Check the two arguments")
     few = changed(facts, gap=None, verdict="not estimable", direction=None)
     assert steps(few) == ["Audit more images, or compare broader groups: at least two need 30 images that count."]

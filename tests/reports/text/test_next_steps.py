@@ -180,7 +180,7 @@ def test_without_answers_the_answer_log_is_read():
 
 def test_too_few_images_a_sample_and_unplanned_questions_say_what_is_missing():
     assert steps(audit_of("not estimable")) == ["Audit more images, or compare broader groups: at least two need 30 images that count."]
-    assert steps(audit_of("inconclusive", limited=True)) == ["Run it without --limit for a verdict."]
+    assert steps(audit_of("inconclusive", limited=True)) == ["Run it on all images for a verdict."]
     (planned,) = steps(audit_of())
     assert planned.startswith("Plan the questions that matter to you")
 
@@ -310,7 +310,7 @@ def test_models_with_other_tasks_are_to_be_audited_apart():
 
 
 def test_of_a_sample_the_only_step_is_the_whole():
-    assert of_models({"old": {"b": 60}, "new": {}}, limited=True) == ["Run it without --limit for a verdict."]
+    assert of_models({"old": {"b": 60}, "new": {}}, limited=True) == ["Run it on all images for a verdict."]
 
 
 def test_a_page_without_a_common_question_has_the_steps_of_each_audit():

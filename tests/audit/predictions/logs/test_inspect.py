@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import audit
+from audit.__main__ import main
 from audit.errors import DataError, UnsafeError, UsageError
 from strictio.logs.archive import open_archive
 from tests.audit.predictions.logs.conftest import MADE, notes, read, rows
@@ -67,6 +68,82 @@ def test_trap_10_nothing_of_a_sample_is_kept_but_the_chosen_columns(audited):
     words = b"Is the person a doctor?"
     assert words in b"".join(members("people").values())
     assert not [path.name for path in audited.directory.rglob("*") if path.is_file() and words in path.read_bytes()]
+
+
+# ---- a part of the data set ------------------------------------------------------------------------------------------------------------
+
+
+LIMITS = {
+    "limit 128": {"limit": 128}, "limit 0-128": {"limit": [0, 128]}, "a list of samples": {"sample_id": ["img000", "img001"]},
+    "what the log does not state": {},
+}  # fmt: skip
+
+
+def part(tmp_path, config):
+    """The log of a run with 128 of 400 samples."""
+
+    def limit(name, value):
+        if name == "header.json":
+            value["eval"]["dataset"]["samples"] = 400
+            value["eval"]["config"] |= config
+        return value
+
+    return changed(tmp_path, "people", limit)
+
+
+@pytest.mark.parametrize("by", LIMITS)
+def test_a_log_of_a_part_of_its_data_set_is_a_limited_run(by, tmp_path):
+    file = read(part(tmp_path, LIMITS[by]))
+    assert file.limited
+    assert notes(file)["log_limited"] == {"found": 128, "total": 400, "by": by, "tool": "Inspect 0.3.285"}
+    said = read(part(tmp_path, LIMITS[by]), chosen_samples=True)
+    assert not said.limited
+    assert {"log_chosen_samples"} <= notes(said).keys()
+    assert rows(said) == rows(file) == rows(read(MADE / "people.eval"))
+
+
+def test_a_part_of_the_data_set_settles_nothing_unless_it_is_said_to_be_what_is_judged(tmp_path, capsys):
+    words = ["--predictions", str(part(tmp_path, {"limit": 128})), "--attributes", "gender", "--fail-on", "gap > 0.9"]
+    assert main(["run", *words, "--out", str(tmp_path / "limited")]) == 1
+    printed, page = (" ".join(text.split()) for text in (capsys.readouterr().out, text_of((tmp_path / "limited/report.html").read_text())))
+    told = "LIMITED: the log holds 128 of the 400 samples of its data set, chosen by limit 128, and nothing shows that they were chosen at"
+    for text in (printed, page):
+        assert told in text
+        assert "say that you judge these samples: --chosen-samples." in text
+        assert "A sample of 128 images settles nothing" in text
+    assert "All images were used" not in page
+    assert main(["run", *words, "--chosen-samples", "--out", str(tmp_path / "said")]) == 0
+    printed, page = (" ".join(text.split()) for text in (capsys.readouterr().out, text_of((tmp_path / "said/report.html").read_text())))
+    for text in (printed, page):
+        assert "Chosen by the person who ran this audit: " in text
+        assert "128 of the 400 samples of the data set, by limit 128" in text
+        assert "Disparity" in text
+    assert "All samples in the log were used." in page
+
+
+def test_the_tools_own_total_stands_beside_another_share():
+    """In failures, 10 of 12 scored samples are right, one of them at a limit; 4 errors are left out by the tool."""
+    file = read(MADE / "failures.eval")
+    own = notes(file)["log_total"]
+    assert own == {"tool": "Inspect 0.3.285", "totals": ("accuracy 83.3 %",), "own": "56.2 %", "right": 9, "rows": 16}
+    graded = notes(read(MADE / "graded.eval", prediction="correct"))["log_total"]  # a quarter right, a quarter partial
+    assert (graded["totals"], graded["own"]) == (("accuracy 37.5 %",), "25.0 %")
+    for name in ("people", "choices", "odd"):
+        assert "log_total" not in notes(read(MADE / f"{name}.eval"))
+    assert "log_total" not in notes(read(MADE / "failures.eval", texts=("answer",)))
+
+
+def test_the_total_of_each_reducer_is_stated(tmp_path):
+    def reduce(name, value):
+        if name == "header.json":
+            score = value["results"]["scores"][0]
+            value["results"]["scores"] = [{**score, "reducer": "at_least_2"}, {**score, "reducer": "mean"}]
+            value["results"]["scores"][0]["metrics"] = {"accuracy": {"value": 0.5}}
+        return value
+
+    stated = notes(read(changed(tmp_path, "epochs", reduce), scorer="match", epoch="all"))["log_total"]
+    assert stated["totals"] == ("accuracy 50.0 % (epochs by at_least_2)", "accuracy 87.5 % (epochs by mean)")
+    assert stated["own"] == "87.5 %"
 
 
 # ---- the tool's own reader -----------------------------------------------------------------------------------------------------------

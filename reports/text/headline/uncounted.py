@@ -1,0 +1,96 @@
+"""What the verdict does not count, or may count twice: images outside the compared groups, with their pooled rate, and rows that repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.records.finding import Uncovered
+from audit.results import AuditResult, Finding
+from audit.types import Group, Settings
+from reports.text import notes, phrases
+from reports.text.headline.differences import rate_name
+from reports.text.numbers import count, decimals, end, in_words, level, percent, points
+from reports.text.order import planned
+
+_CODES = ("log_limited", "equal_rows_by_group")
+_MOST = 3
+_ROUNDING = 1e-9
+
+
+def uncounted_sentences(audit: AuditResult, settings: Settings) -> Iterator[str]:
+    """Say which images planned questions do not compare, which samples of a log were not run, and whether rows repeat in a group."""
+    yield from _uncovered(audit, settings.alpha)
+    yield from (notes.sentence(note) for note in audit.data.notes if note.code in _CODES)
+
+
+def _uncovered(audit: AuditResult, alpha: float) -> Iterator[str]:
+    """Yield sentences about images that planned questions leave out, once per attribute and reason; first what leaves gates undecided."""
+    questions: dict[tuple[Group, str], list[tuple[Finding, Uncovered]]] = {}
+    for finding in sorted(planned(audit.findings), key=lambda finding: finding.metric != "accuracy"):
+        for one in finding.uncovered:
+            questions.setdefault((finding.attributes, one.code), []).append((finding, one))
+    chosen = sorted(map(_clearest, questions.values()), key=lambda pair: (not _matters(*pair), -pair[1].n))
+    yield from (uncovered_sentence(finding, one, audit, alpha) for finding, one in chosen[:_MOST])
+
+
+def _clearest(questions: Sequence[tuple[Finding, Uncovered]]) -> tuple[Finding, Uncovered]:
+    """The first question for which the images matter, or the first: accuracy, if it is asked."""
+    return next((pair for pair in questions if _matters(*pair)), questions[0])
+
+
+def _matters(finding: Finding, one: Uncovered) -> bool:
+    """Whether a difference is shown that may exceed the tolerance."""
+    return one.matters(finding.tolerance)
+
+
+def uncovered_sentence(finding: Finding, one: Uncovered, audit: AuditResult, alpha: float) -> str:
+    """Say how many images are left out, their rate with its interval, and how it differs, if it is shown to."""
+    told = _without_truth(finding, one, alpha) if one.code == "no true answer" else _pooled(finding, one, audit, alpha)
+    reach = points(max(-one.difference_low, one.difference_high), decimals(one.difference_low, one.difference_high))
+    return f"{told} {_why(finding, one)}: no gate on this gap holds with a limit below {reach}." if one.shown else told
+
+
+def _pooled(finding: Finding, one: Uncovered, audit: AuditResult, alpha: float) -> str:
+    """``64 images without race (2.1 %) are not compared: 0 of 64 right, 0.0 % (95 % interval 0.0 to 5.7), 93 points less than …``."""
+    names, groups = phrases.attributes(finding.attributes), sum(rate.n > 0 and rate.status != "ok" for rate in finding.by_group)
+    which = f"without {names}" if one.code == "unknown group" else f"of {in_words(groups, 'group')} of {names}"
+    left = f"{in_words(one.n, 'image')} {which} ({percent(one.n / finding.overall.n, 1)}) {'is' if one.n == 1 else 'are'} not compared"
+    accuracy, places = finding.metric == "accuracy", decimals(one.low, one.high)
+    counted = f"{count(one.events)} of {count(one.n)}{' right' * accuracy}, "
+    rate = f"{'' if accuracy else f'{rate_name(finding, audit)} '}{counted if abs(one.value - one.events / one.n) < _ROUNDING else ''}"
+    size = f"{percent(one.value, places)} ({level(alpha)} interval {_ends(one.low, one.high)})"
+    side = "less" if one.difference < 0 else "more"
+    apart = f", {_size(one)} {side} than in the compared groups ({_distance(one)})" if one.shown else ""
+    return f"{left}: {rate}{size}{apart}."
+
+
+def _without_truth(finding: Finding, one: Uncovered, alpha: float) -> str:
+    """``104 images have no true answer: 17 % of C and 0 % of A, 17 points apart (95 % interval 13 to 22).``"""
+    places = decimals(one.difference_low, one.difference_high)
+    shares = [(one.value, one.group), (one.value - one.difference, one.other)]
+    of = " and ".join(f"{percent(max(share, 0.0), places)} of {phrases.group(group)}" for share, group in shares)
+    apart = f", {_size(one)} apart ({level(alpha)} interval {_distance(one)})" if one.shown else ""
+    return f"{in_words(one.n, 'image')} {'has' if one.n == 1 else 'have'} no true answer: {of}{apart}."
+
+
+def _why(finding: Finding, one: Uncovered) -> str:
+    """Say why the compared groups alone decide no gate."""
+    return {
+        "not compared": "They are shown to fare worse" if finding.better != "neither" else "They are shown to differ",
+        "unknown group": f"Whether {phrases.attributes(finding.attributes)} is known depends on the answer",
+        "no true answer": "Whether an answer is judged depends on the group",
+    }[one.code]
+
+
+def _size(one: Uncovered) -> str:
+    return points(abs(one.difference), decimals(one.difference_low, one.difference_high))
+
+
+def _distance(one: Uncovered) -> str:
+    low, high = sorted((abs(one.difference_low), abs(one.difference_high)))
+    return _ends(low, high)
+
+
+def _ends(low: float, high: float) -> str:
+    places = decimals(low, high)
+    return f"{end(low, places)} to {end(high, places)}"
