@@ -11,13 +11,21 @@ from dataclasses import dataclass, field
 from verify.source import LEFT_OUT, ArchiveSource, Source, UnreadableError, parsed
 
 MANIFEST = "manifest.json"
-EXPECTED = {"STATUS": b"complete\n"}
-"""Files whose content is always the same, so that the manifest need not list them."""
+STATUS, COMPLETE = "STATUS", b"complete\n"
+"""How the last run in a folder ended; the manifest, of the last run that was completed, does not list it."""
+LATER = {b"running": "was killed or has not ended", b"interrupted": "was interrupted", b"failed": "failed"}
+"""What `STATUS` says of a run that did not complete -> what that means. Then the files are still those of the run before."""
+NEWER = ".new/" + MANIFEST
+"""In a folder: the manifest of a complete run whose files have not all replaced the old ones."""
 COMPARED = {"profile.csv": ", but for its numbers, which were compared with results.json"}
 """Files of an archive that the manifest does not list, and what else is known about them."""
 UNLISTED = ("run.log",)
 """Files that end after the manifest is written: nothing can say which bytes they should have."""
 _NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
+_LATER = re.compile(
+    rb"(running)\nheld by process \d{1,20}\n|(interrupted|failed)\n"
+    rb"(?:the other files are of an earlier, complete (?:audit|comparison)\n|the new files are complete: [^\n]{1,500}\n)?"
+)
 _DIGEST = re.compile(r"(sha256:)?([0-9a-f]{64})", re.IGNORECASE | re.ASCII)
 
 
@@ -64,14 +72,26 @@ def check_files(source: Source) -> Files:
             _check_file(source, name, expected, files)
     files.listed = len(hashes) - len({*files.left_out} & {*hashes})
     here = source.names()
-    for name, exact in EXPECTED.items():
-        if name in here and source.read(name) != exact:
-            files.problems.append(f"{name}: expected {exact.decode().strip()!r} and nothing else")
-    files.unlisted = tuple(sorted(here - {*hashes, MANIFEST, LEFT_OUT, *EXPECTED}))
+    _check_run(source, here, files)
+    files.unlisted = tuple(sorted(here - {*hashes, MANIFEST, LEFT_OUT, STATUS}))
     compared = COMPARED if files.archive is not None else {}
     files.notes += [f"{ascii(name)[1:-1]} is not in the manifest and was not checked{compared.get(name, '')}" for name in files.unlisted]
     files.notes += [f"{name} was left out of the archive on purpose" for name in files.left_out]
     return files
+
+
+def _check_run(source: Source, here: set[str], files: Files) -> None:
+    """Say of which run the files are, if it is not the last one in the folder."""
+    content = source.read(STATUS) if STATUS in here else COMPLETE
+    if later := _LATER.fullmatch(content):
+        word = later[1] or later[2]
+        files.notes.append(
+            f"{STATUS} is {word.decode()!r}: a run in this folder {LATER[word]}; the files are of the last one that was completed"
+        )
+    elif content != COMPLETE:
+        files.problems.append(f"{STATUS}: expected 'complete' and nothing else")
+    if NEWER in here:
+        files.notes.append("a newer run is complete in .new, and was not checked: vlm-audit render puts its files in the place of these")
 
 
 def _check_file(source: Source, name: str, expected: str, files: Files) -> None:

@@ -170,6 +170,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "guessed_logit_scale": "Guessed: a logit scale of {scale:g}, CLIP's (set the attribute logit_scale of the class).",
         "guessed_family": "Guessed: the family '{family}' takes texts and images as transformers' zero-shot pipeline prepares them; "
         "no test covers it, and it was compared with the model's own scores on one image only.",
+        "settings_ignored": "Settings of config.json that no code of the model's family reads were left out: {count:,} ({settings}).",
         "unused_attention_mask": "The tokenizer gives an attention mask, which SigLIP was trained without; it is not used.",
         "blip_contrastive_head": "BLIP's contrastive head (ITC) was audited, not the matching head (ITM), which gives no embeddings.",
         "guessed_no_temperature": "Guessed: a softmax over the cosines themselves, because the file holds no temperature: its "

@@ -1,7 +1,8 @@
 """What the configurations of a model folder may say: no code, no class foreign to transformers, nothing else to open, no absurd size.
 
 transformers follows what these files name: `audio_tokenizer` loads a model from any path, `auto_map` imports a file, `model_args` of a timm
-model take a pickle. Everything that is followed is listed here; ``make compat`` looks for what a new release follows as well.
+model take a pickle. Everything that is followed is listed here; ``make compat`` looks for what a new release follows as well. Of a
+`config.json`, only settings that its family knows reach a model (`strictio.model_folders.families`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from strictio.errors import DataError, UnsafeError
 from strictio.files import read_text
+from strictio.model_folders.families import unknown_settings
 from strictio.model_folders.sizes import oversized
 
 SAVE_AGAIN = "download or save it again"
@@ -23,10 +25,15 @@ MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 8 * 2**20, 300_000, 64
 """Of one configuration: bytes, values, and tables within tables; the longest on the hub have a megabyte and 50,000 values."""
 MOST_BYTES = {".jinja": 2**20, ".model": 2**25, ".txt": 2**26, "tokenizer.json": 2**26, "vocab.json": 2**26, "chat_template.json": 2**21}
 """Of the files of a vocabulary and of chat templates, by how their names end; the longest on the hub have 35 megabytes."""
-CODE_KEYS = ("auto_map", "trust_remote_code", "attn_implementation", "experts_implementation", "custom_generate", "kernel_config")
-"""Keys (or parts of them) by which a configuration has transformers fetch or run code."""
-_OF_ADAPTERS = "auto_mapping"
-"""In peft's `adapter_config.json`: names of classes. Adapters are never applied."""
+CODE_KEYS = (
+    "auto_map", "trust_remote_code", "attn_implementation", "experts_implementation", "custom_generate", "kernel_config",
+    "use_kernels", "hub_kernels",
+)  # fmt: skip
+"""Keys (or parts of them, in any case) by which a configuration has transformers fetch or run code."""
+NO_CODE_KEYS = ("auto_mapping", "_attn_implementation_autoset")
+"""Keys that only sound like it: names of classes in peft's `adapter_config.json` (adapters are never applied); a mark of older versions."""
+FOREIGN = re.compile(r"(^|_)(kernels?|hub|code|remote|repo|repository|plugins?|scripts?|urls?|files?)(_|$)", re.IGNORECASE)
+"""Words for code, a hub or a file, in a key that the model's family does not know."""
 CLASS_KEYS = {
     "processor_class": ("Processor",),
     "image_processor_type": ("ImageProcessor",),
@@ -39,6 +46,7 @@ OPENED_KEYS = (
     "audio_tokenizer", "audio_tokenizer_class", "audio_tokenizer_name_or_path",  # a model of its own
     "configuration_files", "fast_tokenizer_files",  # other files instead of those that were checked
     "gguf_file", "model_file", "model_proto", "tokenizer_object", "init_inputs", "checkpoint_path", "pretrained_cfg_overlay",
+    "backbone_kwargs",
     "class_info_file", "repo_path", "font_path", "index_path", "passages_path", "cache_dir", "subfolder",
     "mecab_kwargs", "sudachi_kwargs", "jumanpp_kwargs",  # dictionaries of other libraries
 )  # fmt: skip
@@ -91,13 +99,17 @@ def check_content(path: Path, content: Mapping[str, Any]) -> None:
     """Refuse code, foreign classes, files to open and absurd sizes in what a configuration says; UnsafeError names file and key."""
     for prefix, key, value in entries(content) if path.name != "added_tokens.json" else ():
         _check_entry(path, prefix + key, key, value)
+    for prefix, key, _ in unknown_settings(content) if path.name == "config.json" else ():
+        if FOREIGN.search(key):
+            what = "names code, a hub or a file by a key that its family does not know"
+            raise _refusal(path, what, f"key {prefix + key!r}", f"remove {key!r}, if the model needs nothing of it")
     if large := oversized(content, path.name):
         fix = f"correct {large.key!r}, if you trust the rest of the folder"
         raise UnsafeError("the configuration states a size that no model has", where=str(path), why=large.why, fix=fix)
 
 
 def _check_entry(path: Path, shown: str, key: str, value: object) -> None:
-    if key != _OF_ADAPTERS and any(part in key for part in CODE_KEYS):
+    if key not in NO_CODE_KEYS and any(part in key.lower() for part in CODE_KEYS):
         raise _refusal(
             path, "asks for code", f"key {shown!r}", f"if the architecture is one that transformers has built in, remove {key!r}"
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import random
 import re
 import shutil
@@ -13,6 +14,7 @@ from in_toto_attestation.v1.statement import Statement
 
 from audit import audit
 from audit.__main__ import main
+from audit.output.run_directory import RunDirectory
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once
 from verify.folder import check_files
@@ -126,6 +128,27 @@ def test_a_missing_file_and_a_link_are_named(folder, tmp_path):
     assert check_files(FolderSource(folder)).problems == ["summary.md is missing"]
     (folder / "summary.md").symlink_to(tmp_path / "elsewhere.md")
     assert check_files(FolderSource(folder)).problems == ["summary.md is a link"]
+
+
+@pytest.mark.parametrize(("error", "status"), [(None, "running"), (KeyboardInterrupt, "interrupted"), (ValueError, "failed")])
+def test_files_of_the_run_before_one_that_did_not_complete_are_verified(folder, capsys, error, status):
+    run = RunDirectory(folder, log=logging.getLogger("rerun"))
+    (run.open().open().folder(".draft", make=True).path / "results.json").write_text("half of")
+    if error is not None:
+        run.__exit__(error, error(), None)
+    assert (folder / "STATUS").read_text().split("\n")[0] == status
+    code, text = ran(folder, capsys, "--digest", digest(folder))
+    ended = {"running": "was killed or has not ended", "interrupted": "was interrupted", "failed": "failed"}[status]
+    assert code == 0
+    assert f"note: STATUS is '{status}': a run in this folder {ended}; the files are of the last one that was completed\n" in text
+    (folder / "STATUS").write_text(f"{status}\nand something else\n")
+    assert "differs: STATUS: expected 'complete' and nothing else" in ran(folder, capsys)[1]
+
+
+def test_a_newer_run_whose_files_are_not_in_their_place_is_named(folder, capsys):
+    (folder / ".new").mkdir()
+    (folder / ".new" / "manifest.json").write_text("{}")
+    assert "note: a newer run is complete in .new, and was not checked: vlm-audit render puts" in ran(folder, capsys)[1]
 
 
 def test_a_sentence_changed_by_someone_who_rehashes_needs_a_digest(folder, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict, Unpack
 
@@ -11,13 +12,19 @@ import torch
 from audit.models.folder_weights import Weights, read_weights
 from audit.models.huggingface.pretrained import require_files, tokenizer_sha256
 from audit.models.runtime import canonical, model_record, torch_setting
+from audit.types import Note
 from strictio.model_folders.check import check_folder
+from strictio.model_folders.configurations import read_configuration
+from strictio.model_folders.families import unknown_settings
 
 if TYPE_CHECKING:
     from audit.types import ModelRecord
 
 ORIGIN = ("_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "_commit_hash")
 """Configuration values that only say where a model came from."""
+
+MAX_KEYS, MAX_KEY = 10, 60
+"""Of settings that are left out: how many are named, and with how many characters."""
 
 
 class OpenedFolder(NamedTuple):
@@ -71,7 +78,16 @@ def open_folder(path: Path, *, reads_images: bool = True, reads_texts: bool = Tr
     check_folder(path, options.get("inside") or path)
     weights = read_weights(path, options.get("adapter"))
     require_files(path, processor=reads_images, tokenizer=reads_texts)
+    if notes := _ignored_settings(path):
+        weights = replace(weights, notes=(*weights.notes, *notes))
     return OpenedFolder(path, weights, *torch_setting(device, dtype), {"name": name, "dtype": dtype, "revision": revision})
+
+
+def _ignored_settings(folder: Path) -> list[Note]:
+    """The note about settings of ``config.json`` that are left out (`audit.models.huggingface.pretrained.configuration`)."""
+    ignored = [prefix + key for prefix, key, _ in unknown_settings(read_configuration(folder / "config.json"))]
+    shown = ", ".join(key[:MAX_KEY] for key in ignored[:MAX_KEYS]) + (", …" if len(ignored) > MAX_KEYS else "")
+    return [Note("settings_ignored", {"count": len(ignored), "settings": shown})] if ignored else []
 
 
 def image_settings(processor: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from audit.models.huggingface.outline import DOWNLOAD, build_outline
 from audit.models.runtime import canonical, out_of_memory
 from strictio.files import read_text
 from strictio.model_folders.configurations import entries
+from strictio.model_folders.families import known_settings, unknown_settings
 
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
 """Any one of these sets of files contains a vocabulary."""
@@ -56,8 +57,11 @@ def _refuse_text_model(folder: Path) -> None:
 
 
 def configuration(folder: Path) -> Any:
-    """The configuration that transformers reads from ``config.json``."""
+    """The configuration that transformers reads from ``config.json``, without settings that its family does not know."""
     config = pretrained("AutoConfig", folder)
+    content, _ = call_transformers(folder, lambda auto: auto.PreTrainedConfig.get_config_dict(folder, local_files_only=True))
+    if any(unknown_settings(content)):
+        config = call_transformers(folder, lambda _: type(config).from_dict(known_settings(content), name_or_path=str(folder)))
     named = (prefix + key for prefix, key, value in entries(config.to_dict()) if key in QUANTISED and value)
     if key := next(named, None):
         fix = "name the model's folder with its weights in full or half precision"

@@ -1,6 +1,7 @@
 """Every Hugging Face family: a tiny random model gives the scores of transformers' own documented use of it."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from audit.models import load
 from tests.support.attacks import assert_is_attacked
 from tests.support.folded import folded_towers
 from tests.support.model_families import MADE, PROMPTS, chinese_clip, clip_images, documented, random_folder, text, vision
-from tests.support.model_folders import all_faces, letters_tokenizer, noise_and_colours, refused, saved
+from tests.support.model_folders import all_faces, edited, letters_tokenizer, noise_and_colours, refused, saved
 from tests.support.notes import sentences
 
 torch.set_num_threads(1)
@@ -151,3 +152,13 @@ def test_quick_gelu_is_folded_in_the_towers_that_have_it(family):
     name, folder = family
     both = {"metaclip_2": {"image", "text"}, "altclip": {"image"}, "chinese_clip": {"image"}}
     assert folded_towers(load(str(folder)), PROMPTS) == both.get(name, set())
+
+
+def test_settings_that_no_code_of_the_family_reads_are_left_out_and_named(tmp_path):
+    folder = random_folder("clip", tmp_path / "clip")
+    before = load(str(folder)).record
+    edited(folder / "config.json", {"text_config.turbo": True, "made_by": {"name": "me"}})
+    after = load(str(folder)).record
+    (note,) = sentences(after.notes)
+    assert note == "Settings of config.json that no code of the model's family reads were left out: 2 (text_config.turbo, made_by)."
+    assert after == replace(before, notes=after.notes)
