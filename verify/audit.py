@@ -33,6 +33,11 @@ class Audit:
         self.effects = [self._effect(effect) for effect in record.get("effects", ())]
 
     @property
+    def undeclared(self) -> bool:
+        """Whether rows may belong together in a way that was not named: then no question has an answer."""
+        return any(note["code"] == "undeclared_units" for note in self.record["data"]["notes"])
+
+    @property
     def missing(self) -> int:
         """How many questions of the plan lock are not planned any more."""
         lock = self.record.get("lock")
@@ -136,7 +141,7 @@ class Audit:
         invalid, verdicts = recognises_nothing(records), []
         for at, (tested, p) in enumerate(zip(self.tested, p_adjusted, strict=True)):
             look = self.looks[tested.record["measurement"]]
-            facts = decided(tested, p, self.run.alpha, look, limited=limited, invalid=invalid)
+            facts = decided(tested, p, self.run.alpha, look, limited=limited, invalid=invalid, undeclared=self.undeclared)
             path = (*self.path, "findings", at)
             facts = {**tested.facts, **facts, "composition": self._composition(tested, p)}
             if tested.record["ratio_tolerance"] is not None:  # a claim may set its own: an input, as its tolerance is
@@ -160,7 +165,9 @@ class Audit:
         for at, (effect, p) in enumerate(zip(self.effects, values, strict=True)):
             record = effect.record
             unseen = (record["measurement"], record["metric"], record["outcome"], record["attribute"]) in blind
-            facts = effects.decided(effect, p, sizes[effect.primary], self.run.alpha, blind=unseen, limited=limited)
+            facts = effects.decided(
+                effect, p, sizes[effect.primary], self.run.alpha, blind=unseen, limited=limited, undeclared=self.undeclared
+            )
             self.ledger.compare((*self.path, "effects", at), record, (effect.facts or {}) | facts)
             verdicts += [facts["verdict"]] if effect.primary else []
         return verdicts

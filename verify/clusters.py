@@ -303,6 +303,7 @@ class Clusters(Units):
         if own_effect:
             low, high = self._at_own_effect(low, high, alpha)
         correlation = self.plain.correlations(i, j)
+        correlation = formulas.below_one(correlation, np.minimum(self.plain.effective[i], self.plain.effective[j]), alpha)
         return formulas.joined(self.rates[i], (low[i], high[i]), self.rates[j], (low[j], high[j]), correlation)
 
     def _at_own_effect(self, low: np.ndarray, high: np.ndarray, alpha: float) -> Ends:
@@ -320,7 +321,9 @@ class Clusters(Units):
         log = np.log(np.where(self.events > 0, self.rates, high))
         ends = np.log(np.where(low > 0, low, 1.0)), np.log(high)
         sides = (ends[0][first], ends[1][first]), (ends[0][second], ends[1][second])
-        lower, upper = formulas.joined(log[first], sides[0], log[second], sides[1], self.plain.correlations(first, second))
+        clusters = np.minimum(self.plain.effective[first], self.plain.effective[second])
+        correlation = formulas.below_one(self.plain.correlations(first, second), clusters, alpha)
+        lower, upper = formulas.joined(log[first], sides[0], log[second], sides[1], correlation)
         return np.where(low[first] > 0, np.exp(lower), 0.0), np.where(low[second] > 0, np.exp(upper), np.inf)
 
     def bound(self, alpha: float) -> float:

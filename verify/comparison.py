@@ -121,6 +121,14 @@ class Joint:
         scale = np.sqrt(np.outer(np.diag(spread), np.diag(spread)))
         return np.asarray(np.clip(spread / np.where(scale > 0, scale, 1.0), -1, 1))
 
+    @cached_property
+    def clusters(self) -> np.ndarray:
+        """Number of equal clusters of each group with the same information (Kish); of images without clusters, each is one."""
+        _, owner = np.unique(np.arange(len(self.group)) if self.cluster is None else self.cluster, return_inverse=True)
+        pairs, size = np.unique(owner * self.groups + self.group, return_counts=True)
+        squares = np.bincount(pairs % self.groups, size.astype(float) ** 2, minlength=self.groups)
+        return np.asarray(np.bincount(self.group, minlength=self.groups) ** 2 / np.maximum(squares, 1.0))
+
     def intervals(self, alpha: float, limits: Callable[[Change, float], tuple[float, float]]) -> Ends:
         """The limits of the change of every pair's difference."""
         i, j = np.triu_indices(self.groups, 1)
@@ -128,7 +136,8 @@ class Joint:
         ends = np.array([limits(change, alpha) for change in each])
         value = np.array([change.net.mean() for change in each])
         sides = (ends[i, 0], ends[i, 1]), (ends[j, 0], ends[j, 1])
-        return formulas.joined(value[i], sides[0], value[j], sides[1], self.correlation[i, j])
+        correlation = formulas.below_one(self.correlation[i, j], np.minimum(self.clusters[i], self.clusters[j]), alpha)
+        return formulas.joined(value[i], sides[0], value[j], sides[1], correlation)
 
     def gap(self) -> float:
         """The gap after minus the gap before."""

@@ -159,7 +159,9 @@ def _trend(record: Mapping[str, Any], rates: Sequence[Mapping[str, Any]], settin
 # ---- verdicts ------------------------------------------------------------------------------------------------------------------------
 
 
-def decided(effect: TestedEffect, p_adjusted: float | None, family: int, alpha: float, *, blind: bool, limited: bool) -> Facts:
+def decided(
+    effect: TestedEffect, p_adjusted: float | None, family: int, alpha: float, *, blind: bool, limited: bool, undeclared: bool
+) -> Facts:
     """Adjusted p, the detectable effect and the verdict; effects that were not recomputed are taken as recorded."""
     record = effect.record
     effects = record["effects"] if effect.facts is None else effect.facts["effects"]
@@ -174,7 +176,7 @@ def decided(effect: TestedEffect, p_adjusted: float | None, family: int, alpha: 
     facts: Facts = {"p_adjusted": p_adjusted, "minimum_detectable": min(z * max(one["standard_error"] for one in effects) * steps, 1.0)}
     apart = [max(one["low"] - none, none - one["high"]) for one in effects]
     differ = p_adjusted <= alpha and max(apart) > 0 and not limited
-    if record["kind"] == "trend" and blind and not limited:
+    if undeclared or (record["kind"] == "trend" and blind and not limited):
         return facts | {"verdict": "not estimable", "exceeds_tolerance": False}
     if not record["primary"]:
         return facts | {"verdict": "signal" if differ else "no signal", "exceeds_tolerance": False}

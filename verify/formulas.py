@@ -49,6 +49,12 @@ def joined(p1: np.ndarray, ends1: Ends, p2: np.ndarray, ends2: Ends, correlation
     return p1 - p2 - down, p1 - p2 + up
 
 
+def below_one(correlation: np.ndarray, clusters: np.ndarray, alpha: float) -> np.ndarray:
+    """A correlation of 1 in c clusters, lowered by what none of them rules out: Wilson's limit of a cluster that tells two rates apart."""
+    z2 = normal(alpha) ** 2
+    return np.where(correlation > 1 - 1e-9, np.maximum(1 - 2 * z2 / (clusters + z2), 0.0), correlation)
+
+
 def _joint(one: np.ndarray, two: np.ndarray, correlation: np.ndarray | float) -> np.ndarray:
     return np.asarray(np.sqrt(np.maximum(one**2 + two**2 - 2 * correlation * one * two, 0.0)))
 

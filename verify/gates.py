@@ -185,7 +185,7 @@ class _Bound:
         self.by_counts = not finding["shares"] and not any(dependent)
 
     def check(self) -> Facts:
-        if self.finding["unresponsive"] and self.gate.subject != "rate":
+        if self.finding["unresponsive"] == "units" or (self.finding["unresponsive"] and self.gate.subject != "rate"):
             return {"outcome": "not estimable", "value": None, "low": None, "high": None, "images": None}
         enough = len(self.rates) >= (1 if self.gate.subject == "rate" else 2)
         bounds = None if not enough else self._of_counts() if self.by_counts else self._of_intervals()

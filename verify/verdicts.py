@@ -48,7 +48,9 @@ def adjusted(family: Sequence[Tested], others: Sequence[float] = ()) -> list[flo
     return values
 
 
-def decided(tested: Tested, p_adjusted: float | None, alpha: float, look: str | None, *, limited: bool, invalid: bool) -> Facts:
+def decided(
+    tested: Tested, p_adjusted: float | None, alpha: float, look: str | None, *, limited: bool, invalid: bool, undeclared: bool
+) -> Facts:
     """The fields of a finding that a reader acts on."""
     gap = tested.facts["gap"]
     verdict = _verdict(tested, p_adjusted, alpha, limited=limited)
@@ -61,6 +63,8 @@ def decided(tested: Tested, p_adjusted: float | None, alpha: float, look: str | 
         verdict, exceeds, diffuse = "not estimable", False, False
     if invalid and not limited and verdict in ("equivalent", "inconclusive"):
         verdict, why = "not estimable", "invalid"
+    if undeclared and gap is not None:
+        verdict, exceeds, diffuse, why = "not estimable", False, False, "units"
     facts: Facts = {"verdict": verdict, "exceeds_tolerance": exceeds, "diffuse": diffuse, "unresponsive": why, "pairs": pairs}
     if gap is None:
         return facts | {"gap": None}

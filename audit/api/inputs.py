@@ -260,7 +260,7 @@ def prediction_plan(request: AuditRequest, probes: Sequence[Probe]) -> Predictio
 def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[PredictionFile]:
     """The external predictions of a request, less its exclusions, one entry per file (or data frame)."""
     wanted = ColumnOptions(
-        request.attributes, request.cluster, request.weights, sliced_columns(probes),
+        request.attributes, request.cluster, independent=request.independent, weights=request.weights, slices=sliced_columns(probes),
         prediction=request.prediction_column, truth=request.truth_column, columns=_columns(request), encoding=request.encoding,
         bins=tuple(map(parse_bins, request.bins)),
         tags=request.tags, texts=request.texts, beside=_beside(request),

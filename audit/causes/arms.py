@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import t
 
 from audit.causes.curve import pooled_interval
-from audit.causes.outcome import RateOutcome, weighted_sum
+from audit.causes.outcome import RateOutcome, variance_over_images, weighted_sum
 from audit.records.base import Estimate
 
 Blocks = Mapping[str, Mapping[int, RateOutcome]]
@@ -35,9 +34,9 @@ def differences(blocks: Blocks, pairs: Sequence[tuple[str, str]], alpha: float) 
     weights = np.repeat([1.0, -1.0], len(seeds)) / len(seeds)
     made: list[Estimate | None] = []
     for first, second in pairs:
-        value, over_images = weighted_sum([blocks[arm][seed] for arm in (first, second) for seed in seeds], weights)
-        clusters = blocks[first][seeds[0]].clusters
-        made.append(pooled_interval(value, (variance, df), (over_images, clusters - 1), alpha / len(pairs)))
+        outcomes, level = [blocks[arm][seed] for arm in (first, second) for seed in seeds], alpha / len(pairs)
+        value, over_images = weighted_sum(outcomes, weights)[0], variance_over_images(outcomes, weights, level)
+        made.append(pooled_interval(value, (variance, df), (over_images, max(outcomes[0].clusters - 1, 1)), level))
     return made
 
 
@@ -51,8 +50,7 @@ def mean_difference(blocks: Blocks, first: str, second: str) -> float:
 def is_called(outcome: RateOutcome, alpha: float) -> bool:
     """Whether the interval over images excludes 0.
 
-    The variance is that of the observed images: a difference of 0 in all of them is not called.
+    A difference in every image is called if there are enough of them, although the images do not vary.
     """
-    if outcome.clusters < 2 or not outcome.variance:
-        return False
-    return bool(abs(outcome.value) > t.ppf(1 - alpha / 2, outcome.clusters - 1) * outcome.variance**0.5)
+    over_images = outcome.interval(alpha)
+    return outcome.clusters > 1 and (over_images.low > 0 or over_images.high < 0)

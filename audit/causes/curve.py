@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 
+_TINY = 1e-20
+
+
 @dataclass(frozen=True)
 class DoseCurve:
     """A polynomial fitted to the outcomes of n models."""
@@ -32,6 +35,8 @@ class DoseCurve:
     """Variance of each outcome over images, which the residuals contain on average; None: the same at all doses."""
     bounds: tuple[float, float] = (-np.inf, np.inf)
     """What an outcome can be: prediction intervals end there."""
+    least: float = 0.0
+    """Variance of a prediction if the fitted models do not deviate from the curve at all."""
 
     @cached_property
     def design(self) -> Float[np.ndarray, "n p"]:
@@ -108,7 +113,8 @@ class DoseCurve:
         if band is None:
             return None
         # With the degrees of freedom of the spread alone: those of the extra variance would make the interval narrower.
-        whole, (least, most) = interval(self.at(dose), band[0] + self._more_over_images(dose), band[1], alpha), self.bounds
+        variance = band[0] + self._more_over_images(dose)
+        whole, (least, most) = interval(self.at(dose), variance if variance > _TINY else self.least, band[1], alpha), self.bounds
         return Estimate(whole.value, *np.clip([whole.low, whole.high], least, most).tolist())
 
     def _more_over_images(self, dose: float) -> float:

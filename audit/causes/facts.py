@@ -10,7 +10,7 @@ import numpy as np
 from audit.causes.arms import differences, is_called, mean_difference
 from audit.causes.curve import DoseCurve, interval, pooled_interval
 from audit.causes.models import DoseModel, degree_of
-from audit.causes.outcome import RateOutcome, weighted_sum
+from audit.causes.outcome import RateOutcome, variance_over_images, weighted_sum
 from audit.causes.turns import turn
 from audit.records.base import Estimate, FindingVerdict, Timing
 from audit.records.causes import (
@@ -91,6 +91,7 @@ def _curve(plan: CausesPlan, fitted: Sequence[Audited]) -> DoseCurve:
         degree=degree_of(plan),
         bounds=(-1.0 if plan.outcome.minus else 0.0, 1.0),
         image_variance=np.nan_to_num([one.outcome.variance for one in fitted]),
+        least=variance_over_images([fitted[0].outcome], np.ones(1), fitted[0].settings.alpha),
     )
 
 
@@ -104,8 +105,9 @@ def _model(one: Audited, alpha: float, *, contrast: bool) -> ModelOutcome:
 
 def _over_images(curve: DoseCurve, fitted: Sequence[Audited], weights: np.ndarray, alpha: float) -> Estimate:
     """A weighted sum of the fitted outcomes with its interval over seeds and images; over images alone with one seed."""
-    value, variance = weighted_sum([one.outcome for one in fitted], weights)
-    images = (float(np.nan_to_num(variance)), max(fitted[0].outcome.clusters - 1, 1))
+    outcomes = [one.outcome for one in fitted]
+    value, variance = weighted_sum(outcomes, weights)[0], variance_over_images(outcomes, weights, alpha)
+    images = (variance, max(outcomes[0].clusters - 1, 1))
     seeds = curve.band(weights, new_models=0.0)
     return interval(value, *images, alpha) if seeds is None else pooled_interval(value, seeds, images, alpha)
 

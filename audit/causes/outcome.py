@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 from scipy.stats import t
 
 from audit.errors import UsageError, nearest
@@ -30,6 +31,8 @@ class RateOutcome:
     value: float
     influence: pd.Series[float]
     images: tuple[int, ...]
+    units: tuple[int, ...] = ()
+    """Number of clusters with images of each group; empty: of one group, in all clusters."""
 
     @property
     def variance(self) -> float:
@@ -42,9 +45,35 @@ class RateOutcome:
         return len(self.influence)
 
     def interval(self, alpha: float) -> Estimate:
-        """The value with its interval over images; the value alone if it has one cluster."""
-        half = 0.0 if self.clusters < 2 else float(t.ppf(1 - alpha / 2, self.clusters - 1)) * self.variance**0.5
-        return Estimate(self.value, self.value - half, self.value + half)
+        """The value with its interval over images, in which no cluster's agreement with the others is taken for certainty."""
+        variance = variance_over_images([self], np.ones(1), alpha)
+        half = float(t.ppf(1 - alpha / 2, max(self.clusters - 1, 1))) * variance**0.5
+        if self.variance > TINY:
+            return Estimate(self.value, self.value - half, self.value + half)
+        return Estimate(self.value, max(self.value - half, 1.0 - max(len(self.units), 1)), min(self.value + half, 1.0))
+
+
+TINY = 1e-20
+"""A smaller variance is rounding."""
+
+
+def variance_over_images(outcomes: Sequence[RateOutcome], weights: Float[np.ndarray, "m"], alpha: float) -> float:
+    """Return the variance over images of a weighted sum of outcomes on the same images; above 0 even if no cluster differs from another.
+
+    Where all clusters agree (every answer right, or every woman's like every man's), c clusters do not show that others would. Each rate
+    then is as uncertain as Wilson's interval of no event in c: as wide as z² / (c + z²), so its variance is z² / (c + z²)². For one outcome
+    this is Newcombe's interval of the difference of two such rates. What is added and what is subtracted count as independent.
+
+    >>> same = RateOutcome(1.0, pd.Series(np.zeros(60)), (60,), (60,))
+    >>> round(variance_over_images([same], np.ones(1), 0.05) ** 0.5 * 1.96, 3)  # Wilson: 60 of 60, at least 94 %
+    0.06
+    """
+    _, variance = weighted_sum(outcomes, weights)
+    if variance > TINY:
+        return variance
+    z2, units = float(ndtri(1 - alpha / 2)) ** 2, outcomes[0].units or (outcomes[0].clusters,)
+    each = sum(z2 / (many + z2) ** 2 for many in units)
+    return float(each * (weights[weights > 0].sum() ** 2 + weights[weights < 0].sum() ** 2))
 
 
 def clustered_variance(influence: pd.Series[float]) -> float:
@@ -106,7 +135,8 @@ def rate_outcome(answers: pd.DataFrame, planned: PlannedRate, cluster: str | Non
     any_side = np.logical_or.reduce([rows for rows, _ in counted.sides])
     names = answers[cluster] if cluster else pd.Series(np.arange(len(answers)), answers.index)
     sums = pd.Series(influence[any_side]).groupby(names[any_side].astype(str).to_numpy()).sum()
-    return RateOutcome(float(value), sums, images)
+    units = tuple(int(names[rows].astype(str).nunique()) for rows, _ in counted.sides)
+    return RateOutcome(float(value), sums, images, units)
 
 
 def describe(group: Mapping[str, str | list[str]]) -> str:
@@ -132,7 +162,7 @@ def _rows(answers: pd.DataFrame, group: Mapping[str, str | list[str]]) -> Bool[n
     return rows
 
 
-def weighted_sum(outcomes: list[RateOutcome], weights: Float[np.ndarray, "m"]) -> tuple[float, float]:
+def weighted_sum(outcomes: Sequence[RateOutcome], weights: Float[np.ndarray, "m"]) -> tuple[float, float]:
     """Return a weighted sum of outcomes, and its variance over images that all of them share."""
     table = pd.concat([outcome.influence for outcome in outcomes], axis=1).fillna(0.0)
     value = float(weights @ np.array([outcome.value for outcome in outcomes]))

@@ -11,6 +11,7 @@ import pandas as pd
 from audit.comparison.sides import Y_PRED, Y_TRUE
 from audit.naming import levels_of
 from audit.records.comparison import Change, ComparedClaim
+from audit.records.inputs import undeclared_units
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.statistics.counts.count_table import count_table, row_codes
 from audit.statistics.metrics import METRICS, Outcome, confused_answers, row_events
@@ -43,7 +44,9 @@ def count_changes(
     refused: list[Note] = []
     counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for finding in audits[0].findings:
-        if code := _why_not(finding, theirs, tables) or _why_shared(finding, audits) or _why_no_clusters(finding, tables, cluster):
+        undeclared = "rows_of_units" if cluster is None and any(undeclared_units(audit.data.notes) for audit in audits) else None
+        code = _why_not(finding, theirs, tables) or undeclared or _why_shared(finding, audits) or _why_no_clusters(finding, tables, cluster)
+        if code:
             # For exploratory selection rates a comparison has the error rates, so they are skipped without a note.
             refused += [Note(code, {"finding": finding.id, "metric": finding.metric})] if finding.primary or not finding.shares else []
             continue

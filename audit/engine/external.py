@@ -23,7 +23,7 @@ from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
 from audit.predictions.rows import MeasurementAnswers, exclude
 from audit.predictions.texts import TEXTS
-from audit.records.inputs import columns_not_compared, units_chosen
+from audit.records.inputs import DECLARED_INDEPENDENT, UNDECLARED_UNITS, columns_not_compared, units_chosen
 from audit.stages import Stages, silent
 from audit.statistics.effects import check_effects, with_orders
 from audit.types import NO_ANSWER, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
@@ -170,22 +170,23 @@ def _answered(file: PredictionFile, matched: _Asked, plan: PredictionPlan) -> An
         score_rule="softmax", logit_scale=1.0, logit_bias=None, architecture="not known", preprocessing="not known", tokenizer="not known",
         notes=(Note("no_model_loaded", {"file": file.name}),),
     )  # fmt: skip
+    cluster, weights = (next(filter(None, (getattr(answers, name) for answers in file.answers)), None) for name in ("cluster", "weights"))
+    cluster = plan.cluster or matched.probe.cluster or cluster
+    notes = [note for note in file.notes if cluster is None or note.code not in (UNDECLARED_UNITS, DECLARED_INDEPENDENT)]
     named = attributes.index.has_duplicates or _numbered(attributes.index)
     dataset = Dataset(
         name=file.name, images=(), attributes=attributes, levels=levels, licence="not stated",
         source=file.source or f"the table {file.name}",
-        notes=(*file.notes, *matched.notes, *units_chosen(plan.cluster, plan.weights)),
+        notes=(*notes, *matched.notes, *units_chosen(plan.cluster, plan.weights)),
         numbered=any(answers.numbered for answers in file.answers), limited=file.limited,
         # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
         fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes, matched.largest().count),
         # Questions may have different numbers of rows; the longest list of exclusions is that of the file.
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(gone.count for gone in left_out)),
     )  # fmt: skip
-    cluster, weights = (next(filter(None, (getattr(answers, name) for answers in file.answers)), None) for name in ("cluster", "weights"))
     measured = {measurement.name: matched.predictions[measurement.name] for measurement in matched.probe.measurements}
     return AnsweredProbe(
-        record, dataset, attributes, measured, cluster=plan.cluster or matched.probe.cluster or cluster,
-        weights=plan.weights or weights,
+        record, dataset, attributes, measured, cluster=cluster, weights=plan.weights or weights,
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
 from audit.records.effect import EffectResult
 from audit.records.finding import ClaimResult, planned_verdicts
-from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, SuiteRecord, recognises_nothing
+from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, SuiteRecord, recognises_nothing, undeclared_units
 from audit.records.plan_lock import AuditLock
 from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, MeasurementRecord
@@ -403,15 +403,17 @@ def _build_result(tested: _Tested, family: Family | None, settings: Settings, st
     others = family.others if family else ()
     missing = family.missing if family else answered.lock.missing if answered.lock else 0
     effects_of_others = family.effects if family else ()
+    undeclared = undeclared_units(map(Note.of, dataset.notes))
     decided, _ = decide_verdicts(
         tested.results, settings, limited=dataset.limited, looks={name: record.code for name, record in dependence.items()},
         invalid=recognises_nothing(dependence.values()), others=others, effects=(*planned_p(tested.effects), *effects_of_others),
-        missing=missing,
+        missing=missing, undeclared=bool(undeclared),
     )  # fmt: skip
     of_claims = [result.gap.p for result in (*tested.results, *others) if result.primary and result.gap]
     decided_effects = decide_effects(
-        tested.effects, decided, settings, (*of_claims, *effects_of_others, *[1.0] * missing), limited=dataset.limited
-    )
+        tested.effects, decided, settings, (*of_claims, *effects_of_others, *[1.0] * missing), limited=dataset.limited,
+        undeclared=bool(undeclared),
+    )  # fmt: skip
     # In a count table each image is in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)

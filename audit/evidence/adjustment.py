@@ -77,6 +77,7 @@ class Adjustment:
     gap: AdjustedGap | None
 
 
+_ROUNDING = 1e-15
 MOST_STRATA = 500
 """With more strata, labels are not shuffled."""
 
@@ -156,7 +157,9 @@ def mantel_haenszel(counted: Strata, first: int, second: int, alpha: float) -> A
 
     Difference ``sum (k1 n2 - k2 n1) / N / sum n1 n2 / N`` with Sato's variance, which is valid for few large and for many small strata;
     odds ratio with the variance of Robins, Breslow and Greenland; test of Cochran, Mantel and Haenszel without continuity correction.
-    If no counted image or every one is an event, Sato's variance is 0, and Newcombe's interval of the pooled counts is used instead.
+    If no counted image or every one is an event, Sato's variance is 0, and Newcombe's interval of the pooled counts is used instead. It is
+    also 0 if each group of each stratum has no event or only events: then the limits are as far from the common difference as those of
+    Newcombe's intervals of the strata together (Yan and Su 2010, https://doi.org/10.1198/sbr.2009.0049).
     Sato, Greenland and Robins 1989, Biometrics 45, 1323-1324; Robins, Breslow and Greenland 1986, Biometrics 42, 311-323.
     """
     used = (counted.n[:, first] > 0) & (counted.n[:, second] > 0)
@@ -207,6 +210,11 @@ def _common_difference(events: Float[np.ndarray, "s 2"], n: Float[np.ndarray, "s
         (all_1, all_2), (of_1, of_2) = events.sum(axis=0).astype(int), n.sum(axis=0).astype(int)
         low, high = newcombe(all_1, of_1, all_2, of_2, alpha)
         return Estimate(value, float(low), float(high))
+    if variance < _ROUNDING:
+        low, high = newcombe(k_1, n_1, k_2, n_2, alpha)
+        share, apart = n_1 * n_2 / total / weight, k_1 / n_1 - k_2 / n_2
+        below, above = (float(np.sqrt(((share * reach) ** 2).sum())) for reach in (apart - low, high - apart))
+        return Estimate(value, max(-1.0, value - below), min(1.0, value + above))
     half = float(ndtri(1 - alpha / 2)) * max(variance, 0.0) ** 0.5
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
 

@@ -57,6 +57,7 @@ class Calibration:
 BINS = 10
 FEWEST_IN_BIN = 10
 """A bin with fewer images shows only their number."""
+_ROUNDING = 1e-9
 _CLEAR = 2.5
 """Number of standard errors from which the sign of a bin's deviation is treated as certain."""
 
@@ -119,7 +120,8 @@ def calibration(judged: Judged, settings: Settings, name: str) -> tuple[GroupCal
 
     The interval of the error accounts for the deviations of resampled counts, summed over the bins; over bins whose sign is clear,
     deviations may cancel. The percentile interval of the bootstrap would never cover a calibrated model (coverage 0 instead of .95,
-    measured). The interval of the overconfidence is Wilson's for the accuracy, given the confidences.
+    measured). Where resampling moves nothing, because one confidence was always right or always wrong, it is as wide as Wilson's for the
+    accuracy. The interval of the overconfidence is Wilson's for the accuracy, given the confidences.
     """
     return tuple(_group(judged, code, settings, f"{name}/{group}") for code, group in enumerate(judged.groups))
 
@@ -179,6 +181,10 @@ def _error(answers: _Answers, settings: Settings, rng: np.random.Generator) -> E
     moves = np.abs((moved * np.sign(observed))[:, clear].sum(axis=1)) + np.abs(moved[:, ~clear]).sum(axis=1)
     error = expected_calibration_error(*answers)
     band = float(np.quantile(moves, 1 - settings.alpha))
+    if band < _ROUNDING:
+        right, n = int(answers.images[answers.correct].sum()), int(answers.images.sum())
+        low, high = wilson(right, n, settings.alpha)
+        band = max(right / n - float(low), float(high) - right / n)
     return Estimate(error, max(0.0, error - band), min(1.0, error + band))
 
 

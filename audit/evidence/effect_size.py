@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from audit.evidence.base import EvidenceInputs, compared_counts
 from audit.records.base import Estimate, record
 from audit.records.finding import pair_of
-from audit.statistics.intervals import difference_limits
+from audit.statistics.intervals import difference_limits, score_ratio
 from audit.types import Group
 
 
@@ -43,7 +43,8 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
 def ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Estimate | None:
     """Ratio of two independent rates, first divided by second, with its log-delta interval.
 
-    ``exp(ln(p1 / p2) +- z sqrt(1/k1 - 1/n1 + 1/k2 - 1/n2))``; None if a group has no event: the logarithm of 0 has no interval.
+    ``exp(ln(p1 / p2) +- z sqrt(1/k1 - 1/n1 + 1/k2 - 1/n2))``; None if a group has no event: the logarithm of 0 has no interval. If every
+    image of both groups is an event, that variance is 0, and Koopman's score interval is used instead.
     Katz et al. 1978, https://doi.org/10.2307/2530610
 
     Examples
@@ -56,6 +57,9 @@ def ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Est
     """
     if not (events_1 and events_2):
         return None
+    if events_1 == n_1 and events_2 == n_2:
+        low, high = score_ratio(events_1, n_1, events_2, n_2, alpha)
+        return Estimate(1.0, float(low), float(high))
     variance = 1 / events_1 - 1 / n_1 + 1 / events_2 - 1 / n_2
     return _log_interval((events_1 / n_1) / (events_2 / n_2), variance, alpha)
 

@@ -42,6 +42,7 @@ class Shrinkage:
 
 
 LARGEST_CORRELATION = 0.999
+_ROUNDING = 1e-9
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, Shrinkage]:
@@ -111,4 +112,7 @@ def _posterior(
         return np.full(len(n), mean), np.full(len(n), float(low)), np.full(len(n), float(high))
     borrowed = (1 - correlation) / correlation
     a, b = events + mean * borrowed, n - events + (1 - mean) * borrowed
-    return a / (a + b), np.asarray(betaincinv(a, b, alpha / 2)), np.asarray(betaincinv(a, b, 1 - alpha / 2))
+    low, high = betaincinv(a, b, alpha / 2), betaincinv(a, b, 1 - alpha / 2)
+    own = wilson(events, n, alpha)  # a group that borrows nothing and has no event, or only events, has a posterior at a point
+    point = high - low < _ROUNDING
+    return a / (a + b), np.where(point, own[0], low), np.where(point, own[1], high)

@@ -165,6 +165,8 @@ class _Bound:
     def check(self) -> GateCheck:
         """The outcome of the gate."""
         key = (self.audit.model.name, self.audit.probe.name, self.finding.id)
+        if self.finding.unresponsive == "units":
+            return GateCheck(*key, "not estimable", (Note("rows_together"),))
         if self.finding.unresponsive and self.gate.subject != "rate":
             return GateCheck(*key, "not estimable", (Note("unresponsive"),))
         enough = len(self.compared) >= (1 if self.gate.subject == "rate" else 2)

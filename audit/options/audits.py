@@ -60,7 +60,7 @@ WITH_A_MODEL = (
     "model", "model_args", "label_map", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples",
     "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite", "language",
 )  # fmt: skip
-OF_ANSWERS = ("outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
+OF_ANSWERS = ("outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts", "independent")
 
 _CODE = re.compile(r".+\.py(:.*)?", re.DOTALL)
 """A model spec that names a Python file."""
@@ -194,6 +194,9 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     """Or a mapping of attributes to levels."""
     cluster: Text | None = option(
         None, UNITS, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
+    )
+    independent: Switch = option(
+        False, UNITS, "with --predictions: every row is a sampling unit, although a column of the file looks as if rows belonged together"
     )
     nested: Names | None = option(
         None, UNITS, "with --cluster: attributes that all images of a cluster share (the race of a person); two values are refused",
@@ -363,6 +366,9 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         if self.pairs and (self.probe or self.weights):
             what = "--probe: it says itself what its pairs are" if self.probe else "--weights: each pair counts once"
             raise UsageError(f"--pairs cannot be used with {what}", fix="leave one of them out")
+        if self.independent and self.cluster:
+            why = "rows of one cluster are not independent"
+            raise UsageError("--independent cannot be used with --cluster", why=why, fix="leave one of them out")
         if self.weights:
             self._check_weights()
         for name, column in (("cluster", self.cluster), ("weights", self.weights)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from audit.output.directory import replacing
 from audit.predictions.bins import binned_levels
 from audit.predictions.own_tables import OWN_COLUMNS, SCORE, column_of
+from audit.records.inputs import UNDECLARED_UNITS
 from audit.results import AuditResult
 from audit.types import Predictions
 from strictio.folders import Folder
@@ -27,8 +28,8 @@ def write_predictions(
     The file's metadata have the labels of each measurement (``vlm_audit.labels``), their answers if these differ from the labels
     (``vlm_audit.answers``), the column that says which images belong together
     (``vlm_audit.cluster``, by probe), the column of weights (``vlm_audit.weights``, by probe), the groups of numbers from
-    low to high (``vlm_audit.bins``, by probe and column), and the probes whose images are identified only by their position
-    (``vlm_audit.numbered``).
+    low to high (``vlm_audit.bins``, by probe and column), the probes whose images are identified only by their position
+    (``vlm_audit.numbered``), and the columns by which rows may belong together if that was not declared (``vlm_audit.units``, by probe).
     """
     import pyarrow.parquet as pq
 
@@ -50,7 +51,8 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
     binned = {result.probe.name: cut for result, _, _ in pairs if (cut := _binned(result))}
     numbered = sorted({result.probe.name for result, _, _ in pairs if result.data.numbered})
     table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
-    others = {"answers": _answers(pairs), "cluster": clusters, "weights": weights, "bins": binned, "numbered": numbered}
+    units = {result.probe.name: dict(note.values) for result, _, _ in pairs for note in result.data.notes if note.code == UNDECLARED_UNITS}
+    others = {"answers": _answers(pairs), "cluster": clusters, "weights": weights, "bins": binned, "numbered": numbered, "units": units}
     facts = {"labels": labels, **{name: value for name, value in others.items() if value}}
     return table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()})
 

@@ -43,7 +43,7 @@ _CORRECTNESS = frozenset({"correct", "correctness", "error", "errors", "incorrec
 _TRUTH = frozenset({
     "actual", "gold", "groundtruth", "gt", "label", "target", "true", "truth", "y",
 })  # fmt: skip
-_GROUPS = frozenset({
+GROUPS = frozenset({
     "age", "camera", "cohort", "continent", "country", "demographic", "demographics", "dialect", "disability", "ethnic", "ethnicity",
     "fitzpatrick", "gender", "group", "hospital", "language", "light", "lighting", "nationality", "race", "racial", "region", "religion",
     "scanner", "sex", "site", "skin", "skintone", "subgroup", "tone",
@@ -107,7 +107,7 @@ def made_from(name: str, text: pa.Array, questions: Sequence[Answered], images: 
         told = {folded(level) for level in levels if level.strip()}
         suggested = bool(words & (_NAMES | _TRUTH)) or told <= question.labels | _RIGHT_OR_WRONG
         for what, relation in _relations(column, question, images, of_truth=bool(words & _TRUTH)):
-            alone = not words & _GROUPS and (question.truth is not None or _renamed(column, question))
+            alone = not words & GROUPS and (question.truth is not None or _renamed(column, question))
             if relation is not None and relation.holds(suggested=suggested, alone=alone):
                 return f"{what} in all {'' if relation.disagree == 0 else f'but {relation.disagree:,} of '}{relation.rows:,} rows"
     return None

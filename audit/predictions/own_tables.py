@@ -35,12 +35,20 @@ class _Combined:
     combine: Literal["argmax", "sum"]
 
 
+@dataclass(frozen=True)
+class _Units:
+    columns: list[str]
+    values: list[int]
+    rows: int
+
+
 _FORMS: dict[bytes, TypeAdapter[Any]] = {
     b"labels": TypeAdapter(dict[str, list[str]]),
     b"answers": TypeAdapter(dict[str, _Combined]),
     b"cluster": TypeAdapter(dict[str, str]),
     b"weights": TypeAdapter(dict[str, str]),
     b"numbered": TypeAdapter(list[str]),
+    b"units": TypeAdapter(dict[str, _Units]),
     b"bins": TypeAdapter(dict[str, dict[str, list[str]]]),
 }
 _ANY: TypeAdapter[Any] = TypeAdapter(dict[str, Any] | list[Any])
@@ -70,6 +78,12 @@ def notes_of_bins(table: pa.Table, cut: Collection[str]) -> list[Note]:
         for column, levels in by_column.items()
         if column not in cut
     ]
+
+
+def notes_of_units(table: pa.Table, probe: str, code: str) -> list[Note]:
+    """A note of this code about the columns by which rows of a probe may belong together, if the audit that wrote them was not told."""
+    units = json.loads((table.schema.metadata or {}).get(b"vlm_audit.units", b"{}")).get(probe)
+    return [] if units is None else [Note(code, {name: tuple(v) if isinstance(v, list) else v for name, v in units.items()})]
 
 
 def column_of(attribute: object) -> str:

@@ -33,8 +33,8 @@ from audit.predictions.equal_rows import equal_rows
 from audit.predictions.logs.join import joined
 from audit.predictions.logs.read import LogTable, read_log
 from audit.predictions.made import Answered
-from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, scores_of
-from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows, with_wanted_columns
+from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, notes_of_units, scores_of
+from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, code_of_units, read_rows, with_wanted_columns
 from audit.predictions.tags import NO, SOME, without_tags
 from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts
 from audit.types import UNKNOWN, Note, Predictions
@@ -301,6 +301,7 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, source: str) -> tup
         answer_scores = by_answer(answer_scores, combined["answers"], combined["combine"])
     truth = None if Y_TRUE in empty else read_labels(table[Y_TRUE], Y_TRUE, source, missing=True)
     predictions, more = build_predictions(read_labels(table[Y_PRED], Y_PRED, source), truth, answer_scores, rows.attributes, source)
+    more += notes_of_units(table, probe, code_of_units(wanted))
     if recorded is not None and recorded == wanted.cluster:
         more.append(Note("clusters_of_the_audit", {"column": quoted(recorded), "file": source}))
     if weighed is not None and weighed == wanted.weights:

@@ -24,8 +24,9 @@ from audit.predictions.logs.base import LogOptions
 from audit.predictions.made import Answered, made_from
 from audit.predictions.own_tables import SCORE
 from audit.predictions.tags import Tags
+from audit.predictions.units import possible_units
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
-from audit.records.inputs import ATTRIBUTES_CHOSEN, ATTRIBUTES_OF_PROBE_CHOSEN
+from audit.records.inputs import ATTRIBUTES_CHOSEN, ATTRIBUTES_OF_PROBE_CHOSEN, DECLARED_INDEPENDENT, UNDECLARED_UNITS
 from audit.types import UNKNOWN, Exclusion, Note, Predictions
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class ColumnOptions:
     attributes: tuple[str, ...] | None = None
     """None: every other column of text with 2 to 50 levels."""
     cluster: str | None = None
+    independent: bool = False
+    """Whether rows are declared independent, although a column may be one of sampling units."""
     weights: str | None = None
     slices: tuple[str, ...] = ()
     """Attributes that probes slice by, or need as the truth: if these columns exist, only they and `attributes` are attributes."""
@@ -185,11 +188,19 @@ def read_rows(
         for name, holes in missing.items()
     ]
     own = LABELS_KEY in (table.schema.metadata or {})
+    if wanted.cluster is None and images is None and not own:
+        undeclared = [name for name in others if name not in (*(wanted.attributes or ()), *wanted.slices, *wanted.changing)]
+        notes += possible_units(table, undeclared, code_of_units(wanted))
     numbers, names = (None, None) if wanted.cluster is None else read_clusters(table, wanted.cluster, source, unknown_alone=own)
     weight = None if wanted.weights is None else sample_weights(table[wanted.weights], wanted.weights, source)
     if weight is not None and wanted.weights is not None:
         check_groups(weight, frame, wanted.weights, source)
     return Rows(frame, wanted.cluster, numbers, names, identifier is None, wanted.weights, weight), notes
+
+
+def code_of_units(wanted: ColumnOptions) -> str:
+    """The code of a note about columns by which rows may belong together."""
+    return DECLARED_INDEPENDENT if wanted.independent else UNDECLARED_UNITS
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from audit.records.base import Estimate, FindingVerdict, record
 from audit.records.finding import CellStatus
 
 EffectKind = Literal["superiority", "trend"]
-EffectReason = Literal["groups", "levels", "constant", "unresponsive"]
+EffectReason = Literal["groups", "levels", "constant", "unresponsive", "units"]
 """Why an effect is not estimable: fewer than two groups, or three levels, can be compared; every image has the same score, or no image is
-(or every image is) an event; or we found no evidence that the answers depend on the images."""
+(or every image is) an event; we found no evidence that the answers depend on the images; or rows may belong together (`units`)."""
 
 
 @record

@@ -8,8 +8,9 @@ from typing import Literal, Protocol, cast
 from audit.records.base import FindingVerdict, Verdict, record
 from audit.types import Better, Group
 
-Unresponsive = Literal["constant", "unclear", "order", "no better", "varies", "undecided", "invalid"]
-"""`audit.records.inputs.Look` without "looks"; `invalid`: everything that can be checked about the probe fails (`recognises_nothing`)."""
+Unresponsive = Literal["constant", "unclear", "order", "no better", "varies", "undecided", "invalid", "units"]
+"""`audit.records.inputs.Look` without "looks"; `invalid`: everything that can be checked about the probe fails (`recognises_nothing`);
+`units`: rows may belong together, and the audit was not told which (`audit.records.inputs.undeclared_units`)."""
 CellStatus = Literal["ok", "small", "not estimable", "absent", "unknown"]
 """`small`: under the minimum group size; shown, but not used for gap, tests and verdict. `unknown` (missing attribute values): likewise."""
 
@@ -257,7 +258,8 @@ class ClaimResult:
     ratio_tolerance: float | None = None
     """Ratio below which a difference would not matter, in addition to the tolerance in points; None: the claim has none."""
     unresponsive: Unresponsive | None = None
-    """Why groups that could be compared are "not estimable": we found no evidence that the answers depend on the images."""
+    """Why groups that could be compared are "not estimable": we found no evidence that the answers depend on the images, or rows may belong
+    together."""
     composition: Composition | None = None
     """For primary accuracy; None if a group lacks one of the true answers."""
     diffuse: bool = False

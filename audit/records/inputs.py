@@ -235,7 +235,20 @@ def units_chosen(cluster: str | None, weights: str | None) -> tuple[Note, ...]:
     return tuple(Note(code, {"column": column}) for code, column in chosen if column is not None)
 
 
+UNDECLARED_UNITS = "undeclared_units"
+"""Code of the note that names `columns` whose values repeat and may be the sampling units, with the number of their `values` among `rows`,
+if neither a cluster was named nor the rows were declared independent."""
+DECLARED_INDEPENDENT = "declared_independent"
+"""Code of the note with the same values, if the rows were declared independent."""
+
+
 def columns_not_compared(notes: Iterable[Note]) -> Group:
     """The columns that would be compared by default, but were left out by a choice of attributes."""
     others = [note.values["others"] for note in notes if note.code == ATTRIBUTES_CHOSEN]
     return tuple(dict.fromkeys(str(name) for names in others if isinstance(names, tuple) for name in names))
+
+
+def undeclared_units(notes: Iterable[Note]) -> Group:
+    """The columns that may say which rows belong together, of which the audit was told nothing."""
+    columns = [note.values["columns"] for note in notes if note.code == UNDECLARED_UNITS]
+    return tuple(dict.fromkeys(str(name) for names in columns if isinstance(names, tuple) for name in names))

@@ -286,9 +286,10 @@ def planned_p(results: Sequence[EffectResult]) -> tuple[float, ...]:
 
 
 def decide_effects(
-    results: Sequence[EffectResult], claims: Sequence[ClaimResult], settings: Settings, others: Sequence[float], *, limited: bool
-) -> tuple[EffectResult, ...]:
-    """Add adjusted p, the detectable effect and a verdict to each effect.
+    results: Sequence[EffectResult], claims: Sequence[ClaimResult], settings: Settings, others: Sequence[float], *, limited: bool,
+    undeclared: bool = False,
+) -> tuple[EffectResult, ...]:  # fmt: skip
+    """Add adjusted p, the detectable effect and a verdict to each effect; none has a verdict if `undeclared` rows may belong together.
 
     `claims` are the decided claims of the audit; `others` are the p of all other planned questions of the family. The rules are those of
     claims, in the same order; exploratory effects are corrected among themselves.
@@ -298,10 +299,15 @@ def decide_effects(
     adjusted |= dict(zip(explored, benjamini_hochberg(np.array([results[i].p or 0.0 for i in explored])).tolist(), strict=True))
     families = {True: len(planned) + len(others), False: len(explored)}
     blind = {finding.id for finding in claims if finding.unresponsive}
-    return tuple(
+    decided = tuple(
         _decided(result, adjusted.get(i), settings, settings.alpha / max(families[result.primary], 1), blind, limited=limited)
         for i, result in enumerate(results)
     )
+    return tuple(map(_of_undeclared_units, decided)) if undeclared else decided
+
+
+def _of_undeclared_units(result: EffectResult) -> EffectResult:
+    return replace(result, verdict="not estimable", exceeds_tolerance=False, reason="units") if result.effects else result
 
 
 def _decided(

@@ -12,7 +12,7 @@ import numpy as np
 from audit.errors import UsageError
 from audit.naming import finding_id
 from audit.records.base import Verdict
-from audit.records.finding import CellStatus, ClaimResult, Contrast, Rate, planned_verdicts
+from audit.records.finding import CellStatus, ClaimResult, Contrast, Rate, Unresponsive, planned_verdicts
 from audit.records.inputs import Look
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable, with_more_images
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
@@ -272,6 +272,7 @@ def decide_verdicts(
     others: Sequence[ClaimResult] = (),
     effects: Sequence[float] = (),
     missing: int = 0,
+    undeclared: bool = False,
 ) -> tuple[tuple[ClaimResult, ...], Verdict]:
     """Adjust p over the claims of an audit, and of the `others` of its suite, and decide the verdict of every finding and of the audit.
 
@@ -280,7 +281,8 @@ def decide_verdicts(
     every verdict is "inconclusive", and nothing is a signal. `looks` says for each measurement whether its answers depend on the images
     (`audit.statistics.responsiveness`); `invalid` says that everything that can be checked fails: then only differences are shown.
     `effects` has the p of the planned effect questions (`audit.statistics.effects`), which are corrected together with the claims.
-    `missing` claims of a plan lock deviate or were not asked: each counts as a primary one with p = 1.
+    `missing` claims of a plan lock deviate or were not asked: each counts as a primary one with p = 1. `undeclared` says that rows may
+    belong together in a way that was not named: then nothing is estimable.
     """
     adjusted = _adjust((*findings, *others), (*effects, *[1.0] * missing))
     planned = len(adjusted) + len(effects) + missing
@@ -294,6 +296,8 @@ def decide_verdicts(
         decided = tuple(_responsive(finding, looks.get(finding.measurement), settings.alpha) for finding in decided)
     if invalid and not limited:
         decided = tuple(_unproven(finding) for finding in decided)
+    if undeclared:
+        decided = tuple(_without_verdict(finding, "units") if finding.gap else finding for finding in decided)
     if not limited:
         decided = tuple(with_more_images(finding, level, settings.alpha) for finding, level in zip(decided, levels, strict=True))
     return decided, worst(planned_verdicts(decided))
@@ -331,7 +335,11 @@ def _open(finding: ClaimResult) -> ClaimResult:
 
 def _responsive(finding: ClaimResult, look: Look | None, alpha: float) -> ClaimResult:
     why = unresponsive(finding, look, alpha)
-    return _open(replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why)) if why else finding
+    return _without_verdict(finding, why) if why else finding
+
+
+def _without_verdict(finding: ClaimResult, why: Unresponsive) -> ClaimResult:
+    return _open(replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why))
 
 
 def _unproven(finding: ClaimResult) -> ClaimResult:

@@ -9,12 +9,14 @@ from audit.types import Settings
 from reports.text import phrases
 from reports.text.numbers import decimals, exact_points, in_words, level, number, p_phrase, p_value, percent, points, span
 from reports.text.sentences import VERDICTS, metric_of
+from reports.text.units import TOGETHER
 
 WHY_NOT: dict[EffectReason, str] = {
     "groups": "fewer than two groups have enough images (and, if images come in clusters, enough clusters)",
     "levels": "fewer than three levels have images, or there are too few images or clusters in all",
     "constant": "nothing varies: every image has the same score, or no image is an event, or every image is one",
     "unresponsive": "we found no evidence that the answers depend on the images",
+    "units": TOGETHER,
 }
 
 

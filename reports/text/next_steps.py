@@ -26,6 +26,7 @@ from reports.text.reasons import needed_step
 from reports.text.replicates import replicates_of
 from reports.text.responsiveness import composition_sentence, is_invalid
 from reports.text.several import Asked, by_task
+from reports.text.units import declare_step
 from reports.text.verdicts import VerdictSentence
 
 MOST_STEPS = 3
@@ -51,6 +52,8 @@ _FEW_LABELS = 0.05
 def audit_steps(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
     """Return what to do after an audit."""
     by_kind = _unresponsive if headline.caveat else _BY_KIND[headline.kind]
+    if declare := declare_step(audit):
+        return (*gate_steps(_failed(audit, results)), declare)[:MOST_STEPS]
     steps = (*gate_steps(_failed(audit, results)), *_replicates(audit, results), *by_kind(headline, audit, results))
     return steps[:MOST_STEPS]
 

@@ -110,6 +110,11 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "no_model_loaded": "No model was loaded: the answers were read from {file}.",
         "claims_without_column": "Not tested for '{measurement}': differences by {attributes}, for which the file has no column.",
         "measurements_without_answers": "The probe's measurements without answers in the file: {measurements}.",
+        "undeclared_units": "Rows may belong together, so no question has a verdict. Columns that repeat as those of images or people do: "
+        "{columns} ({values} values in {rows:,} rows). Name the one whose rows belong together with --cluster, or declare the rows "
+        "independent with --independent (from Python, cluster= or independent=True).",
+        "declared_independent": "Rows were declared independent with --independent, although a column repeats as those of images or people "
+        "do: {columns} ({values} values in {rows:,} rows).",
         "clusters_of_the_audit": "Rows of one {column} count as one sampling unit, as in the audit that wrote {file}.",
         "weights_of_the_audit": "Rows count by their weights in {column}, as in the audit that wrote {file}.",
         "answers_of_a_score": "No column has answers: ‘{label}’ is the answer where its score is above {threshold:g}, and ‘{other}’ "
@@ -302,6 +307,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "selected_images": "{finding}: counted over the images that a model selects, and two models select different images.",
         "equal_true_shares": "{finding}: its truth is known, so a comparison is of the true and false positive rates.",
         "no_clusters": "{finding}: the images come in clusters, and the predictions do not say in which (audit again).",
+        "rows_of_units": "{finding}: rows may belong together, and an audit was not told which (audit again with --cluster or "
+        "--independent).",
         "unknown_clusters": "{finding}: some images have no known cluster.",
         # ---- comparisons: what differs between the audits
         "does_not_look": "We found no evidence that {name} uses the images ({measurements}): there, a change between it and another model "
@@ -332,6 +339,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "no_primary": "This audit has no primary question.",
         "side_not_estimable": "The question cannot be estimated in the audit of {names}.",
         "mean_not_estimable": "The question cannot be estimated in every replicate.",
+        "rows_together": "Rows may belong together, and neither --cluster nor --independent was given.",
         "ratio_of_shares": "A ratio is not bounded where rates are compared at equal true shares.",
         "ratio_of_clusters": "A ratio is not bounded where images come in clusters.",
         "unresponsive": "We found no evidence that the answers depend on the images.",

@@ -12,6 +12,7 @@ from audit.types import FAILED, NO_ANSWER, NOT_ANSWERED, REFUSAL, STOPPED, UNCLE
 from reports.text import phrases
 from reports.text.analyses import any_similarity_differs
 from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points, upper_first
+from reports.text.units import TOGETHER
 
 BLIND = ("constant", "unclear", "order")
 """Codes for models that give all, or nearly all, images the same answer."""
@@ -227,6 +228,8 @@ def look_line(audit: AuditResult) -> str:
 def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
     """Say why groups that could be compared have no verdict; empty if they have one."""
     record = next((measurement for measurement in audit.measurements if measurement.name == finding.measurement), None)
+    if finding.unresponsive == "units":
+        return TOGETHER
     if finding.unresponsive is None or record is None or record.responsiveness is None:
         return ""
     if came := instead_of_every_answer(record, audit):

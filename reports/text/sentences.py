@@ -287,7 +287,7 @@ def _introduced(shown: Sequence[Finding], signals: Sequence[Finding]) -> str:
 
 def no_signal_sentence(audit: AuditResult) -> str:
     """Say that no exploratory comparison shows a signal, and how large a difference must be to show if that exceeds the tolerance."""
-    explored = [finding for finding in audit.findings if not finding.primary]
+    explored = [finding for finding in audit.findings if not finding.primary and finding.unresponsive != "units"]
     detectable = [(finding.gap.minimum_detectable, finding.tolerance) for finding in explored if finding.gap]
     if not explored:
         return ""

@@ -67,7 +67,7 @@ class MemberPair:
     """Mean probability of the outcome for the first minus that for the second."""
     shift_low: float | None
     shift_high: float | None
-    """None with one cluster."""
+    """None with one cluster, or if all sets have one shift."""
     shift_p: float
     shift_p_adjusted: float
     verdict: Signal

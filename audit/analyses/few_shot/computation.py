@@ -148,7 +148,7 @@ def _shots(task: _Task, learned: _Learned, attribute: str, inputs: AnalysisInput
 def _drawn(group: str, right: np.ndarray, alpha: float) -> DrawnRate:
     rates = right.mean(axis=1)
     mean, low, high = mean_over_draws(rates, alpha)
-    interval = (low, high) if len(rates) > 1 else (None, None)
+    interval = (None, None) if np.isnan(low) else (low, high)
     return DrawnRate(group, right.shape[1], mean, float(rates.min()), float(rates.max()), *interval)
 
 
@@ -300,7 +300,7 @@ def mean_over_draws(rates: Float[np.ndarray, "b"], alpha: float) -> tuple[float,
     """The mean of a rate over draws of the shots, and its interval: Student's t with b - 1 degrees of freedom, clipped to [0, 1].
 
     The test images are the same in every draw, so the interval shows how much the mean depends on which images were drawn, but nothing
-    about other test images. With one draw both ends are NaN.
+    about other test images. With one draw, or if all draws have one rate, nothing shows that, and both ends are NaN.
 
     Examples
     --------
@@ -312,7 +312,7 @@ def mean_over_draws(rates: Float[np.ndarray, "b"], alpha: float) -> tuple[float,
     from scipy.special import stdtrit
 
     b, mean = len(rates), float(np.mean(rates))
-    if b < 2:
+    if b < 2 or np.ptp(rates) == 0:
         return mean, float("nan"), float("nan")
     reach = float(stdtrit(b - 1, 1 - alpha / 2) * np.std(rates, ddof=1) / np.sqrt(b))
     return mean, max(0.0, mean - reach), min(1.0, mean + reach)

@@ -19,7 +19,8 @@ class DrawnRate:
     """Over draws; there is only one draw if the classifier is trained on all images."""
     highest: float
     low: float | None = None
-    """Interval of the mean over draws for these test images: Student's t at level 1 - alpha, clipped to [0, 1]; None for one draw."""
+    """Interval of the mean over draws for these test images: Student's t at level 1 - alpha, clipped to [0, 1]; None for one draw, or if
+    all draws have one rate."""
     high: float | None = None
 
 

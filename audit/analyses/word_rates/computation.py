@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 PLAN, FIELD, MODELS = WordRatePlan, "word_rates", ("generative",)
+_ROUNDING = 1 / 12
+"""Variance of rounding to whole words: texts of equal length do not show that all texts have it."""
 
 
 def check(plans: Sequence[WordRatePlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
@@ -160,7 +162,8 @@ class _Rated:
     def _interval(self, column: Float64[np.ndarray, "n"], mine: Bool[np.ndarray, "n"], kind: str) -> tuple[float, float]:
         first, second = column[mine], column[~mine]
         if kind == "length":  # Welch's; with this many texts the normal approximation is enough
-            half = -ndtri(self.settings.alpha / 2) * np.sqrt(sum(part.var(ddof=1) / len(part) for part in (first, second)))
+            variances = (max(part.var(ddof=1), _ROUNDING) / len(part) for part in (first, second))
+            half = -ndtri(self.settings.alpha / 2) * np.sqrt(sum(variances))
             difference = first.mean() - second.mean()
             return float(difference - half), float(difference + half)
         events, n = ([np.array(round(reduce(part))) for part in (first, second)] for reduce in (np.sum, len))

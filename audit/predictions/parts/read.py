@@ -5,7 +5,7 @@ Every rate is a function of those counts, so no verdict needs the rows. Options 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from audit.predictions.own_tables import SCORE
 from audit.predictions.parts.files import COUNTED, PartRows, batches, check_named, common_schema, parts_name, parts_of
 from audit.predictions.parts.scores import CountedScores, score_columns, without_dictionaries
 from audit.predictions.read import PLAIN, PredictionFile, read_answers
-from audit.predictions.rows import FEW_LEVELS, ID_COLUMNS, LABELS_KEY, ColumnOptions, MeasurementAnswers
+from audit.predictions.rows import FEW_LEVELS, ID_COLUMNS, LABELS_KEY, ColumnOptions, MeasurementAnswers, code_of_units
+from audit.predictions.units import may_name_units, possible_units
 from audit.types import Note
 from strictio.files import sha256_of_files
 
@@ -62,12 +63,26 @@ def load_parts(path: Path, wanted: ColumnOptions) -> PredictionFile:
     for batch in batches(parts, [stored[name] for name in (*keys, *scores)]):
         counted.add(batch)
     answers, notes = counted.answers()
+    notes = (*notes, *_units(parts, schema, stored, wanted))
     left_out = (*unused, *(f"{quoted(name)} (more than {FEW_LEVELS} levels)" for name in counted.dropped))
     facts: dict[str, Value] = {"parts": len(parts), "rows": answers[0].predictions.images}
     counted_note = Note(COUNTED[1], {**facts, "columns": left_out}) if left_out else Note(COUNTED[0], facts)
     return PredictionFile(
         source, sha256_of_files(parts), answers, (*notes, *(binning.note() for binning in wanted.bins), counted_note), wanted.bins
     )
+
+
+def _units(parts: Sequence[Path], schema: pa.Schema, stored: Mapping[str, str], wanted: ColumnOptions) -> list[Note]:
+    """A note about the columns by which rows may belong together; only the first rows are examined, where a sorted table repeats."""
+    requested = {*(wanted.attributes or wanted.slices), *(binning.column for binning in wanted.bins)}
+    names = [
+        name for name, column in stored.items()
+        if may_name_units(name) and holds_labels(schema.field(column).type) and not (name in requested or _is_answer(name))
+    ]  # fmt: skip
+    if not names:
+        return []
+    first = next(batches(parts, [stored[name] for name in names])).rows
+    return possible_units(first.rename_columns(names), names, code_of_units(wanted))
 
 
 def _refuse_rows(wanted: ColumnOptions, source: str) -> None:

@@ -21,6 +21,7 @@ from audit.statistics.multiplicity import holm
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, effective, score_ends
 from audit.statistics.power import POWER
 from audit.statistics.resampling import exceedance_p, hull, resample_counts
+from audit.statistics.units.cluster_sums import below_one
 from audit.statistics.units.clusters import covariance
 from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval
 from audit.types import Group, Settings
@@ -119,7 +120,10 @@ def _intervals(
     change = (joint.cells[:, ONLY_AFTER] - joint.cells[:, ONLY_BEFORE]) / joint.n
     i, j = pairs.first, pairs.second
     difference, down, up = change[i] - change[j], change - low, high - change
-    together = np.zeros(len(i)) if joint.kinds is None else _correlation(covariance(joint.kinds.net))[i, j]
+    together = np.zeros(len(i))
+    if joint.kinds is not None:
+        clusters = joint.kinds.net.sums.effective_clusters
+        together = below_one(_correlation(covariance(joint.kinds.net))[i, j], np.minimum(clusters[i], clusters[j]), alpha)
     lower = np.sqrt(np.maximum(down[i] ** 2 + up[j] ** 2 - 2 * together * down[i] * up[j], 0.0))
     upper = np.sqrt(np.maximum(up[i] ** 2 + down[j] ** 2 - 2 * together * up[i] * down[j], 0.0))
     return difference - lower, difference + upper

@@ -194,7 +194,7 @@ def mean_shift(
     Returns
     -------
     mean, low, high : float
-        The ends are None with fewer than two clusters, since nothing is known about the variation between clusters.
+        The ends are None with fewer than two clusters, or if all have one difference: nothing is known about how clusters vary.
 
     References
     ----------
@@ -212,7 +212,7 @@ def mean_shift(
     mean = float(differences.mean())
     apart = np.bincount(clusters, differences - mean)
     many = len(np.unique(clusters))
-    if many < 2:
+    if many < 2 or np.ptp(differences) == 0:
         return mean, None, None
     error = float(np.sqrt(many / (many - 1) * (apart**2).sum())) / len(differences)
     reach = float(stdtrit(many - 1, 1 - alpha / 2)) * error

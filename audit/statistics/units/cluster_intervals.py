@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from audit.statistics.intervals import wilson
-from audit.statistics.units.cluster_sums import FEWEST_WITH_EVENTS, Sums
+from audit.statistics.units.cluster_sums import FEWEST_WITH_EVENTS, Sums, below_one
 from audit.statistics.units.clusters import ClusterTable
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def difference_intervals(
     if own_effect:
         low, high = own_effect_intervals(table.sums, (low, high), alpha)
     down, up = rates - low, high - rates
-    correlation = table.sums.correlations(first, second)
+    clusters = table.sums.effective_clusters
+    correlation = below_one(table.sums.correlations(first, second), np.minimum(clusters[first], clusters[second]), alpha)
     difference = rates[first] - rates[second]
     return (
         difference - _joint(down[first], up[second], correlation),
@@ -170,7 +171,8 @@ def ratio_intervals(
     # Without events, the logarithm of the upper limit is used, from which the ratio's limit then starts.
     log = np.log(np.where(table.sums.e > 0, table.sums.rates, high))
     down, up = log - np.log(np.where(low > 0, low, 1.0)), np.log(high) - log
-    correlation = table.sums.correlations(first, second)
+    clusters = table.sums.effective_clusters
+    correlation = below_one(table.sums.correlations(first, second), np.minimum(clusters[first], clusters[second]), alpha)
     ratio = log[first] - log[second]
     lower = np.exp(ratio - _joint(down[first], up[second], correlation))
     upper = np.exp(ratio + _joint(up[first], down[second], correlation))

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -123,6 +124,21 @@ class Sums:
         """Correlation of two groups' rates through the clusters that span both."""
         scale = np.sqrt(np.maximum(_own(self.residuals)[..., first] * _own(self.residuals)[..., second], 0.0))
         return np.clip(np.where(scale > _TINY, self.residuals[..., first, second] / np.maximum(scale, _TINY), 0.0), -1, 1)
+
+
+def below_one(correlation: Float[np.ndarray, "*b m"], clusters: Float[np.ndarray, "*b m"], alpha: float) -> Float[np.ndarray, "*b m"]:
+    """A correlation of two rates, below 1 even if no cluster tells them apart: c clusters do not show that no other would.
+
+    Wilson's upper limit of "a cluster tells them apart", observed in none of c, is z² / (c + z²); two rates of one half then have the
+    correlation 1 - 2 z² / (c + z²). Any other correlation is returned unchanged.
+
+    Examples
+    --------
+    >>> below_one(np.array([1.0, 0.9]), np.array([60.0, 60.0]), 0.05).round(3).tolist()
+    [0.88, 0.9]
+    """
+    z2 = float(ndtri(1 - alpha / 2)) ** 2
+    return np.where(correlation > 1 - _ROUNDING, np.maximum(1 - 2 * z2 / (clusters + z2), 0.0), correlation)
 
 
 def difference_errors(

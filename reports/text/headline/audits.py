@@ -9,6 +9,7 @@ from typing import Literal
 from audit.records.base import Verdict
 from audit.records.effect import EffectResult
 from audit.records.finding import planned_verdicts
+from audit.records.inputs import undeclared_units
 from audit.results import AuditResult, Finding
 from audit.statistics.severity import Criterion, by_severity, decisive
 from audit.types import Group, Settings
@@ -26,6 +27,7 @@ from reports.text.numbers import exact_points, in_words, lower_first, points
 from reports.text.order import planned, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, undecided_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, invalid_caveat, lead, stays_sentence
+from reports.text.units import declare_step, repeated_sentence
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
 _Said = tuple[str, str, Sequence[str]]
@@ -139,6 +141,8 @@ def _kind(audit: AuditResult, primary: Sequence[Finding]) -> Kind:
         return "exploratory"
     if audit.data.limited:
         return "limited"
+    if audit.verdict == "not estimable" and undeclared_units(audit.data.notes):
+        return "not estimable"
     blind = lead(audit) and all(finding.unresponsive for finding in primary) and audit.verdict == "not estimable"
     return "unresponsive" if blind else audit.verdict
 
@@ -306,6 +310,8 @@ def _undecided(undecided: Sequence[Finding], where: str) -> str:
 
 
 def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
+    if together := repeated_sentence(audit):
+        return f"Nothing can be judged. {together}", "", (declare_step(audit),)
     clusters = "" if audit.data.cluster is None else " in enough clusters"
     enough = f"at least {settings.min_group_size} images that count{clusters}"
     if blind := sum(bool(finding.unresponsive) for finding in primary):
@@ -331,7 +337,7 @@ def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Setti
 
 def no_question(audit: AuditResult) -> str:
     """Say why no question has a verdict: none was planned, none is answered, or none was asked as its plan lock has it."""
-    if why := withheld(audit):
+    if why := withheld(audit) or repeated_sentence(audit):
         return why
     if audit.lock and audit.lock.missing:
         return "No question was asked as the plan lock has it: every comparison is exploratory."

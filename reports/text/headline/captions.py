@@ -12,6 +12,7 @@ from reports.text.headline.differences import interval_level, rate_name
 from reports.text.numbers import count, exact_tolerances, in_words, times
 from reports.text.reasons import beyond_in_ratio_alone, that_count
 from reports.text.responsiveness import composition_sentence
+from reports.text.units import TOGETHER
 
 
 def groups_title(finding: Finding, audit: AuditResult) -> str:
@@ -117,8 +118,9 @@ def few_sentence(findings: Sequence[Finding], settings: Settings) -> str:
 
 
 def blind_sentence(findings: Sequence[Finding]) -> str:
-    """Say how many questions have no verdict because there is no evidence that the answers depend on the images."""
-    return f"{in_words(len(findings), 'question')}: no evidence that the answers depend on the images"
+    """Say how many questions have no verdict because there is no evidence that the answers depend on the images, or units are unknown."""
+    why = TOGETHER if findings[0].unresponsive == "units" else "no evidence that the answers depend on the images"
+    return f"{in_words(len(findings), 'question')}: {why}"
 
 
 def tags(finding: Finding, shift: str) -> tuple[str, ...]:

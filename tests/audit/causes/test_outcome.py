@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from audit.causes.arms import differences, is_called
 from audit.causes.outcome import RateOutcome, rate_outcome, weighted_sum
@@ -79,12 +80,37 @@ def test_arms_are_compared_seed_by_seed():
     # Values by seed: reference .3 .5, arm .1 .3: the difference is -.2 in both, and the seeds add nothing to it: residual 0.
     blocks = {"reference": dict(enumerate(made([0.3, 0.5]))), "arm": dict(enumerate(made([0.1, 0.3])))}
     (effect,) = differences(blocks, [("arm", "reference")], 0.05)
-    assert (effect.value, effect.low, effect.high) == (pytest.approx(-0.2),) * 3
-    # Reference .3 .5, arm .1 .4: residuals .025 each, mean square 4 x .025^2 / 1; variance 2/2 of it; t with one degree of freedom.
-    blocks["arm"] = dict(enumerate(made([0.1, 0.4])))
+    # Nor do the ten clusters, which all agree: each arm is as uncertain as Wilson's interval of 0 of 10; t with 9 degrees of freedom.
+    over_images = 2 * 3.8415 / (10 + 3.8415) ** 2
+    assert (effect.value, effect.high - effect.value) == (pytest.approx(-0.2), pytest.approx(2.2622 * over_images**0.5, rel=1e-4))
+    # Reference .3 .5, arm .1 .4: residuals .025 each, mean square 4 x .025^2 / 1; variance 2/2 of it, with one degree of freedom. The
+    # ten clusters of the arm move it by .09 or -.09: 10/9 x 10 x (.09^2 + .09^2) / 2 for the two arms' means, in other clusters.
+    moved = pd.Series([0.09, -0.09] * 5, range(10, 20))
+    blocks["arm"] = {seed: RateOutcome(value, moved, (10,)) for seed, value in enumerate((0.1, 0.4))}
+    blocks["reference"] = dict(enumerate(made([0.3, 0.5], spread=0.09)))
     (effect,) = differences(blocks, [("arm", "reference")], 0.05)
-    assert effect.high - effect.value == pytest.approx(12.7062 * (4 * 0.025**2) ** 0.5, rel=1e-4)
+    of_seeds, of_images = 4 * 0.025**2, 20 / 19 * 20 * 0.09**2
+    df = (of_seeds + of_images) ** 2 / (of_seeds**2 / 1 + of_images**2 / 9)
+    assert effect.high - effect.value == pytest.approx(t.ppf(0.975, df) * (of_seeds + of_images) ** 0.5, rel=1e-6)
     assert differences({name: {0: own[0]} for name, own in blocks.items()}, [("arm", "reference")], 0.05) == [None]
+
+
+@pytest.mark.parametrize("cluster", [None, "role"])
+def test_a_difference_in_every_image_is_called_and_none_is_certain(cluster):
+    """Of 60 men all are right, of 60 women none or all; Wilson's limit of 0 of 60 is 6.0 %, of 0 of 30 roles 11.4 %."""
+    rows = pd.DataFrame({"gender": ["man", "woman"] * 60, "role": [f"role {n // 4}" for n in range(120)], "y_true": "yes"})
+    apart, same = (
+        rate_outcome(rows.assign(y_pred=np.where((rows["gender"] == "man") | equal, "yes", "no")), CONTRAST, cluster)
+        for equal in (False, True)
+    )
+    limit = 0.0602 if cluster is None else 0.1135
+    assert [is_called(outcome, 0.05) for outcome in (apart, same)] == [True, False]
+    assert (apart.interval(0.05).high, same.interval(0.05).value) == (1.0, 0.0)
+    for outcome in (apart, same):
+        assert outcome.value - outcome.interval(0.05).low == pytest.approx(2**0.5 * limit, rel=0.05)
+    # One image of them all says nothing.
+    alone = rate_outcome(rows[:2].assign(y_pred=["yes", "no"], role="one"), CONTRAST, "role")
+    assert (alone.interval(0.05).low, alone.interval(0.05).high, is_called(alone, 0.05)) == (-1.0, 1.0, False)
 
 
 def test_a_difference_of_zero_everywhere_is_not_called():
