@@ -154,8 +154,9 @@ def note_long_collections(phase, info):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup():
+def pytest_runtest_setup(item):
     """Nor through what tests have imported since: an audit collects garbage after each model."""
+    tiers.check_named(item)
     if collections["long"]:
         gc.collect()
         gc.freeze()

@@ -52,7 +52,7 @@ def test_an_audit_by_the_rule_chose_nothing():
         assert not any("set before the run" in text for text in texts)
 
 
-@pytest.mark.slow_except("options6-intersections of up to 1 attribute (default 2)")
+@pytest.mark.slow_except("options8-intersections of up to 1 attribute (default 2)")
 @pytest.mark.parametrize(
     ("options", "said"),
     [
