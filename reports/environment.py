@@ -26,6 +26,8 @@ def draw(template: str, **values: object) -> str:
 
 _HUGE = 5_000
 """Characters of a name that is shown in one line: to break 100,000 characters into lines takes a browser ten seconds each time."""
+MOST_CHARACTERS = 2**17
+"""Of a text on a page; a longer one is cut. A name has a few dozen, an explanation some thousand; a page repeats names dozens of times."""
 _PIECE = re.compile(r"<(script|style|svg|title)\b.*?</\1>|<[^>]*>|[^<]+", re.DOTALL)
 _RUN = re.compile(r"(?:&#?\w+;|[^\s&]){41,}")
 """Characters without a space; an escaped one counts once."""
@@ -87,7 +89,12 @@ def _printable(value: object) -> object:
     if hasattr(value, "__html__"):
         return value
     if isinstance(value, str):
-        return isolated(clean(value))
+        return isolated(clean(_cut(value)))
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise TypeError(f"a template prints {value!r}, which is not formatted")
+
+
+def _cut(text: str) -> str:
+    """Cut a text that is too long for a page, and say so; results.json has the whole."""
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}… ({len(text):,} characters)"

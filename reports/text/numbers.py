@@ -27,7 +27,7 @@ def clean(text: str) -> str:
     >>> clean("Fe\x1b[31mmale\u202e")
     'Fe[31mmale'
     """
-    return "".join(map(_cleaned, text)) if _UNCLEAN.search(text) else text
+    return _UNCLEAN.sub(lambda match: _cleaned(match[0]), text)
 
 
 def _cleaned(character: str) -> str:

@@ -12,7 +12,9 @@ from reports.text.detail.found import found_title
 from reports.text.headline import interval_level
 from reports.text.numbers import count, end, points, short_hash
 
-_LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", **{char: f"\\{char}" for char in "%&#$_"}, "~": r"\~{}", "^": r"\^{}"}
+_LATEX = str.maketrans(
+    {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", **{char: f"\\{char}" for char in "%&#$_"}, "~": r"\~{}", "^": r"\^{}"}
+)
 
 
 class Source(Protocol):
@@ -68,4 +70,4 @@ def _latex(text: str) -> str:
     >>> _latex("50 % of a_b {c}")
     '50 \\% of a\\_b \\{c\\}'
     """
-    return "".join(_LATEX.get(character, character) for character in text)
+    return text.translate(_LATEX)
