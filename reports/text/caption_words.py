@@ -10,6 +10,8 @@ from reports.text.numbers import count, end, factor, in_words, level, times
 
 TITLE = "Who is called what"
 _ABSENT_NAMED = 5
+_TELLS_NOTHING = 0.001
+"""A lower limit of a ratio below this, or an upper one above its inverse, is not printed."""
 READING = (
     "A ratio is the share of a group’s captions that contain a word, divided by that share among the captions of all other groups: 2 is "
     "twice as often. A word counts once per caption, as a whole word, in upper or lower case; its plural counts only if it is listed."
@@ -138,8 +140,8 @@ def ratio_text(ratio: WordRatio) -> str:
     if ratio.log_ratio is not None and low is not None and high is not None:
         return factor(math.exp(ratio.log_ratio), low, high)
     if ratio.rate:
-        return f"only {ratio.group}" if low is None else f"only {ratio.group}, at least\u00a0{times(low)}"
-    return f"never {ratio.group}" if high is None else f"never {ratio.group}, at most\u00a0{times(high)}"
+        return f"only {ratio.group}" if low is None or low < _TELLS_NOTHING else f"only {ratio.group}, at least\u00a0{times(low)}"
+    return f"never {ratio.group}" if high is None or high > 1 / _TELLS_NOTHING else f"never {ratio.group}, at most\u00a0{times(high)}"
 
 
 def share_text(rate: float) -> str:

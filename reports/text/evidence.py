@@ -121,11 +121,11 @@ def shift_sentence(finding: Finding) -> str:
     first, second = (pair.first, pair.second) if pair.crude > 0 else (pair.second, pair.first)
     remaining = remaining_difference(pair)
     places = max(decimals(remaining.low, remaining.high), 1)
-    raw, equal = points(abs(pair.crude), places), f"at equal {phrases.attributes(pair.others)}"
+    raw, equal = points(abs(pair.crude), places), f"at equal {phrases.equal(pair.others)}"
     start = f"{phrases.group(first)} {above} {phrases.group(second)} by {raw}"
     if pair.shift == "reversed":
         size = f"{number(-remaining.value, places)} {span(-remaining.high, -remaining.low, places)}"
-        spread = f"the groups are spread unevenly over {phrases.attributes(pair.others)}"
+        spread = f"the groups are spread unevenly over {phrases.equal(pair.others)}"
         return f"{start}, but {below} by {size} {equal}: {spread}."
     left = f"{number(remaining.value, places)} {span(remaining.low, remaining.high, places)}"
     return f"{start}; {equal} by {left}: {lost_words(pair)}."
@@ -146,7 +146,7 @@ def lost_words(pair: Adjusted) -> str:
 def shift_tag(finding: Finding) -> str:
     """Return the same as a tag for a verdict: ``reversed at equal age``."""
     pair = shifted(finding)
-    return f"{pair.shift} at equal {phrases.attributes(pair.others)}" if pair else ""
+    return f"{pair.shift} at equal {phrases.equal(pair.others)}" if pair else ""
 
 
 def shift_text(pair: Adjusted) -> str:

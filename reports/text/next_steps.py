@@ -350,7 +350,7 @@ def _affected(finding: Finding, audit: AuditResult) -> str:
 def _check_first(finding: Finding, audit: AuditResult, results: Results) -> tuple[str, ...]:
     """Return the one check that most likely changes what to do."""
     if adjusted := shifted(finding):
-        return (f"Decide whether your use needs the groups compared as they are or at equal {phrases.attributes(adjusted.others)}.",)
+        return (f"Decide whether your use needs the groups compared as they are or at equal {phrases.equal(adjusted.others)}.",)
     if composition_sentence(finding):
         return ("Compare groups with equal shares of the true answers before you act.",)
     if finding.better == "neither" and _can_add_truth(finding, audit):

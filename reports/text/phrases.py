@@ -36,6 +36,7 @@ NOT_PLANNED = "Not planned: "
 """Begins the line of summary and terminal about an analysis with a difference beyond chance."""
 
 _MOST_PLACES, _TINY = 4, 1e-9
+_HELD_EQUAL = 3
 _NAMED = 5
 """The most groups that a sentence names; further ones are only counted."""
 _LONGEST_NAME = 120
@@ -87,6 +88,16 @@ def group(levels: Group) -> str:
 def attributes(names: Iterable[str]) -> str:
     """Return the names of attributes in words: ``race × gender``."""
     return " × ".join(name.replace("_", " ") for name in names)
+
+
+def equal(names: Sequence[str]) -> str:
+    """Name attributes that are held equal, and how many more there are.
+
+    >>> equal(["age"]), equal(["age", "skin_tone", "light"]), equal(["age", "skin_tone", "light", "pose"])
+    ('age', 'age × skin tone × light', 'age × skin tone and 2 more attributes')
+    """
+    few = names if len(names) <= _HELD_EQUAL else names[: _HELD_EQUAL - 1]
+    return f"{attributes(few)}{'' if few is names else f' and {len(names) - len(few)} more attributes'}"
 
 
 def some(names: Sequence[str]) -> str:

@@ -176,7 +176,7 @@ def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list
     if finding.verdict == "inconclusive" and not audit.data.limited:
         return [
             *filter(None, [why]),
-            f"Too few images to tell: they show neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)}; "
+            f"Too few images to tell: they show neither a difference in {_subject(finding)} nor its absence within {phrases.tolerances(finding)}; "
             f"for the smallest group, they could reliably detect only differences above {points(gap.minimum_detectable, 1)}.",
             *filter(None, [too_few_sentence(finding)]),
             *ratio_sentences(finding),
@@ -199,7 +199,7 @@ def beyond_sentence(finding: Finding) -> str:
         return f"{inside or f'It is undecided whether a pair differs by more than {tolerance}'}, but {some}."
     if inside and ratio is not None:
         return f"{inside}; it is undecided whether the {phrases.rare_rates(finding)} of a pair differ by more than a factor of {ratio:g}."
-    return f"It is undecided whether any two groups differ by more than the tolerance of {_tolerances(finding)}."
+    return f"It is undecided whether any two groups differ by more than the tolerance of {phrases.tolerances(finding)}."
 
 
 def beyond_in_ratio_alone(finding: Finding) -> bool:
@@ -215,15 +215,11 @@ def _beyond_points(finding: Finding, tolerance: str) -> str:
     beyond, of = [{pair.first, pair.second} for pair in finding.pairs if pair.beyond_tolerance], count(len(finding.pairs))
     named = {*phrases.leading_groups(finding)}
     if beyond == [named]:
-        return f"Of {of} pairs, only this one exceeds the tolerance of {tolerance}."
+        return f"Of {of} pairs, only this one is shown to exceed {tolerance}."
     if len(beyond) == 2 and named in beyond:
         second = " against ".join(sorted(phrases.group(group) for other in beyond if other != named for group in other))
-        return f"Of {of} pairs, this one and {second} exceed the tolerance of {tolerance}."
-    return f"{count(len(beyond))} of {of} pairs exceed{'s' * (len(beyond) == 1)} the tolerance of {tolerance}."
-
-
-def _tolerances(finding: Finding) -> str:
-    return phrases.tolerances(finding)
+        return f"Of {of} pairs, this one and {second} are shown to exceed {tolerance}."
+    return f"{count(len(beyond))} of {of} pairs {'is' if len(beyond) == 1 else 'are'} shown to exceed {tolerance}."
 
 
 def _in_points(finding: Finding) -> bool:

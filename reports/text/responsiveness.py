@@ -68,8 +68,8 @@ def invalid_caveat(audit: AuditResult) -> str:
     names = [record.name for record, check in _checked(audit) if check.code is not None]
     which = "the one measurement" if len(names) == 1 else f"all {in_words(len(names), 'measurement')}"
     return (
-        f"The {audit.probe.name} probe is not a valid test of this model: in {which} that can be checked ({phrases.some(names)}), its "
-        f"answers agree with the labels no more often than a constant answer would.{_own_words(audit)}"
+        f"The {audit.probe.name} probe is not a valid test of this model: in {which} that can be checked ({phrases.some(names)}), we found "
+        f"no evidence that its answers agree with the labels more often than a constant answer would.{_own_words(audit)}"
     )
 
 

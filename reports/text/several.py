@@ -139,7 +139,9 @@ def task_sentence(asked: Sequence[Asked]) -> str:
     images, tolerance = _images([audit for audit, _ in asked]), _tolerance([finding for _, finding in asked])
     if record is None:
         return f"{upper_first(images)}. {tolerance}"
-    labels = [label for label in record.labels if label in labels_in_use(audit)] or record.labels
+    # Files of answers that are read together share one longer list; the labels of a probe are all possible, given or not.
+    used = [label for label in record.labels if label in labels_in_use(audit)] if phrases.answers_only(audit.model) else ()
+    labels = used or record.labels
     question = "" if record.question == audit.probe.question else f"“{record.question}”, "
     return f"Task: {question}{in_words(len(labels), 'possible answer')} ({_some_answers(labels, _MOST_ANSWERS)}); {images}. {tolerance}"
 

@@ -140,8 +140,8 @@ def test_a_probe_whose_checks_all_fail_is_said_to_be_no_valid_test(said):
     answers = {"y_pred:gender": np.where(place % 2, "Male", "Female"), "y_pred:harm-21": words}
     terminal, summary, page, facts = said(table.assign(**answers), "--probe", "fairface")
     invalid = (
-        "The fairface probe is not a valid test of this model: in the one measurement that can be checked (gender), its answers agree with "
-        "the labels no more often than a constant answer would."
+        "The fairface probe is not a valid test of this model: in the one measurement that can be checked (gender), we found no "
+        "evidence that its answers agree with the labels more often than a constant answer would."
     )
     for text in (terminal, summary, page):
         assert invalid in text

@@ -43,12 +43,22 @@ def _prompts(audit: AuditResult, primary: Sequence[Finding]) -> str:
     curves = [curve for curve in audit.specifications if curve.share_same_sign is not None]
     if not curves:
         untried = audit.measurements and not (phrases.answers_only(audit.model) or audit.model.labels or audit.specifications)
-        return "One prompt was used; other prompts were not tried." if untried else ""
+        return _untried(audit) if untried else ""
     sensitive = [curve.question.rstrip(".") for curve in curves if sentences.is_prompt_sensitive(curve)]
     tried = in_words(max(len(curve.points) for curve in curves), "prompt template")
     if not sensitive:
         return f"Across up to {tried}, {_all(len(curves), 'answer')} keep{'s' if len(curves) == 1 else ''} the direction of the default."
     return f"Across up to {tried}, {len(sensitive)} of {in_words(len(curves), 'answer')} depend on the prompt: {phrases.some(sensitive)}."
+
+
+def _untried(audit: AuditResult) -> str:
+    """Say that no other prompts were tried, and how many were averaged for an answer if there were several."""
+    averaged = max((len(prompts) for record in audit.measurements for prompts in record.prompts.values()), default=0)
+    if averaged > 1:
+        return (
+            f"Up to {in_words(averaged, 'prompt')} per answer were averaged; their answers one by one, and other prompts, were not tried."
+        )
+    return "One prompt was used; other prompts were not tried."
 
 
 def _control(audit: AuditResult, primary: Sequence[Finding]) -> str:
@@ -82,14 +92,15 @@ def _unequal_labels(audit: AuditResult, primary: Sequence[Finding]) -> str:
 
 
 def _other_attributes(audit: AuditResult, primary: Sequence[Finding]) -> str:
-    adjusted = [finding for finding in primary if finding.evidence.adjustment and finding.evidence.adjustment.pairs]
+    judged = [finding for finding in primary if finding.verdict != "not estimable"]
+    adjusted = [finding for finding in judged if finding.evidence.adjustment and finding.evidence.adjustment.pairs]
     if not adjusted:
         return ""
     changed = [(finding, pair) for finding in adjusted if (pair := shifted(finding))]
     if not changed:
         keep = "keeps its direction and most of its size" if len(adjusted) == 1 else "keep their direction and most of their size"
         return f"Adjusted for other attributes, {_all(len(adjusted), 'difference')} {keep}."
-    named = [f"{sentences.title(finding, audit)} is {pair.shift} at equal {phrases.attributes(pair.others)}" for finding, pair in changed]
+    named = [f"{sentences.title(finding, audit)} is {pair.shift} at equal {phrases.equal(pair.others)}" for finding, pair in changed]
     return f"Adjusted for other attributes, {len(changed)} of {in_words(len(adjusted), 'difference')} change: {phrases.some(named)}."
 
 

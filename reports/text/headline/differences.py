@@ -170,7 +170,7 @@ def caution(finding: Finding) -> str:
     pair = shifted(finding)
     if pair is not None:
         what = "the order is reversed" if pair.shift == "reversed" else lost_words(pair)
-        return f"but {what} at equal {phrases.attributes(pair.others)}"
+        return f"but {what} at equal {phrases.equal(pair.others)}"
     return "but group composition explains it" if composition_sentence(finding) else ""
 
 

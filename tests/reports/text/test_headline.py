@@ -322,7 +322,7 @@ def test_a_model_that_does_not_look_is_said_first():
     assert headline(blind).sentence == "The model does not respond to the images: it answers ‘nurse’ to all 300 images (role)."
     part = headline(looking(audit_of("disparity", "not estimable"), "no better"))
     assert (part.kind, part.lead) == ("disparity", "")
-    assert "(role), its answers agree with the labels no more often than a constant answer would." in part.caveat
+    assert "(role), we found no evidence that its answers agree with the labels more often than a constant answer would." in part.caveat
     assert part.text.startswith("The emoji probe is not a valid test of this model")
     assert part.kind == "disparity"
     assert part.text.startswith(part.lead)

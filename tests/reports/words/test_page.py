@@ -150,3 +150,12 @@ def test_names_from_the_data_cannot_change_the_page():
     own = tuple(replace(one, group=hostile if one.group == "woman" else "man") for one in both(hostile, 0.2, 0.1, 0.1, 1.0))
     page = caption_words_page(facts(*own, source=hostile, attribute=hostile, groups=(hostile, "man")))
     assert ("&lt;script" in page, "<script" in page, "\u202e" in page) == (True, False, False)
+
+
+def test_a_limit_that_says_nothing_is_not_printed():
+    """e to the power of -120 has 52 zeros behind the point."""
+    only, never = (
+        ratio("doctor", "man", rate, others, low, high) for rate, others, low, high in ((0.1, 0, -120, None), (0, 0.1, None, 120))
+    )
+    assert (text.ratio_text(only), text.ratio_text(never)) == ("only man", "never man")
+    assert plain(text.ratio_text(ratio("doctor", "man", 0.1, 0, -1, None))) == "only man, at least 0.368"

@@ -113,10 +113,26 @@ def test_each_doubt_has_a_line_and_a_link(faces):
 
 def test_a_doubt_that_was_not_tried_has_no_line_but_one_prompt_is_said():
     bare = replace(samples.emoji(), specifications=())
+    bare = replace(bare, measurements=tuple(replace(one, prompts={label: (label,) for label in one.labels}) for one in bare.measurements))
 
     assert set(lines(bare)) == {"Prompt", "Small groups"}
     assert lines(bare)["Prompt"][0] == "One prompt was used; other prompts were not tried."
     assert lines(bare)["Small groups"][0] == "All 8 groups of the planned questions have enough images."
+
+
+def test_averaged_prompts_are_not_called_one_prompt():
+    bare = replace(samples.emoji(), specifications=())
+    [first, *rest] = bare.measurements
+    several = replace(first, prompts={label: tuple(f"{label} {n}" for n in range(80)) for label in first.labels})
+    said = lines(replace(bare, measurements=(several, *rest)))["Prompt"][0]
+    assert said == "Up to 80 prompts per answer were averaged; their answers one by one, and other prompts, were not tried."
+
+
+def test_differences_that_are_not_judged_keep_no_direction(faces):
+    judged = "Adjusted for other attributes, "
+    assert lines(faces.audit)["Other attributes"][0].startswith(judged)
+    blind = tuple(replace(finding, verdict="not estimable", unresponsive="constant") for finding in faces.audit.findings)
+    assert "Other attributes" not in lines(replace(faces.audit, findings=blind))
 
 
 # ---- limits ----------------------------------------------------------------------------------------------------------------------------
