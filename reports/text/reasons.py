@@ -176,8 +176,9 @@ def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list
     if finding.verdict == "inconclusive" and not audit.data.limited:
         return [
             *filter(None, [why]),
-            f"Too few images to tell: they show neither a difference in {_subject(finding)} nor its absence within {phrases.tolerances(finding)}; "
-            f"for the smallest group, they could reliably detect only differences above {points(gap.minimum_detectable, 1)}.",
+            f"Too few images to tell: they show neither a difference in {_subject(finding)} nor its absence within "
+            f"{phrases.tolerances(finding)}; for the smallest group, they could reliably detect only differences above "
+            f"{points(gap.minimum_detectable, 1)}.",
             *filter(None, [too_few_sentence(finding)]),
             *ratio_sentences(finding),
             *filter(None, [needs_sentence(finding)]),
