@@ -12,6 +12,7 @@ from typing import IO
 
 from audit.errors import DataError
 from strictio.files import open_file, replacing
+from strictio.limits import MOST_TEXT
 
 LINES = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Endings of tables to which a program can append a line."""
@@ -25,7 +26,7 @@ def complete_lines(path: Path, encoding: str | None) -> Iterator[tuple[Path, boo
     """Give a copy of a text table without its last line, if that has no line break yet, and whether it has none; other files as they are.
 
     Read now, the row of such a line might change. A copy, because the file may grow while it is read. Raises DataError if no line is
-    complete.
+    complete, or the last one is longer than any row can be.
     """
     if path.suffix.lower() not in LINES or not path.is_file():
         yield path, False
@@ -33,6 +34,9 @@ def complete_lines(path: Path, encoding: str | None) -> Iterator[tuple[Path, boo
     with open_file(path) as file, tempfile.TemporaryDirectory(prefix="vlm-audit-") as folder:
         size = file.seek(0, io.SEEK_END)
         complete = _end_of_last_line(file, size, encoding)
+        if size - complete > MOST_TEXT:
+            what = f"the last line of {path.name} is longer than {MOST_TEXT:,} bytes"
+            raise DataError(what, why="no row of a table is so long", fix="check what is written to it")
         if not complete and size:
             why = "it holds no line break"
             raise DataError(f"{path.name} has no complete line yet", why=why, fix="look again when there are predictions in it")
@@ -52,7 +56,7 @@ def _end_of_last_line(file: IO[bytes], size: int, encoding: str | None) -> int:
     big = codec.endswith("-be") or file.read(4).startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
     marks = [mark.rjust(width, b"\0") if big else mark.ljust(width, b"\0") for mark in (b"\n", b"\r")]
     stop = size - size % width
-    while stop:
+    while stop > size - MOST_TEXT - _BLOCK and stop:
         start = (stop - 1) // _BLOCK * _BLOCK
         file.seek(start)
         block = file.read(stop - start)

@@ -167,7 +167,7 @@ def _write_streams(folder: Path) -> None:
 
 def _finish_audits(folder: Path) -> None:
     for name in ("before", "after"):
-        assert command("--predictions", "answers.csv", "--out", f"audits/{name}", cwd=folder).returncode == 0
+        assert command("--predictions", "answers.csv", "--cluster", "person", "--out", f"audits/{name}", cwd=folder).returncode == 0
     for name in ("none", "quarter", "half-seed0", "half-seed1"):
         shutil.copytree(folder / "audits" / "before", folder / "audits" / name)
     model = ("--model", "ckpt.pt", "--probe")

@@ -146,6 +146,7 @@ AUDITS = {
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
     "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "weights": ({**EXTERNAL, "attributes": "race"}, "w"),
     "attributes_from": ({**MODEL, "data": "faces.csv"}, "more.csv"), "no_inference": ({**MODEL, "probe": "asked.py"}, True),
+    "independent": ({**EXTERNAL, "attributes": "race"}, True),
     "bins": (EXTERNAL, "w=10,30"), "pairs": ({**EXTERNAL, "attributes": "race,gender"}, "gender=scene,race"),
     "nested": ({**EXTERNAL, "attributes": "race", "cluster": "scene"}, "race"),
     "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),

@@ -9,7 +9,7 @@ import pytest
 from audit.api.lookup import planned_questions
 from audit.errors import UsageError
 from audit.gates.decide import decide, decide_mean
-from audit.gates.parse import parse, require_group, resolve_gate
+from audit.gates.parse import named_question, parse, require_group, resolve_gate
 from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.records.finding import Gap, Rate
 from audit.records.replicates import MeanGap, ReplicatedGap
@@ -481,3 +481,9 @@ def test_a_gate_rarely_breaches_where_the_gap_lies_on_the_limit():
         ends.append(ended(f"gap[{NAME}] > 0.1", {"Female": (int(one), 400), "Male": (int(two), 400)}).outcome)
     assert np.mean(np.array(ends) == "breached") <= 0.05
     assert np.mean(np.array(ends) == "held") <= 0.08
+
+
+def test_where_there_are_no_questions_the_way_out_is_not_an_empty_list():
+    with pytest.raises(UsageError) as refused:
+        named_question("predictions.accuracy by race", [])
+    assert "summary.md say why" in refused.value.fix

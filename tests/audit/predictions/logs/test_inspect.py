@@ -105,7 +105,7 @@ def test_a_log_of_a_part_of_its_data_set_is_a_limited_run(by, tmp_path):
 
 
 def test_a_part_of_the_data_set_settles_nothing_unless_it_is_said_to_be_what_is_judged(tmp_path, capsys):
-    words = ["--predictions", str(part(tmp_path, {"limit": 128})), "--attributes", "gender", "--fail-on", "gap > 0.9"]
+    words = ["--predictions", str(part(tmp_path, {"limit": 128})), "--attributes", "gender", "--independent", "--fail-on", "gap > 0.9"]
     assert main(["run", *words, "--out", str(tmp_path / "limited")]) == 1
     printed, page = (" ".join(text.split()) for text in (capsys.readouterr().out, text_of((tmp_path / "limited/report.html").read_text())))
     told = "LIMITED: the log holds 128 of the 400 samples of its data set, chosen by limit 128, and nothing shows that they were chosen at"
