@@ -42,6 +42,7 @@ BROWSER_FLAGS = [
 
 def pytest_addoption(parser):
     parser.addoption("--other-seed", type=int, default=0, help="draw every shuffle from another stream: a conclusion must not hang on one")
+    parser.addoption("--order", type=int, default=0, help="take files, and the tests of each, in another order: no test may need another")
 
 
 def pytest_configure(config):
@@ -60,6 +61,8 @@ def pytest_collection_modifyitems(config, items):
     tiers.make_slow(items, whole_files=not any("::" in place for place in config.args))
     if config.getoption("--other-seed"):
         items[:] = [item for item in items if item.get_closest_marker("own_stream") is None]
+    if number := config.getoption("--order"):
+        items[:] = tiers.in_another_order(items, number)
 
 
 @pytest.fixture(scope="session")

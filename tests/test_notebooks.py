@@ -100,6 +100,7 @@ def check_page(notebook, stem):
     assert "Plot: ]" not in page
 
 
+@pytest.mark.slow
 def test_a_notebook_is_executed_once_until_it_or_the_program_changes(tmp_path, monkeypatch):
     source = tmp_path / "two.ipynb"
     cells = [nbformat.v4.new_markdown_cell("# Two"), nbformat.v4.new_code_cell("print(1 + 1)")]

@@ -62,6 +62,7 @@ def test_b1_five_broken_pictures_of_505_are_left_out_by_reason_and_group(bench, 
     assert all(reason in page for reason in by_reason)
 
 
+@pytest.mark.slow
 def test_b2_without_tolerance_they_are_listed(bench, hostile, of_any, pictures):
     data = pictures(30, *(hostile / "img" / name for name in BROKEN))
     bench.run(*of_any, "--data", data, "--max-skip", "0", code=3, said=BROKEN)
@@ -132,6 +133,7 @@ def test_b6_paths_out_of_the_folder_and_what_is_no_file_are_named(bench, hostile
         assert named in found.stderr, named
 
 
+@pytest.mark.slow
 def test_b7_a_folder_that_links_to_itself_has_each_file_once(bench, of_any, pictures, results):
     pictures(40)
     (bench.folder / "pictures" / "loop").symlink_to(".")
@@ -175,6 +177,7 @@ def test_b9_a_picture_that_holds_up_its_decoder_is_left_out_every_time(faulty, r
     left_out(faulty("hang"), results, "too long")
 
 
+@pytest.mark.slow
 def test_b10_equal_names_in_two_folders_are_two_pictures(bench, hostile, of_any, table, results):
     shutil.copytree(hostile / "img" / "a", bench.folder / "a")
     shutil.copytree(hostile / "img" / "b", bench.folder / "b")

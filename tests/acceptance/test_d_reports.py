@@ -112,6 +112,7 @@ def test_d4_a_report_asks_the_network_for_nothing(bench, model):
     assert not [name for _, *names in walk.shape for name in names if HANDLER.fullmatch(name)]
 
 
+@pytest.mark.slow
 def test_d5_nothing_of_the_machine_or_its_user_is_left_behind(bench, hostile, of_any, table, monkeypatch):
     for name, value in (("HF_TOKEN", "hf_canary"), ("USER", "user_canary"), ("LOGNAME", "user_canary"), ("AWS_SECRET", "sk-canary")):
         monkeypatch.setenv(name, value)

@@ -156,6 +156,7 @@ def test_f4_a_file_that_may_not_grow_is_the_machines_fault_and_the_old_report_st
     bench.run(*model)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_f4_words_that_find_no_room_do_not_spoil_the_result(bench, model):
     with Path("/dev/full").open("w") as full:
@@ -244,6 +245,7 @@ def test_f9_of_pictures_only_the_one_whose_bytes_changed_is_embedded_again(bench
     assert embedded_again(bench) == 1
 
 
+@pytest.mark.slow
 def test_f10_a_second_run_into_the_same_directory_is_told_who_holds_it(bench, slow):
     process, _ = hanging(bench, slow, 2 * BATCH)
     bench.run(*slow, code=5, said=["another audit is writing", str(process.pid)])
@@ -261,6 +263,7 @@ def test_f11_ctrl_c_keeps_what_is_embedded_and_says_how_to_go_on(bench, slow):
     assert embedded_again(bench) < IMAGES
 
 
+@pytest.mark.slow
 def test_f11_a_second_ctrl_c_ends_at_once(bench, slow):
     process, said = hanging(bench, slow, 2 * BATCH)
     process.send_signal(signal.SIGINT)

@@ -69,6 +69,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nohup", ["in the process", pytest.param("by the command", marks=pytest.mark.slow)])
 def test_f23_a_run_under_nohup_goes_on_when_the_terminal_is_closed(bench, inputs, nohup):
     words = (

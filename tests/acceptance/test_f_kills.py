@@ -121,7 +121,7 @@ def killed_after(seconds, words):
     return os.waitpid(child, 0)[1] == 0
 
 
-@pytest.mark.slow_except("run-3", "export-3")
+@pytest.mark.slow_except("export-3")
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", COMMANDS)

@@ -51,6 +51,7 @@ def test_g1_a_small_gap_is_found_about_as_often_as_the_power_says(seeds):
     assert sum(found(kind, number).verdict == "disparity" for number in range(seeds)) >= (2 if seeds < 20 else 12)
 
 
+@pytest.mark.slow
 def test_g2_the_order_of_the_rows_decides_nothing(bench, table, results):
     rows = answers(800, 0.05)
 
@@ -75,6 +76,7 @@ def test_g3_a_gate_is_breached_where_the_gap_is_planted_and_only_there(bench, ta
     assert gate["outcome"] == ("breached" if code else "held")
 
 
+@pytest.mark.slow
 def test_g4_too_few_images_are_inconclusive_with_the_gap_that_could_be_seen(bench, table, results):
     words = ("--predictions", table("answers", HEADER, answers(120, 0.1)), "--fail-on", "gap[predictions.accuracy by group]>0.05")
     bench.run(*words, "--require-conclusive", code=1)
@@ -103,6 +105,7 @@ def test_g5_the_size_of_a_batch_changes_no_verdict_and_no_score_by_a_hundred_tho
     assert np.abs(seen[0] - seen[1]).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_g6_a_model_with_one_answer_passes_no_gate_and_one_that_cannot_be_read_leaves_an_error(bench, table, results):
     rows = [f"{i},{'ab'[i % 2]},{'dog' if i % 5 else 'cat'},dog" for i in range(800)]
     bench.cache.mkdir(exist_ok=True)

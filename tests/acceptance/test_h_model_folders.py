@@ -23,6 +23,7 @@ def data(inputs):
     return ("--probe", inputs / "short.py", "--data", inputs / "faces")
 
 
+@pytest.mark.slow
 def test_h1_what_a_processor_names_is_not_loaded_and_nobody_is_asked(bench, folder, data, monkeypatch):
     """``yes |`` once answered the question of transformers whether to run the code."""
     canary, evil = bench.folder / "CANARY", bench.folder / "evil" / "sub"

@@ -13,6 +13,7 @@ def test_h10_a_url_of_another_protocol_names_the_allowed_ones(bench, of_any, url
     bench.run(*of_any, "--data", url, code=2, said=["are not read", "https://, http://, s3://, gs://, az://, hf:// and file://"])
 
 
+@pytest.mark.slow
 def test_h10_a_full_width_formula_is_text_in_every_table(bench, table):
     groups = ("\uff1d1+1", "\uff0bA1", "\uff0d1", "\uff20SUM(A1)", "plain")
     rows = [f"{i},{groups[i % 5]},cat,{'dog' if i % 8 == 1 else 'cat'}" for i in range(200)]
@@ -22,7 +23,7 @@ def test_h10_a_full_width_formula_is_text_in_every_table(bench, table):
     assert not [cell for cell in found if cell.startswith(groups[:4])]
 
 
-@pytest.mark.slow_except("1440")
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1440])
 def test_h10_a_group_name_of_3000_letters_does_not_widen_the_page(bench, table, browser, width):

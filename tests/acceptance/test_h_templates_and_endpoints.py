@@ -99,6 +99,7 @@ def test_h6_a_reply_without_end_is_given_up_in_time_and_takes_little_memory(serv
     assert took_s < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

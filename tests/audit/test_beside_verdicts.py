@@ -52,6 +52,7 @@ CROSSED = {(race, gender): ((360, 400) if (race == "a") == (gender == "f") else 
 """Right 90 of 100 times for women of a and men of b, 70 for the others: every single attribute is even, their intersection is not."""
 
 
+@pytest.mark.slow
 def test_a_signal_is_carried_everywhere_and_marked_as_not_planned(tmp_path):
     said, found = audited(tmp_path, table(CROSSED))
     terminal, summary, page = said
@@ -98,6 +99,7 @@ def null(seed, n=400):
     return attributes, y_true, np.where(rng.random(n) < 0.2, np.vectorize(OTHER.get)(y_true), y_true)
 
 
+@pytest.mark.slow
 def test_a_file_without_differences_has_no_word_of_one(tmp_path):
     attributes, y_true, y_pred = null(3)
     (terminal, summary, page), found = audited(tmp_path, attributes.assign(y_true=y_true, y_pred=y_pred))
@@ -170,7 +172,7 @@ def test_a_difference_that_turns_at_equal_age_says_so_beside_its_verdict(tmp_pat
     assert "disparity, reversed at equal age" in (tmp_path / "out/model_card.md").read_text()
 
 
-@pytest.mark.slow_except("not age")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cells", "said", "gaps"),
     [

@@ -321,6 +321,7 @@ def test_a_share_at_equal_true_shares_may_be_led(made):
     assert broken(case) == []
 
 
+@pytest.mark.slow
 def test_a_share_that_is_true_of_no_image_may_be_led(made):
     case = made(ONE_TRUTH)
     assert "‘nurse’ is the answer more often for Black" in case.texts["page"]
@@ -352,6 +353,7 @@ def test_true_answers_are_those_that_judged_groups_share(made):
     assert broken(case) == []
 
 
+@pytest.mark.slow
 def test_groups_that_share_no_true_answer_may_be_withheld(made):
     case = made(COPY)
     copied = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/job")
@@ -377,6 +379,7 @@ def test_a_difference_shown_to_be_small_may_be_withheld(made):
     assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
 
 
+@pytest.mark.slow
 def test_few_images_may_be_blamed_for_what_not_even_zero_errors_would_show(made):
     case = made(TOO_FEW)
     assert "Too few images of race Black (n = 31) to tell." in case.texts["page"]
@@ -400,7 +403,7 @@ def test_the_interval_of_an_equivalent_question_needs_no_correction(made):
     assert broken(case) == []
 
 
-@pytest.mark.slow_except("unlike clusters")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REPORTED)
 def test_a_reported_design_is_coherent(name):
     for done in REPORTED[name]():

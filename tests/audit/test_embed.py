@@ -93,6 +93,7 @@ def test_a_part_that_is_missing_is_named_and_one_that_is_done_twice_changes_noth
     assert "part 1/3 has" not in log
 
 
+@pytest.mark.slow
 def test_the_batch_system_chooses_the_part(place, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -60,6 +60,7 @@ def test_a_row_of_predictions_can_be_excluded(tmp_path, capsys):
     assert "left out 2 rows (listed in wrong.txt)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, capsys):
     """9 of 10 right in either of two groups of 3,000: equivalent, a gate holds, and both say what they do not cover."""
     rows = [f"i{i},{'AB'[i % 2]},yes,{'no' if i // 2 % 10 == 0 else 'yes'}" for i in range(6000)]

@@ -74,6 +74,7 @@ def test_row_13_jpegs_that_were_cut_are_truncated_and_left_out(audited, tmp_path
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64
 
 
+@pytest.mark.slow
 def test_row_29_avif_is_read_and_what_is_refused_is_named_with_its_limit(audited, tmp_path):
     others = {
         "phone.avif": encoded(noise(1), "AVIF"), "phone.heic": HEIC, "scan.jp2": encoded(noise(2), "JPEG2000"),
@@ -94,6 +95,7 @@ def test_row_29_avif_is_read_and_what_is_refused_is_named_with_its_limit(audited
         assert words in page
 
 
+@pytest.mark.slow
 def test_row_29_an_error_names_the_limit_too(audited):
     done, _ = audited({"phone.heic": HEIC}, "--max-skip", "0", code=3)
     assert "phone.heic: format not accepted: accepted are JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF" in done.stderr

@@ -92,6 +92,7 @@ def test_a_share_that_somebody_names_is_read_the_same_way(said):
     assert "Share given ‘man’ at equal true shares by race" in terminal
 
 
+@pytest.mark.slow
 def test_more_of_one_answer_within_each_truth_is_still_a_disparity(said):
     """Black men and women are called "Male" 12 points more often than others of the same gender."""
     table = faces()
@@ -104,6 +105,7 @@ def test_more_of_one_answer_within_each_truth_is_still_a_disparity(said):
     assert share.gap.low > 0
 
 
+@pytest.mark.slow
 def test_without_truth_a_share_stays_as_it_is(said):
     facts, terminal, *_ = said(faces().drop(columns="y_true"))
     [share] = facts.findings
@@ -145,6 +147,7 @@ def test_no_ratio_is_asked_of_error_rates_below_a_fifth_of_the_tolerance(said):
     assert "Every group’s rate is significantly below 1 %, so the ratio of rates does not count." in page
 
 
+@pytest.mark.slow
 def test_sixty_images_without_an_error_are_too_few(said):
     table = pd.DataFrame({"group": ["a"] * 60 + ["b"] * 400, "y_true": (["no", "yes"] * 230), "id": range(460)})
     facts, terminal, summary, page = said(table.assign(y_pred=table["y_true"]), "--attributes", "group")

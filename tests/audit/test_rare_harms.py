@@ -27,6 +27,7 @@ def said(tmp_path):
     return audit
 
 
+@pytest.mark.slow
 def test_a_word_given_to_one_in_a_thousand_and_to_two_in_a_hundred_is_not_equivalent(said):
     """20 and 400 of 20,000: within ±2.2 points, and 13 to 29 times as often."""
     finding, *texts = said(20, 400, 20_000)
@@ -40,6 +41,7 @@ def test_a_word_given_to_one_in_a_thousand_and_to_two_in_a_hundred_is_not_equiva
     assert "In points, every pair is within the tolerance of 5 points, but one rate is at least 13 times another" in texts[2]
 
 
+@pytest.mark.slow
 def test_too_few_events_for_the_ratio_are_inconclusive_and_no_event_bounds_nothing(said):
     finding, *texts = said(3, 4, 5000)
     assert (finding["verdict"], finding["gap"]["ratio_low"]) == ("inconclusive", 1.0)

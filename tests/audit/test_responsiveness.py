@@ -46,6 +46,7 @@ def said(tmp_path, capsys):
     return said
 
 
+@pytest.mark.slow
 def test_always_one_answer_is_no_disparity_by_race(said):
     """Two labels, 10,954 rows: accuracy by race is the share of men, 48.9 % of Latino_Hispanic and 67.2 % of Middle Eastern faces."""
     table = faces()
@@ -92,6 +93,7 @@ def test_a_table_of_answers_that_are_all_unclear_is_read_and_named(said):
     assert "The model does not respond to the images: it answers ‘unclear’ to all 10,954 images." in terminal
 
 
+@pytest.mark.slow
 def test_the_answers_of_a_coin_are_not_shown_to_look(said):
     """Every second face of each race and gender is called Male: right in about half, always "Male" in 52.9 %."""
     table = faces()
@@ -104,6 +106,7 @@ def test_the_answers_of_a_coin_are_not_shown_to_look(said):
     assert {finding.verdict for finding in facts.findings if finding.primary and finding.metric == "accuracy"} == {"not estimable"}
 
 
+@pytest.mark.slow
 def test_gates_on_a_gap_that_composition_made_are_not_breached_and_do_not_hold(said):
     table = faces()
     words = (

@@ -210,6 +210,7 @@ def test_a_second_audit_into_the_same_directory_is_refused(tmp_path, checkpoint)
         refused(command("--model", checkpoint, "--probe", "emoji", "--out", out), 5, "another audit is writing")
 
 
+@pytest.mark.slow
 def test_a_failed_rerun_keeps_the_report_and_says_whose_it_is(tmp_path, faces, short, audited):
     first, _ = audited()
     before = (tmp_path / "out" / "report.html").read_bytes()

@@ -32,6 +32,7 @@ def gated(tmp_path, name, gate, flags=()):
     return done, json.loads((tmp_path / "out" / "results.json").read_text()) if (tmp_path / "out" / "results.json").exists() else None
 
 
+@pytest.mark.slow
 def test_a_planted_gap_breaches_and_a_planted_equality_holds(tmp_path, predictions):
     """.9 against .7 of 2,000 each: .2, and no less than .15. .8 against .8 of 4,000: no more than .02."""
     done, results = gated(tmp_path, predictions(0.9, 0.7, 2000), "gap>0.05", flags=("--junit", "gates.xml"))

@@ -93,6 +93,7 @@ def test_a_finished_run_is_left_alone_another_is_refused_and_fresh_replaces_it(r
     assert [line["event"] for line in logged_events(tmp_path / "out")] == ["start", *["step"] * 12, "end"]
 
 
+@pytest.mark.slow
 def test_the_checkpoint_describes_itself(run, tmp_path, capsys):
     assert main([run, "--quiet"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "out" / "ckpt.pt")
@@ -107,6 +108,7 @@ def test_the_checkpoint_describes_itself(run, tmp_path, capsys):
     assert logged_events(tmp_path / "out")[-1]["held_out"] == measures
 
 
+@pytest.mark.slow
 def test_a_stop_request_saves_and_says_how_to_go_on(run, tmp_path):
     process = started(run, "--quiet", "optim.steps=5000")
     deadline = time.monotonic() + 60
@@ -224,6 +226,7 @@ def test_help_and_bad_flags_need_no_torch():
     assert command("emoji", "--frsh")[0] == 2
 
 
+@pytest.mark.slow
 def test_the_sigmoid_loss_makes_a_sigmoid_model(run, tmp_path):
     assert main([run, "--quiet", "loss.kind=sigmoid"]) == 0
     found = load(tmp_path / "out" / "ckpt.pt")

@@ -106,6 +106,7 @@ def literal(node: ast.AST | None) -> str:
     return "".join(literal(part) if isinstance(part, ast.Constant) else "…" for part in parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", [message for message in MESSAGES if message not in TRIED])
 def test_a_message_that_needs_another_machine_is_in_the_code(message):
     assert message.strip("… ") in raised()

@@ -75,6 +75,7 @@ def test_the_map_names_every_folder(folder):
     assert f"{folder}/" in (DOCS / "architecture.md").read_text("utf-8").split("## Map")[1]
 
 
+@pytest.mark.slow
 def test_the_probe_of_the_docs_asks_the_model_of_the_docs(tmp_path, monkeypatch):
     """60 pictures, half of them in either hand, all cups; a model that knows only colours answers "cup" to each: 30 of 30, twice."""
     for name in ("cups.py", "colours.py"):

@@ -53,6 +53,7 @@ def planted(tmp_path, monkeypatch):
     return BY_NAME["predictions"]
 
 
+@pytest.mark.slow
 def test_a_stale_page_stops_the_build_of_the_site_and_the_message_names_it(planted, monkeypatch):
     from mkdocs.exceptions import PluginError
 

@@ -3,7 +3,6 @@
 import gzip
 import json
 
-import jsonschema
 import pytest
 
 from audit.commands.schema import main, schemas
@@ -20,6 +19,8 @@ def test_a_schema_is_what_the_code_makes(name):
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*/*.json.gz")), ids=lambda path: path.parent.name)
 def test_a_sample_follows_its_schema(path):
+    import jsonschema  # takes two seconds, in every process that collects tests
+
     validator = jsonschema.Draft202012Validator(json.loads((FOLDER / path.stem).read_text("utf-8")))
     results = json.loads(gzip.decompress(path.read_bytes()))
     validator.validate(results)

@@ -189,6 +189,7 @@ def example(tmp_path_factory):
     return terminal.audit_example(terminal.EXAMPLE, tmp_path_factory.mktemp("example"))
 
 
+@pytest.mark.slow
 def test_what_is_said_of_the_picture_is_true_of_its_report(example):
     found = audit.load(example.parent)
     region, light = (found.finding(f"predictions.accuracy by {name}") for name in ("region", "light"))
@@ -206,6 +207,7 @@ def test_what_is_said_of_the_picture_is_true_of_its_report(example):
     assert "south" in str(signals.iloc[0]["lowest"])
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_picture_shows_every_part_that_the_page_explains(example, browser, tmp_path):
     page = browser.new_page()

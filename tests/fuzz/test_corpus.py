@@ -55,6 +55,7 @@ def test_mutations_are_many_and_repeatable(reader):
     assert len(set(once)) > 20
 
 
+@pytest.mark.slow
 def test_a_reader_that_never_ends_is_a_hang_and_the_next_file_is_read(tmp_path):
     os.mkfifo(tmp_path / "endless.img")  # nobody writes into it
     with Child("image") as child:

@@ -44,6 +44,7 @@ def check_spoiled(reader, tmp_path, seed):
     assert outcome(READERS[name], path) in SOUND
 
 
+@pytest.mark.slow_except("causes", "toml")
 @steady
 @other
 def test_what_is_no_such_file_is_refused(reader, tmp_path, content):

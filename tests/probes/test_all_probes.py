@@ -16,7 +16,7 @@ def _asked_with_less():
         yield
 
 
-@pytest.mark.slow_except("fewshot", "limits", "robustness", "text_only", "visogender")
+@pytest.mark.slow_except("text_only")
 @pytest.mark.parametrize("name", probes.names())
 def test_a_planted_stereotyper_is_found(name, tmp_path):
     made, arguments, data = made_data(name, tmp_path / "data")

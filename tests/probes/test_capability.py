@@ -138,6 +138,7 @@ def test_limits_holds_every_task():
         probe.load(LoadOptions("somewhere"))
 
 
+@pytest.mark.slow
 def test_a_dataset_made_in_python_is_fitted_too():
     from audit.testing import four_faces
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
+@pytest.mark.slow_except("report", "comparison", "watch")
 def test_the_page_asks_for_nothing_and_logs_nothing(unfolded, addresses, every_name):
     page = unfolded(every_name)
     page.mouse.wheel(0, 20_000)
@@ -52,6 +53,7 @@ def test_the_policy_stops_a_script_that_somebody_might_smuggle_in(visit):
     assert any("Content Security Policy" in line for line in page.logged)
 
 
+@pytest.mark.slow_except("report", "comparison", "watch")
 def test_axe_finds_nothing_in_light_or_dark(unfolded, every_name):
     page = unfolded(every_name)
     for scheme in SCHEMES:
@@ -67,6 +69,7 @@ def test_axe_finds_captions_and_cells_that_are_too_faint(visit):
         assert {"caption", "td"} <= {re.match(r"<(\w+)", element)[1] for element in fault["elements"]}
 
 
+@pytest.mark.slow_except("report-320", "comparison-320", "watch-320")
 @pytest.mark.parametrize("width", [pytest.param(390, marks=pytest.mark.slow), 320])
 def test_a_phone_never_scrolls_the_page_even_with_every_part_open(unfolded, every_name, width):
     page = unfolded(every_name, width)
@@ -117,6 +120,7 @@ def test_the_charts_of_a_series_are_drawn(unfolded):
     assert [chart[0] for chart in drawn] == pytest.approx([470 / 250] * 5, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_printed_pages_hold_every_heading_and_every_table_of_what_is_open(visit, tmp_path, name):
     pdftotext = shutil.which("pdftotext")
     if pdftotext is None:

@@ -17,6 +17,7 @@ WATCHED = """what => {
 CAN_BE_USED = "a[href], summary, select, input, button, [tabindex='0']"
 
 
+@pytest.mark.slow_except("report")
 def test_the_tabulator_reaches_everything_that_can_be_used_and_the_focus_is_seen(unfolded, name):
     page = unfolded(name, reduced_motion="reduce")
     page.set_viewport_size({"width": 1280, "height": 120})  # each key scrolls: what is not seen is not painted
@@ -30,6 +31,7 @@ def test_the_tabulator_reaches_everything_that_can_be_used_and_the_focus_is_seen
     assert unseen == []
 
 
+@pytest.mark.slow_except("report")
 def test_the_first_key_leads_past_the_contents(visit, name):
     page = visit(name, reduced_motion="reduce")
     page.keyboard.press("Tab")
@@ -40,6 +42,7 @@ def test_the_first_key_leads_past_the_contents(visit, name):
     assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
 
 
+@pytest.mark.slow_except("report")
 def test_a_folded_part_opens_and_closes_by_key(visit, name):
     page = visit(name, reduced_motion="reduce")
     summary = page.locator("summary:visible").first
@@ -54,6 +57,7 @@ def test_a_folded_part_opens_and_closes_by_key(visit, name):
     assert page.evaluate(opened) is before
 
 
+@pytest.mark.slow_except("report")
 def test_whatever_can_be_used_says_what_it_is_and_headings_go_down_one_step_at_a_time(visit, name):
     """Each has a name for a screen reader: its text, its label, or what it is labelled by."""
     page = visit(name, reduced_motion="reduce")

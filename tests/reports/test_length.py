@@ -54,6 +54,7 @@ def test_sixty_groups_and_fifteen_questions_stay_below_600_kilobytes(measured):
     assert name != "60 groups x 15 questions" or 100 < length.kilobytes <= 600
 
 
+@pytest.mark.slow
 def test_a_page_of_two_audits_has_twice_the_room_at_most(browser, everything, tmp_path):
     (tmp_path / "report.html").write_text(render(everything), "utf-8")
     length = page_length(browser, tmp_path / "report.html")

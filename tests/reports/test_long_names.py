@@ -70,6 +70,7 @@ def pages(tmp_path_factory):
     return {name: (folder / f"{name}.html").as_uri() for name in (*PAGES, "index")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, pytest.param(1440, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", [*PAGES, "index"])
 def test_a_name_of_3000_characters_breaks_and_the_page_does_not_scroll_sideways(unfolded, pages, name, width):
@@ -82,6 +83,7 @@ def test_a_name_of_3000_characters_breaks_and_the_page_does_not_scroll_sideways(
     assert page.logged == []
 
 
+@pytest.mark.slow
 def test_names_of_usual_length_stay_as_they_were_and_a_long_one_can_be_copied(unfolded, addresses, pages):
     assert unfolded(addresses["comparison"]).locator("td .long, th .long").count() == 0
     texts = unfolded(pages["comparison"]).locator("td .long, th .long").all_text_contents()

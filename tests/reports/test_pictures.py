@@ -36,6 +36,7 @@ def test_equal_results_give_equal_bytes(results, form):
     assert list(pictures(results, form)) == list(pictures(results, form))
 
 
+@pytest.mark.slow
 def test_groups_stand_in_the_figure_as_text(results):
     _, content = next(pictures(results))
     text = "".join(ET.fromstring(content).itertext())  # made here

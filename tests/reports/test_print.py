@@ -20,6 +20,7 @@ def sheet(visit, name):
     return page
 
 
+@pytest.mark.slow_except("report")
 def test_nothing_runs_off_the_sheet(sheet):
     beyond = sheet.evaluate(
         """width => {
@@ -66,6 +67,7 @@ FOLDED = """[...document.querySelectorAll("main details:not(.fold, .foot > detai
 """What folded parts hold and is not visible; the slicer and the statistics below a finding are for the screen."""
 
 
+@pytest.mark.slow_except("report")
 def test_the_button_opens_every_part_to_print_it_and_folds_it_again(visit, name):
     page = visit(name)
     folded = page.locator("details:not([open])").count()
@@ -82,6 +84,7 @@ def test_the_button_opens_every_part_to_print_it_and_folds_it_again(visit, name)
     assert page.logged == []
 
 
+@pytest.mark.slow_except("report")
 def test_without_scripts_a_tick_prints_every_part(visit, name):
     page = visit(name, SHEET, java_script_enabled=False)
     assert not page.locator("#print-all").is_visible()
@@ -92,6 +95,7 @@ def test_without_scripts_a_tick_prints_every_part(visit, name):
     assert opened > closed
 
 
+@pytest.mark.slow_except("report")
 def test_opened_parts_fill_their_sheets(visit, name):
     """The height of all parts, laid out as wide as a sheet, against the sheets that they take: at most a quarter of them is empty."""
     page = visit(name, SHEET)
@@ -104,6 +108,7 @@ def test_opened_parts_fill_their_sheets(visit, name):
     assert sheets <= math.ceil(height / SHEET_HEIGHT / 0.75)
 
 
+@pytest.mark.slow_except("report")
 def test_headings_of_folded_parts_are_not_printed(visit, name):
     """A sheet of nothing but headings says nothing; the note above them says how to print what they hold."""
     page = visit(name, SHEET)

@@ -49,6 +49,7 @@ def test_the_models_are_rows_the_worst_first_and_all_columns_have_one_axis(glanc
     assert len({cell.marks.band_width for cell in cells}) == 1
 
 
+@pytest.mark.slow
 def test_every_mark_of_the_chart_has_its_meaning_below_it(glance, page):
     meanings = dict(glance.chart.legend)
     cells = [cell for column in glance.chart.columns for cell in column.cells]
@@ -163,6 +164,7 @@ def test_each_collapsed_audit_has_its_own_appendix_and_the_page_has_what_all_sha
     assert "<summary><h3>Method</h3></summary>" in appendix
 
 
+@pytest.mark.slow
 def test_models_that_have_no_question_in_common_have_no_picture_and_stay_open():
     """Two audits of two probes: nothing stands in one column."""
     from tests.support import report_samples
@@ -181,6 +183,7 @@ def test_a_model_that_cannot_be_judged_has_an_empty_cell_and_the_page_says_so():
     assert "Not estimable in both models" in page
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_three_models_fit_six_screens_with_a_picture_on_the_first(browser, page, tmp_path):
     (tmp_path / "report.html").write_text(page, "utf-8")

@@ -156,7 +156,7 @@ EACH_ALLOCATOR = ("a tensor of strides 0", "a compressed array", "lists of a pic
 """One file for each of torch, NumPy, Python, Pillow and Arrow: the limit is the same for all, and asks nobody what is read."""
 
 
-@pytest.mark.slow_except("a tensor of strides 0", "lists of a pickle", "a square PNG", "texts of an Arrow stream")
+@pytest.mark.slow_except("a tensor of strides 0", "lists of a pickle", "a square PNG")
 @pytest.mark.parametrize("name", first(EACH_ALLOCATOR, of=FILES))
 def test_a_bomb_without_its_guard_meets_the_limit_and_a_sound_file_does_not(tmp_path, name):
     kind, file, make = FILES[name]

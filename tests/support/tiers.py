@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -38,3 +40,13 @@ def check_named(item: pytest.Item) -> None:
     """Fail a test some of whose named variants do not exist: under their new names they would be slow, and nobody would notice."""
     if missing := item.stash.get(UNKNOWN, None):
         pytest.fail(f"slow_except names variants that do not exist: {sorted(missing)}")
+
+
+def in_another_order(items: Sequence[pytest.Item], number: int) -> list[pytest.Item]:
+    """Return the tests with the files shuffled, and the tests of each file; equal numbers give equal orders, as every worker needs."""
+    draw, of_file = random.Random(number), defaultdict(list)
+    for item in items:
+        of_file[item.path].append(item)
+    paths = list(of_file)
+    draw.shuffle(paths)
+    return [item for path in paths for item in draw.sample(of_file[path], len(of_file[path]))]

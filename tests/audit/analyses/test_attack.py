@@ -60,6 +60,7 @@ def test_the_first_step_follows_the_slope_by_hand():
     assert found[0].tolist() == pytest.approx([0.5, 0.6])
 
 
+@pytest.mark.slow
 def test_a_trained_encoder_loses_more_under_a_larger_budget(encoder):
     assert isinstance(encoder, AttackableEncoder)
     found = audited(encoder)

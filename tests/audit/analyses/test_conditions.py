@@ -77,6 +77,7 @@ def test_strength_0_equals_the_unchanged_predictions(monkeypatch):
         assert each.p == 1.0
 
 
+@pytest.mark.slow
 def test_a_fragile_group_is_found(monkeypatch):
     """Blue marks group b here: the corruption leaves a alone and turns all of b green."""
 

@@ -115,6 +115,7 @@ def test_each_kind_has_its_error_and_frost_is_not_in_the_mean(cheap):
         assert kind.overall == pytest.approx(sum(1 - result.overall.after.value for result in severities) / 5)
 
 
+@pytest.mark.slow
 def test_images_of_one_cluster_count_together(cheap):
     """With 27 clusters of three, the error comes from sums over clusters and 26 degrees of freedom."""
     data = dataset(who=[f"{row // 3:02d}" for row in range(81)])

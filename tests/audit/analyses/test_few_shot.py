@@ -88,6 +88,7 @@ def test_equal_regions_alarm_as_seldom_as_promised():
     assert alarms <= 6
 
 
+@pytest.mark.slow
 def test_equal_pictures_are_never_both_learned_from_and_tested():
     """Twenty contents, each twenty times, with labels that say nothing: what has memorised a picture would be right about it."""
     dataset, embeddings, predictions = task()

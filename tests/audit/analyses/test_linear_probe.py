@@ -32,7 +32,7 @@ def drawings():
     return pictures, np.array([tone for _, (*_, tone) in names])
 
 
-@pytest.mark.slow_except("drawings")
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [digits, drawings])
 def test_accuracy_is_that_of_scikit_learn_on_the_embeddings_of_our_own_encoder(encoder, data):
     """By scikit-learn alone: unit length, LogisticRegression in all dimensions, a weak and a strong penalty."""

@@ -212,6 +212,7 @@ def pictures(n=120):
     return Dataset("pictures", images, rows.astype("str"), LEVELS, "2" * 64, "made by the test", "none")
 
 
+@pytest.mark.slow
 def test_rankings_use_the_embeddings_that_are_there_and_travel_in_the_results(tmp_path):
     """One pass over the images; a man is greener, and "a worker" is green."""
     encoder, dataset = FakeEncoder({"worker": [0, 1.0, 0], "woman": [1.0, 0, 0], "": [0.5, 0.5, 0.1]}), pictures()
@@ -228,6 +229,7 @@ def test_rankings_use_the_embeddings_that_are_there_and_travel_in_the_results(tm
     assert (without.findings, without.verdict) == (result.findings, result.verdict)
 
 
+@pytest.mark.slow
 def test_the_untrained_control_is_asked_no_rankings(tmp_path):
     class Twin(FakeEncoder):
         def encode_texts(self, texts):
@@ -243,6 +245,7 @@ def test_the_untrained_control_is_asked_no_rankings(tmp_path):
     assert done.untrained_control is not None
 
 
+@pytest.mark.slow
 def test_a_generative_model_is_asked_no_rankings_and_the_report_says_so(tmp_path):
     dataset = pictures(24)
     probe = replace(gender_probe(dataset), analyses=(replace(PLAN, ks=(3,)),))
@@ -253,6 +256,7 @@ def test_a_generative_model_is_asked_no_rankings_and_the_report_says_so(tmp_path
     assert "a worker" not in result.texts
 
 
+@pytest.mark.slow
 def test_results_with_rankings_are_read_back_and_those_without_are_read_too(tmp_path):
     from tests.support.report_samples import results
 

@@ -73,7 +73,7 @@ def imports(trees):
     return {module: imported(tree, set(trees)) for module, tree in trees.items()}
 
 
-@pytest.mark.slow_except("ranking-rankings")
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "field"), FIELDS.items())
 def test_nothing_but_results_and_probes_knows_an_analysis(trees, imports, name, field):
     own = (f"audit.analyses.{name}.", f"reports.analyses.{name}.")
@@ -142,6 +142,7 @@ def changed(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_without_an_analysis_everything_else_goes_on(changed):
     assert "text_associations" not in changed["fields"]
     assert "text_only" not in changed["names"]

@@ -105,6 +105,7 @@ def test_names_of_groups_change_nothing_but_themselves(planted):
     assert [label.most for label in other[0].labels] == [named[label.most] for label in found[0].labels]
 
 
+@pytest.mark.slow
 def test_alike_groups_are_called_as_seldom_as_promised():
     """Of 100 random models at most 5 % may have any signal: more than 11 of 100 is under 1 % likely."""
     plan = replace(PLAN, by=("gender",))

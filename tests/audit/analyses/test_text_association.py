@@ -31,6 +31,7 @@ def ran(tmp_path_factory):
     return {name: run(name) for name in ("TextStereotyper", "RandomTower")}
 
 
+@pytest.mark.slow
 def test_a_tower_that_ties_women_to_care_is_found_by_command_without_an_image(ran):
     """Women's names and "she" lie along one axis with the words of care; 128 names are dealt out at random."""
     done, folder = ran["TextStereotyper"]

@@ -37,6 +37,7 @@ def signals(audited, **wanted):
     ]
 
 
+@pytest.mark.slow
 def test_a_stereotyper_is_found_by_its_words_and_nothing_else(dataset):
     audited = put_to(Stereotyper(), dataset)
     assert signals(audited) == [
@@ -65,10 +66,12 @@ def test_a_refuser_is_found_as_one_and_a_random_writer_is_not_called_fair(datase
     assert "it is undecided whether texts about groups differ" in nothing.to_html()
 
 
+@pytest.mark.slow
 def test_a_limited_run_signals_nothing(dataset):
     assert signals(put_to(Stereotyper(), dataset, settings=replace(SETTINGS, limit=140))) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_written_twice_and_the_texts_are_kept_with_their_images(dataset, tmp_path):
     writer = Stereotyper()
     options = {"no_cache": False, "cache_root": tmp_path / "cache"}

@@ -31,6 +31,7 @@ def done(tmp_path_factory):
     return audit.audit(encoder, PROBE, cache_root=tmp_path_factory.mktemp("cache"))
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_worked_by_hand(encoder, capsys):
     # Of 80 Black faces the 40 women are right and the 40 men are not: .5; of the 80 White ones all: 1.
     done = audit.audit(encoder, PROBE)
@@ -43,6 +44,7 @@ def test_the_numbers_are_those_worked_by_hand(encoder, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_predictions_have_one_row_an_image_and_no_pixels(done):
     rows = done.predictions()
     assert len(rows) == len(FACES.images)
@@ -89,6 +91,7 @@ def test_two_models_of_one_name_are_not_mixed(done):
         twice.metric_frame("gender.accuracy by race")
 
 
+@pytest.mark.slow
 def test_an_attribute_may_be_called_like_a_column_of_ours(encoder):
     levels = {"model": LEVELS["race"], "gender": LEVELS["gender"]}
     renamed = replace(FACES, attributes=FACES.attributes.rename(columns={"race": "model"}), levels=levels)
@@ -111,6 +114,7 @@ def test_a_saved_audit_is_loaded_as_it_was(done, tmp_path):
     assert loaded.metric_frame("gender/accuracy/race").difference()["accuracy"] == 0.5
 
 
+@pytest.mark.slow
 def test_one_and_a_list_of_one_find_the_same_and_a_limited_audit_nothing(done, encoder):
     again = audit.audit([encoder], [PROBE], settings=Settings())
     first, second = (json.loads(to_json(each.results)) for each in (done, again))

@@ -320,6 +320,7 @@ def test_no_option_that_a_plan_may_set_takes_a_path():
         assert facts_of(field).get("metavar") not in ("FILE", "DIR", "WHERE"), name
 
 
+@pytest.mark.slow_except("data.train=http://127.0.0.1:9/{000..001}.tar-data.train may lead to another machine")
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -64,6 +64,7 @@ def test_the_gap_before_and_after_and_the_images_that_changed(changes):
     assert repr(changes) == "<Changes plain/ckpt.pt against skewed/ckpt.pt, zoo: gap shrank>"
 
 
+@pytest.mark.slow
 def test_the_facts_are_those_of_the_command(audits, changes, tmp_path, monkeypatch):
     from audit.compare import main
 

@@ -147,6 +147,7 @@ def test_counted_rows_are_locked_with_their_counts():
     assert differences(one, more) == {("rows",): 7, ("columns", "race"): 7, ("columns", "y_true"): 7}
 
 
+@pytest.mark.slow
 def test_the_number_of_rows_is_a_lower_bound_and_nearly_exact():
     ids = [str(row) for row in range(20_000)]
     one = pd.DataFrame({"id": ids, "race": "A", "y_pred": "yes"})

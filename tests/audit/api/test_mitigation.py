@@ -214,6 +214,7 @@ def test_the_same_run_twice_gives_the_same_weights_and_numbers(planted, model, d
 # ---- questions and refusals
 
 
+@pytest.mark.slow
 def test_a_question_by_name_and_the_worst_of_the_fitted_half(planted, model, tmp_path):
     named = mitigate(str(model), planted.probe(), tmp_path / "named", question="kind.accuracy by side", method="projection", **FAST)
     assert (named.facts.plan.question, named.facts.plan.chosen) == ("kind/accuracy/side", "named")
@@ -254,6 +255,7 @@ def test_too_few_images_and_an_existing_folder_are_refused(planted, model, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["taken"]
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_no_folder(planted, model, tmp_path, monkeypatch):
     """A full disk while the weights are written; another program's change while they are judged."""
     import audit.api.mitigation as module

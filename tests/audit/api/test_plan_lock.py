@@ -68,6 +68,7 @@ def changed(path, change):
 # ---- as locked -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_as_locked_deviates_in_nothing_and_has_the_numbers_of_one_without_a_lock(tmp_path):
     path = locked(tmp_path / "plan.lock.json")
     done, free = run(path, out=tmp_path / "out"), audit.audit(FakeEncoder(), PROBE, draws=199, fail_on=GATE)
@@ -368,6 +369,7 @@ def test_a_run_that_leaves_out_probes_and_models_says_so(tmp_path):
     assert [bool(audited.lock.planned) for audited in done.results.audits] == [True, True, False] * 2
 
 
+@pytest.mark.slow
 def test_without_any_planned_question_the_control_is_empty(tmp_path):
     lock = changed(locked(tmp_path / "plan.lock.json"), lambda fields: fields.update(seed=3))
     done = run(lock)

@@ -64,6 +64,7 @@ class Colours(FakeEncoder):
 """
 
 
+@pytest.mark.slow
 def test_names_that_are_given_twice_add_up():
     given = vars(parser().parse_args(["--texts", "text:a,text:b", "--texts", "text:c", "--predictions", "x.csv"]))
     asked = AuditRequest(predictions=given["predictions"], texts=given["texts"])
@@ -324,6 +325,7 @@ def test_the_same_comes_from_the_command_and_from_python(kind, name, tmp_path, c
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_stages_are_told_in_order_each_from_nothing_to_all_of_it(tmp_path):
     seen = []
     faces = four_faces(12)

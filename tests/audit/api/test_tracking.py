@@ -27,6 +27,7 @@ def written(folder, most_s=60):
     return points
 
 
+@pytest.mark.slow
 def test_wandb_has_the_gaps_tables_and_page_and_an_open_run_stays_open(tmp_path, monkeypatch):
     wandb = pytest.importorskip("wandb", reason="wandb is not installed (pip install wandb)")
     from wandb.proto import wandb_internal_pb2

@@ -132,6 +132,7 @@ def test_prediction_intervals_cover_a_held_back_model(degree, shape, of_seed, ru
     assert np.mean(inside) >= least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [25, pytest.param(300, marks=pytest.mark.slow)])
 def test_the_interval_over_seeds_and_images_covers_a_planted_change(runs):
     """Planted runs, whose models see the same images: an image that is hard for one is hard for all."""

@@ -137,6 +137,7 @@ def test_models_of_a_plan_with_influence():
     assert {model.seed for model in affordable(of, 10, 200)} == {0, 1}
 
 
+@pytest.mark.slow
 def test_the_facts_of_a_plan_without_influence_are_as_before():
     without, with_groups = json.loads(FILE.to_json(sample())), json.loads(FILE.to_json(sample(influence=INFLUENCE)))
     assert with_groups.keys() - without.keys() == {"influence"}

@@ -58,6 +58,7 @@ def place(inputs, tmp_path, monkeypatch):
     return shutil.copytree(inputs, tmp_path / "here")
 
 
+@pytest.mark.slow_except("run-2-stderr", "train-1-stdout", "train-2-stderr", "unknown-1-stdout", "unknown-2-stderr")
 @pytest.mark.parametrize(("number", "name"), [(1, "stdout"), (2, "stderr")])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_closed_stream_changes_nothing_but_what_is_printed(place, command, number, name):

@@ -66,6 +66,7 @@ def test_other_commands_say_such_names_too(tmp_path):
         assert (done.returncode, b"\\u7121\\u3044" in done.stderr, b"Traceback" in done.stderr) == (code, True, False), done.stderr
 
 
+@pytest.mark.slow
 def test_what_would_change_a_terminal_is_made_visible(tmp_path):
     table(tmp_path, (f"skin{HOSTILE}", "sex"), (f"light{HOSTILE}", "dark\u200f"))
     done = command("--predictions", "answers.csv", "--out", "out", "-v", cwd=tmp_path)
@@ -96,6 +97,7 @@ def test_an_endless_message_is_cut(tmp_path):
     assert (done.returncode, len(done.stderr) < 3000, "…" in done.stderr) == (2, True, True)
 
 
+@pytest.mark.slow
 def test_a_stderr_that_takes_nothing_ends_no_audit(tmp_path):
     table(tmp_path)
     reader, closed = os.pipe()

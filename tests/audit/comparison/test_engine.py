@@ -46,6 +46,7 @@ def pair(tmp_path):
 # ---- what is found -------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_names_the_group_in_which_two_models_differ(pair):
     found = compared(*pair)
     change = changes(found)["animal/accuracy/group"]
@@ -60,6 +61,7 @@ def test_the_page_names_the_group_in_which_two_models_differ(pair):
     assert change.verdict_before == "disparity"
 
 
+@pytest.mark.slow
 def test_conditional_rates_count_the_images_of_their_truth_and_precision_is_not_paired(pair):
     found = compared(*pair)
     change = changes(found)["animal/true_positive_rate[cat]/group"]
@@ -69,6 +71,7 @@ def test_conditional_rates_count_the_images_of_their_truth_and_precision_is_not_
     assert notes == {"selected_images": "animal/precision[cat]/group", "equal_true_shares": "animal/selection_rate[cat]/group"}
 
 
+@pytest.mark.slow
 def test_counts_agree_with_the_two_audits_themselves(pair):
     found = compared(*pair)
     audits = [read(directory)[0].audits["zoo"] for directory in pair]
@@ -79,6 +82,7 @@ def test_counts_agree_with_the_two_audits_themselves(pair):
             assert [(r.group, r.n, r.events, r.status) for r in (getattr(cell, side) for cell in change.by_group)] == own
 
 
+@pytest.mark.slow
 def test_an_audit_compared_with_itself_has_exactly_no_change(tmp_path):
     first = samples.audit(tmp_path / "one", {"b": 60})
     found = compared(first, first)
@@ -91,6 +95,7 @@ def test_an_audit_compared_with_itself_has_exactly_no_change(tmp_path):
     assert Note("same_model") in found.notes
 
 
+@pytest.mark.slow
 def test_exchanging_the_models_turns_every_sign(pair):
     there, back = (changes(compared(*order)) for order in (pair, pair[::-1]))
     for name, change in there.items():
@@ -116,6 +121,7 @@ def test_the_order_of_the_images_does_not_matter(tmp_path, pair):
 # ---- what is paired ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_images_that_only_one_audit_has_are_counted_and_left_out(tmp_path):
     rows = samples.attributes()
     first = samples.audit(tmp_path / "first", {"b": 60}, rows=rows.iloc[5:])
@@ -141,6 +147,7 @@ def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path
     ]
 
 
+@pytest.mark.slow
 def test_two_models_of_one_audit_are_two_sides(tmp_path):
     together = samples.write(
         tmp_path / "both", samples.result(samples.model("m/1.pt"), {"b": 60}), samples.result(samples.model("m/2.pt"), {"b": 6})
@@ -157,6 +164,7 @@ def test_p_is_adjusted_over_all_comparisons_of_the_page(tmp_path, pair):
     assert compared(*pair, third).family == 4
 
 
+@pytest.mark.slow
 def test_a_limited_audit_cannot_tell(tmp_path, pair):
     limited = samples.audit(tmp_path / "limited", {"b": 6}, limited=True)
     comparison = compared(pair[0], limited).comparisons[0]
@@ -164,6 +172,7 @@ def test_a_limited_audit_cannot_tell(tmp_path, pair):
     assert {change.verdict for change in comparison.changes} == {"inconclusive"}
 
 
+@pytest.mark.slow
 def test_another_tolerance_replaces_the_audits_and_not_that_of_a_claim(tmp_path):
     asked = samples.measurement(claims=(Claim("accuracy", ("group",)), Claim("true_positive_rate", ("group",), "cat", tolerance=0.02)))
     sides = [samples.audit(tmp_path / name, {"b": 6}, asked=asked) for name in ("x", "y")]
@@ -275,6 +284,7 @@ def test_audits_without_answers_are_refused_and_beside_others_said_not_to_be_com
     assert "The probe 'words' has only analyses, which are not compared between models." in map(sentence, found.notes)
 
 
+@pytest.mark.slow
 def test_one_model_is_no_comparison(pair):
     with pytest.raises(UsageError, match="needs two models"):
         compared(pair[0])
@@ -343,6 +353,7 @@ def test_only_checkpoints_of_one_run_are_a_series_by_themselves(tmp_path):
     assert forced.series[0].run is None
 
 
+@pytest.mark.slow
 def test_a_series_needs_steps(pair):
     with pytest.raises(UsageError, match="does not say how many steps"):
         compared(*pair, series=True)
@@ -455,6 +466,7 @@ def test_the_file_is_read_back_as_it_was_and_its_schema_names_the_verdicts():
     assert "reversed" in json.dumps(json_schema())
 
 
+@pytest.mark.slow_except("change1-does not follow its schema at unheard", "None-not JSON")
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"schema_version": "9"}, "schema version '9'"), ({"unheard": 1}, "does not follow its schema at unheard"), (None, "not JSON")],

@@ -89,6 +89,7 @@ def test_what_one_audit_knows_of_clusters_holds_for_both_and_is_said(tmp_path):
         assert said == (names[0] == "by_image")
 
 
+@pytest.mark.slow
 def test_audits_that_disagree_about_who_is_who_are_refused(tmp_path, capsys):
     other = people(0)
     other.loc[:3, "person"] = "p79"
@@ -158,6 +159,7 @@ def test_rows_whose_cluster_is_not_known_are_cases_of_their_own(tmp_path):
 BY_PLACE = "Images were paired by their position in the file, because the files have no column id"
 
 
+@pytest.mark.slow
 def test_rows_without_identifiers_are_paired_by_their_place_and_that_is_said(tmp_path, capsys):
     for name, wrong in (("before", 20), ("after", 0)):
         audited(people(wrong, ids=False), tmp_path / name, "--attributes", "group")

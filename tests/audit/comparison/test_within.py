@@ -66,6 +66,7 @@ def test_every_model_is_compared_with_the_first_as_finished_audits_are(place, th
     assert (accuracy.verdict, accuracy.direction) == ("disparity", "shrank")
 
 
+@pytest.mark.slow
 def test_no_verdict_of_an_audit_depends_on_the_others(place, three):
     assert [each.findings for each in three.results.audits] == [run(place, name).results.audits[0].findings for name in ANSWERS]
 
@@ -85,6 +86,7 @@ def test_it_is_drawn_and_told(three):
     )
 
 
+@pytest.mark.slow
 def test_no_image_is_embedded_for_it(tmp_path):
     probe = gender_probe(four_faces(20))
     encoders = [FakeEncoder(), FakeEncoder({"woman": [0.0, 1.0, 0.0], "man": [1.0, 0.0, 0.0]})]
@@ -95,6 +97,7 @@ def test_no_image_is_embedded_for_it(tmp_path):
     assert found.results.paired_models.comparisons[0].images == 80
 
 
+@pytest.mark.slow
 def test_one_model_and_replicates_are_not_compared(place):
     assert run(place, "first").results.paired_models is None
     assert run(place, "first", "third", as_replicates=True).results.paired_models is None
@@ -148,6 +151,7 @@ def test_what_one_model_never_answers_keeps_nobody_from_a_comparison(place, tmp_
     assert [change.gap.after.value for change in found.paired_models.comparisons[0].changes] == [0.0]
 
 
+@pytest.mark.slow
 def test_checkpoints_of_one_run_are_each_compared_with_the_first():
     # `audit.compare` follows such a series step by step and compares its ends alone.
     audited = [samples.result(samples.model(f"{step}.pt", step, "r" * 64), {"b": wrong}) for step, wrong in ((0, 0), (100, 14), (200, 60))]

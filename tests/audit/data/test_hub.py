@@ -103,6 +103,7 @@ def test_a_parquet_folder_in_the_hubs_schema_equals_the_csv_form(tmp_path, csv_f
     assert sentences(dataset.notes) == ("Parquet files of the folder that were read: 1 (0.25/validation-00000-of-00001.parquet).",)
 
 
+@pytest.mark.slow
 def test_the_180_images_say_the_same_in_either_form(tmp_path, fairface_dir):
     """Ids as the hub has them: races in its order, gender Male first, ages youngest first."""
     import datasets

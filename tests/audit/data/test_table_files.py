@@ -248,7 +248,7 @@ def bomb(name):
     return content.getvalue()
 
 
-@pytest.mark.slow_except("numbers-x.parquet", "gzip-x.csv.gz")
+@pytest.mark.slow_except("numbers-x.parquet")
 @pytest.mark.parametrize(("name", "file"), [("text", "x.parquet"), ("numbers", "x.parquet"), ("gzip", "x.csv.gz")])
 def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, started, name, file):
     content = bomb(name)
@@ -262,6 +262,7 @@ def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, started, n
     assert [path.name for path in tmp_path.iterdir()] == [file]
 
 
+@pytest.mark.slow
 def test_images_that_would_fill_the_memory_are_refused(faces):
     (faces / "images.parquet").write_bytes(bomb("images"))
     arguments = ["--model", "model.py:Faces", "--probe", "probe.py", "--data", "images.parquet", "--out", "bomb"]

@@ -76,6 +76,7 @@ def test_a_warm_run_decodes_nothing_and_still_knows_the_conversions(fake_encoder
     assert cold.conversions == warm.conversions == {"EXIF rotation": {"race": {"B": 1}}}
 
 
+@pytest.mark.slow
 def test_only_the_image_whose_bytes_changed_is_computed_again_but_for_another_model_all(fake_encoder, tmp_path):
     images = greys(6)
     embed_images(fake_encoder, dataset(images), tmp_path)
@@ -94,6 +95,7 @@ def test_the_batch_size_does_not_matter(fake_encoder, tmp_path, batch_size):
     assert fake_encoder.calls == [min(batch_size, 10 - start) for start in range(0, 10, batch_size)]
 
 
+@pytest.mark.slow
 def test_unreadable_images_are_counted_by_reason_and_group(fake_encoder, tmp_path):
     """Rows 1 (B) and 4 (A) are no images, row 6 (A) is empty: three of ten, tolerated at 30 %."""
     images = greys(10)
@@ -120,6 +122,7 @@ def test_too_many_unreadable_images_stop_the_audit_and_ten_are_named(fake_encode
     assert [f"r{row}: not an image" in caught.value.why for row in (20, 29, 30)] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_a_share_just_tolerated_is_tolerated(fake_encoder, tmp_path):
     images = [*greys(99), b"hello"]
     assert len(embed_images(fake_encoder, dataset(images), tmp_path, max_skip=0.01).rows) == 99
@@ -182,6 +185,7 @@ def test_an_embedding_that_is_not_a_number_or_contradicts_the_record_is_refused(
         embed_images(fake_encoder, dataset(greys(2)), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_is_computed_again_with_the_same_numbers(fake_encoder, tmp_path, caplog):
     data = dataset(greys(6))
     before = embed_images(fake_encoder, data, tmp_path)
@@ -195,6 +199,7 @@ def test_a_damaged_shard_is_computed_again_with_the_same_numbers(fake_encoder, t
     assert "set aside" in caplog.text
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_keeps_its_finished_batches(fake_encoder, tmp_path):
     whole = fake_encoder.encode_images
 

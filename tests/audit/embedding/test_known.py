@@ -114,6 +114,7 @@ def test_a_model_that_changes_before_its_weights_are_needed_is_refused(model, tm
         again.encode_texts(["a cup"])
 
 
+@pytest.mark.slow
 def test_files_that_changed_a_moment_ago_are_not_noted(model, tmp_path, monkeypatch, reads):
     monkeypatch.setattr(module, "QUIET_S", 3.0)
     dataset = load_faces(LoadOptions(write_faces(tmp_path)))
@@ -123,6 +124,7 @@ def test_files_that_changed_a_moment_ago_are_not_noted(model, tmp_path, monkeypa
     assert len(reads) == 80
 
 
+@pytest.mark.slow
 def test_one_image_with_other_content_under_its_old_size_and_time_is_read_and_embedded_again(tmp_path, reads):
     folder = write_faces(tmp_path)
     dataset, encoder = load_faces(LoadOptions(folder)), FakeEncoder()
@@ -140,6 +142,7 @@ def test_one_image_with_other_content_under_its_old_size_and_time_is_read_and_em
     assert after.computed == 1
 
 
+@pytest.mark.slow
 def test_images_that_are_known_but_not_of_this_model_are_embedded(tmp_path):
     dataset = load_faces(LoadOptions(write_faces(tmp_path)))
     embed_known_images(FakeEncoder(), dataset, tmp_path / "cache")

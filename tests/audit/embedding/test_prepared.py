@@ -79,6 +79,7 @@ def test_a_row_that_is_not_finite_names_its_own_image(tmp_path):
         embed_images(Damaged(2), dataset(greys(12)), tmp_path, batch_size=4)
 
 
+@pytest.mark.slow
 def test_reduced_decoding_has_keys_of_its_own_and_is_counted(tmp_path):
     """A JPEG of 150 x 133 is reduced by 8 for a model that looks at 4 pixels a side; a PNG is not."""
     data = dataset([jpeg(picture()), png("red")])

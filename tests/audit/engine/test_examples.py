@@ -59,6 +59,7 @@ def test_a_probe_without_answers_has_no_examples(audited):
     assert with_examples(done, data, 2) == done
 
 
+@pytest.mark.slow
 def test_the_least_certain_images_come_first_and_no_more_than_there_are(audited):
     found, data = audited
     examples = with_examples(found.audited[0], data, 2).result.examples
@@ -69,6 +70,7 @@ def test_the_least_certain_images_come_first_and_no_more_than_there_are(audited)
     assert len(with_examples(found.audited[0], data, 100).result.examples) == 10
 
 
+@pytest.mark.slow
 def test_the_page_folds_them_away_with_the_licence_and_without_names(audited):
     found, data = audited
     result = with_examples(found.audited[0], data, 3).result
@@ -105,6 +107,7 @@ def answered(fake_encoder):
     return audit.audit(fake_encoder, probe), data
 
 
+@pytest.mark.slow
 def test_three_right_and_three_wrong_answers_of_every_group_are_shown_if_the_data_allow_it(answered):
     found, _ = answered
     (result,) = found.results.audits
@@ -137,6 +140,7 @@ def test_the_page_shows_the_answers_with_the_licence_and_without_names(answered)
     ]
 
 
+@pytest.mark.slow
 def test_data_that_say_nothing_and_faces_show_no_image(answered, fairface_dir):
     found, data = answered
     bare = replace(found.audited[0], result=replace(found.audited[0].result, pictures=None))

@@ -28,6 +28,7 @@ def run(fake_encoder, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_accuracy_gap_is_one_half_and_the_selection_rate_counts_answers_not_truth(run):
     # Black: 40 of 80 right (the men are not), White: 80 of 80.
     accuracy, selection = run().result.findings
@@ -39,6 +40,7 @@ def test_accuracy_gap_is_one_half_and_the_selection_rate_counts_answers_not_trut
     assert ([rate.value for rate in selection.by_group], selection.primary) == ([1.0, 0.5], False)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_images_changes_nothing(run):
     dataset = four_faces(40)
     order = np.random.default_rng(1).permutation(len(dataset.images))
@@ -46,6 +48,7 @@ def test_the_order_of_the_images_changes_nothing(run):
     assert run(shuffled).result == run(dataset).result
 
 
+@pytest.mark.slow
 def test_a_second_run_embeds_nothing_and_finds_the_same(run, fake_encoder):
     first = run()
     seen = sum(fake_encoder.calls)
@@ -55,11 +58,13 @@ def test_a_second_run_embeds_nothing_and_finds_the_same(run, fake_encoder):
     assert second.result == first.result
 
 
+@pytest.mark.slow
 def test_a_limited_run_concludes_nothing(run):
     result = run(replace(four_faces(40), limited=True)).result
     assert {result.verdict, *(finding.verdict for finding in result.findings)} == {"inconclusive", "no signal"}
 
 
+@pytest.mark.slow
 def test_groups_below_the_minimum_size_are_shown_but_not_judged(run):
     result = run(four_faces(5)).result  # ten images a race
     assert [rate.status for rate in result.findings[0].by_group] == ["small", "small"]
@@ -67,6 +72,7 @@ def test_groups_below_the_minimum_size_are_shown_but_not_judged(run):
     assert result.findings[0].verdict == result.verdict == "not estimable"
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_is_counted_by_reason_and_group_and_named_in_the_log_only(run, caplog):
     dataset = four_faces(40)
     images = [*dataset.images[:-1], b"not an image"]
@@ -78,11 +84,13 @@ def test_an_unreadable_image_is_counted_by_reason_and_group_and_named_in_the_log
     assert [(sentence(e.reason), e.count, e.by_group["race"]) for e in data.exclusions] == [("not an image", 1, {"White": 1})]
 
 
+@pytest.mark.slow
 def test_too_many_unreadable_images_stop_the_audit(run):
     with pytest.raises(DataError):
         run(replace(four_faces(40), images=[b"not an image"] * 160))
 
 
+@pytest.mark.slow
 def test_specifications_with_the_same_words_give_the_same_point_and_the_record_holds_the_exact_prompts_and_the_answers(run):
     result = run().result
     [curve], [record] = result.specifications, result.measurements

@@ -45,7 +45,7 @@ def test_pairs_by_shares_are_refused_by_name(pairs, named):
         run(paired=(pairs,))
 
 
-@pytest.mark.slow_except("plan1")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plan",
     [
@@ -60,6 +60,7 @@ def test_what_ifs_by_shares_are_refused_by_name_where_they_are_asked_for(plan):
     assert run(what_ifs=(plan,)).findings
 
 
+@pytest.mark.slow
 def test_a_what_if_by_another_attribute_is_not_shown_by_shares():
     (found,) = run(("neutral-label",), what_ifs=(WHAT_IF,)).what_ifs
     assert "tone" not in repr(found)

@@ -37,6 +37,7 @@ def test_options_about_images_and_labels_are_refused(made, more):
         audit.audit(model=f"text:{made}", probe="text_only", **more)
 
 
+@pytest.mark.slow
 def test_texts_are_embedded_ahead_of_an_audit(made, tmp_path):
     done = command(
         "--model", f"text:{made}", "--probe", "text_only", "--cache-root", tmp_path / "cache", module="audit.embed"

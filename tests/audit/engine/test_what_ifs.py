@@ -53,6 +53,7 @@ def run(fake_encoder, tmp_path, faces):
     return run
 
 
+@pytest.mark.slow
 def test_adding_child_moves_the_harm_rate_as_computed_by_hand(run, faces):
     """Of the young 40 of 200 are thieves and all of them look like children more; of the old 40 of 200 are, and none does.
 
@@ -97,5 +98,6 @@ def test_a_method_that_does_not_exist_is_refused_before_any_work(run, faces):
         run(what_ifs=["neutral-lable"])
 
 
+@pytest.mark.slow
 def test_a_probe_without_plans_has_no_what_ifs(run):
     assert run(replace(PROBE, what_ifs=()), what_ifs=["all"]).result.what_ifs == ()

@@ -92,7 +92,7 @@ def test_swapping_the_groups_turns_the_difference():
     assert there.odds_ratio.low == pytest.approx(1 / back.odds_ratio.high)
 
 
-@pytest.mark.slow_except("n0-0.3-0.1")
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "rate", "lift"), [((150, 200), 0.3, 0.1), ((1, 1), 0.3, 0.1), ((3, 2), 0.05, 0.0)])
 def test_the_common_difference_covers_in_large_and_in_single_strata(n, rate, lift):
     """4 large strata, or 200 of a pair each: where summing Wilson limits covered .76 (measured)."""
@@ -136,6 +136,7 @@ def test_the_stratified_test_finds_what_the_strata_hide():
     assert hidden.explained > hidden.gap
 
 
+@pytest.mark.slow
 def test_the_stratified_test_keeps_its_level_under_confounding():
     """Strata of rates .2 and .6, groups mixed differently: the test without strata alarms every time."""
     source = np.random.default_rng(2)

@@ -89,7 +89,7 @@ def test_noise_curve_of_a_large_and_of_a_narrow_difference():
     assert [point.share for point in narrow] == [0.01, 0.4]
 
 
-@pytest.mark.slow_except("events1-n1")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("events", "n"), [((100, 160), (1000, 1000)), ((300, 330, 352), (2000, 2000, 2000)), ((50, 20, 66, 5), (400, 90, 600, 33))]
 )

@@ -36,6 +36,7 @@ def first_label(tmp_path, monkeypatch):
     sys.modules.pop("audit.measure.first_label", None)
 
 
+@pytest.mark.slow
 def test_one_file_is_a_kind(first_label, fake_encoder, four_faces):
     """Every answer is "Female": right for one of two in each race; zero-shot sees red faces as women: 1 of 2 and 2 of 2."""
     probe = Probe("p", "?", lambda _: four_faces, (replace(GENDER, kind=first_label),), "ours", "none", ("none",), ("all",))

@@ -179,7 +179,7 @@ def test_another_brightness_beyond_the_limit_and_a_larger_crop_are_other_picture
     assert not pairs_of([image.crop((0, 0, 140, 140)) for image in originals], originals)
 
 
-@pytest.mark.slow_except("0.45")
+@pytest.mark.slow
 @pytest.mark.parametrize("least", [0.45, 0.82])
 def test_blocks_find_exactly_the_pairs_that_a_loop_over_all_pairs_finds(least, monkeypatch):
     """50 x 40 images in blocks of 16 x 24, the last of which are smaller; every product of integers in a plain loop."""
@@ -202,6 +202,7 @@ def test_blocks_find_exactly_the_pairs_that_a_loop_over_all_pairs_finds(least, m
     assert len(listed) == len(expected) >= 24
 
 
+@pytest.mark.slow
 def test_a_candidate_does_not_depend_on_what_it_is_compared_with():
     originals = photographs(30)
     every, some = fingerprints(np.stack(list(map(small, originals)))), fingerprints(np.stack(list(map(small, originals[10:20]))))

@@ -70,6 +70,7 @@ def test_unknown_groups_and_galleries_of_at_most_k_images_are_not_ranked():
     assert set(retrieved(rows, vectors, k=3)) == set()
 
 
+@pytest.mark.slow
 def test_ties_do_not_follow_the_table_and_a_gallery_of_equal_scores_is_not_ranked():
     """Of 200 galleries of 2 men, then 2 women, all but one image tie for the second place: men must not win because they come first."""
     many = {f"job {i}": (f"job {i}",) for i in range(200)}

@@ -66,6 +66,7 @@ def values(audited, metric):
     return {rate.group[0]: (rate.events, rate.n) for rate in finding.by_group}
 
 
+@pytest.mark.slow
 def test_each_row_is_answered_among_its_own_options_and_the_three_numbers_have_their_own_denominators(root):
     audited = run(rows(), root=root)
 
@@ -118,7 +119,7 @@ def with_texts(dataset: Dataset, **texts: str) -> Dataset:
     return replace(dataset, texts=pd.DataFrame(texts, index=dataset.attributes.index, dtype="str"))
 
 
-@pytest.mark.slow_except("FakeEncoder")
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [FakeEncoder, FakeAnswerer])
 def test_the_same_options_in_every_row_give_the_plain_measurement_exactly(root, model):
     data = with_texts(faces(), f="a photo of a woman", m="a photo of a man")
@@ -130,6 +131,7 @@ def test_the_same_options_in_every_row_give_the_plain_measurement_exactly(root, 
         np.testing.assert_array_equal(predictions.y_pred, by_row.predictions[name].y_pred)
 
 
+@pytest.mark.slow
 def test_a_slow_loop_over_rows_gives_the_same_scores_to_the_last_digits(root):
     rng = np.random.default_rng(0)
     words = [f"word {i}" for i in range(12)]
@@ -166,6 +168,7 @@ class Counting(FakeEncoder):
         return super().encode_texts(texts)
 
 
+@pytest.mark.slow
 def test_each_distinct_text_is_embedded_once(root):
     encoder = Counting()
     run(rows(repeat=5), model=encoder, root=root)

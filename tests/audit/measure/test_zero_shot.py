@@ -176,6 +176,7 @@ def test_neither_the_length_of_an_embedding_nor_the_order_of_images_nor_naming_e
     np.testing.assert_allclose(doubled.scores, plain.scores, rtol=1e-6)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10_000), rule=st.sampled_from(["softmax", "sigmoid"]), scale=st.floats(0.1, 100))
 def test_another_label_never_raises_the_score_of_the_others(seed, rule, scale):
     label_set, texts, images, nobody = random_case(seed, images=5)
@@ -186,6 +187,7 @@ def test_another_label_never_raises_the_score_of_the_others(seed, rule, scale):
     assert (all_scores[:, :-1] <= fewer_scores + 1e-6).all()
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10_000), rule=st.sampled_from(["softmax", "sigmoid"]), combine=st.sampled_from(["argmax", "sum"]))
 def test_margins_are_never_negative_and_softmax_rows_sum_to_one(seed, rule, combine):
     label_set, texts, images, nobody = random_case(seed, images=5)

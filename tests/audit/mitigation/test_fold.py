@@ -230,7 +230,7 @@ def checkpoint(path, vision="tiny-conv", **stated):
     return path
 
 
-@pytest.mark.slow_except("tiny-conv")
+@pytest.mark.slow
 @pytest.mark.parametrize("vision", ["tiny-conv", "vit", "resnet"])
 def test_our_own_checkpoints(vision, tmp_path):
     path = checkpoint(tmp_path / "ckpt.pt", vision, step=7, data_card="Drawings.")
@@ -314,7 +314,7 @@ def open_clip_file(name, path):
     return f"open_clip:{name},{path}"
 
 
-@pytest.mark.slow_except("fold-vit")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_open_clip_by_architecture_and_file_becomes_a_folder_that_open_clip_reads(name, tmp_path):
     spec = open_clip_file(name, tmp_path / "x.pt")

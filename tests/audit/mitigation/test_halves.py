@@ -31,6 +31,7 @@ def test_halves_are_those_of_the_what_ifs_where_groups_have_enough_clusters():
     assert fitted_half(units, codes, 5).tolist() == fit_half(units, 5).tolist()
 
 
+@pytest.mark.slow
 def test_rare_groups_are_halved_by_themselves():
     """30 people of group B among 1,000: half of them are 15, in any seed, where chance would give 15 only sometimes."""
     units = [f"person {i}" for i in range(1030)]

@@ -57,6 +57,7 @@ def test_a_shared_direction_is_removed_by_every_method_and_by_no_random_map():
         assert controls(halves, method) == [0.01] * (2 if METHODS[method].by_groups else 1), method
 
 
+@pytest.mark.slow
 def test_eight_pairs_of_prompts_remove_it_too_at_a_larger_cost():
     halves = split(Planted("shared", pairs=8, noise=0.05))
     row = tried(halves)["projection"]
@@ -66,6 +67,7 @@ def test_eight_pairs_of_prompts_remove_it_too_at_a_larger_cost():
     assert controls(halves, "projection") == [0.01]
 
 
+@pytest.mark.slow
 def test_where_a_direction_makes_up_for_another_fault_every_method_makes_the_gap_larger():
     """In at least 4 of 5 seeds, shown for two planned questions (Holm)."""
     worse = dict.fromkeys(METHODS, 0)

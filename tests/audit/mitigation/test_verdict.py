@@ -128,6 +128,7 @@ def test_levelling_down_needs_a_fall_beyond_the_margin_and_nobody_better_off():
     assert codes(decided(change(errors, better="neither"))) == ("better", [])
 
 
+@pytest.mark.slow
 def test_levelling_down_is_shown_after_correction_over_the_groups_of_all_questions():
     """7 of 73 images lost: p = .016 by itself, .031 over two groups, .62 over the two groups of twenty questions."""
     fell = [[64, 7, 0, 2], [74, 0, 0, 2]]

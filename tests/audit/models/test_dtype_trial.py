@@ -45,6 +45,7 @@ def test_a_slower_dtype_is_a_warning_and_changes_nothing(model, embedded, monkey
     assert lines == [("WARNING", slower)]
 
 
+@pytest.mark.slow
 def test_a_faster_dtype_is_no_warning_and_float32_is_not_timed(model, embedded, monkeypatch):
     monkeypatch.setattr(dtype_trial, "relative_speed", lambda first, second: 1.9)
     assert embedded(model, dtype="bfloat16")[1] == [("INFO", "bfloat16 is 1.90 times as fast as float32 on this processor")]

@@ -98,6 +98,7 @@ def test_our_own_export_to_safetensors_is_audited(kept, tmp_path, name):
     assert "activation cannot be set for an export of this project" in done.stderr
 
 
+@pytest.mark.slow
 def test_our_own_export_to_safetensors_can_be_trained_on(kept):
     read = read_model(str(kept / "safetensors"))
     assert torch.equal(read.model.visual.proj, read_model(str(kept / "ckpt.pt")).model.visual.proj)

@@ -38,6 +38,7 @@ def small(tmp_path):
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_earlier_audit_whole_and_the_next_run_goes_through(tmp_path, small):
     for name, n in (("few.csv", 100), ("more.csv", 200)):
         answers(tmp_path / name, n)
@@ -55,6 +56,7 @@ def test_a_full_disk_leaves_the_earlier_audit_whole_and_the_next_run_goes_throug
     assert audit.load(small / "out").results.audits[0].data.used == 200
 
 
+@pytest.mark.slow
 def test_a_limit_on_files_is_the_machines_fault_too(tmp_path):
     answers(tmp_path / "few.csv", 100)
     assert command("--predictions", "few.csv", "--out", "out", cwd=tmp_path).returncode == 0

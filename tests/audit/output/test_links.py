@@ -89,6 +89,7 @@ def test_the_folder_beside_that_new_files_go_through_may_be_no_link(tmp_path, vi
     assert audit.load(tmp_path / "o").verdict == "disparity"
 
 
+@pytest.mark.slow
 def test_a_link_that_the_user_names_is_followed_and_stays(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "o").symlink_to(tmp_path / "disk")

@@ -275,6 +275,7 @@ def test_a_report_of_other_results_says_how_to_draw_it_again(tmp_path, both):
     )
 
 
+@pytest.mark.slow
 def test_a_comparison_is_replaced_as_one_too(tmp_path):
     for name, wrong in (("skewed", 60), ("plain", 6)):
         comparison_samples.audit(tmp_path / name, {"b": wrong})

@@ -132,6 +132,7 @@ def _rounds_to(fraction, numeral):
     return _plain(numbers.number(fraction, places)) == numeral
 
 
+@pytest.mark.slow_except("two groups", "clusters", "rare", "equal")
 def test_every_planned_gap_is_cited_by_page_summary_card_and_junit(made):
     for finding in planned(made):
         shown = _plain(phrases.gap_text(finding)).removesuffix(" ")

@@ -36,6 +36,7 @@ def texts(tmp_path_factory):
     return {name: " ".join(text.replace("\u00a0", " ").replace("\\", "").split()) for name, text in texts.items()}
 
 
+@pytest.mark.slow
 def test_the_planted_difference_is_said_with_its_groups_and_marked_as_not_planned(texts):
     for name, text in texts.items():
         assert "Not planned" in text, name

@@ -57,6 +57,7 @@ def test_a_planted_difference_of_scores_and_a_planted_trend_are_found():
     assert np.mean([one.effects[0].value for one, _ in found]) == pytest.approx(0.62, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tables", "most"), [(40, 5), pytest.param(400, 29, marks=pytest.mark.slow)])
 def test_of_tables_without_a_difference_few_are_accused(tables, most):
     found = [decided(table(seed, shift=0.0, slope=0.0, n=240)) for seed in range(tables)]
@@ -149,6 +150,7 @@ def test_a_lock_holds_the_questions_with_their_order(tmp_path, monkeypatch):
     assert [effect["primary"] for effect in turned["effects"]] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_without_the_option_scores_without_truth_are_explored_and_change_no_other_number():
     rows = table(3)
     bare = audit.audit(predictions=rows.drop(columns="score:unsafe"), draws=199).results.audits[0]

@@ -51,6 +51,7 @@ def two_sided(tmp_path_factory):
 # ---- opposite errors behind one accuracy, from the command to the page ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_opposite_errors_behind_one_accuracy_are_a_disparity_that_names_both_rates(two_sided, capsys):
     out = two_sided / "out"
     assert main(["--predictions", str(two_sided / "answers.csv"), "--out", str(out)]) == 0
@@ -100,6 +101,7 @@ def test_the_rates_are_fairlearns_and_the_false_positive_rate_is_what_the_recall
         assert by_metric["false_positive_rate"][i].value == pytest.approx(1 - recall_score(truth, answer, pos_label=0))
 
 
+@pytest.mark.slow
 def test_no_verdict_depends_on_which_label_is_the_positive_one_on_the_order_of_rows_or_on_names():
     """Of two labels the last counts as positive: renaming 0 to "2" makes it the other one, and swaps the two gaps."""
     rows = table(TWO_SIDED)
@@ -207,6 +209,7 @@ def test_the_report_states_the_rule():
     assert "each outcome's true and false positive rate" in said[1]
 
 
+@pytest.mark.slow
 def test_rates_of_images_in_clusters_count_clusters(tmp_path):
     """Copies of every row add nothing once the column of originals is named."""
     rows = table({("A", 1, 1): 50, ("A", 1, 0): 10, ("A", 0, 0): 60, ("B", 1, 1): 40, ("B", 1, 0): 20, ("B", 0, 0): 60})

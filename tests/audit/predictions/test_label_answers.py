@@ -65,6 +65,7 @@ def test_an_answer_that_ties_for_the_highest_score_has_it():
     assert [str(note) for note in notes if note.code == "not_the_highest_score"] == ["not the highest score: count 40"]
 
 
+@pytest.mark.slow
 def test_files_of_labels_that_are_answers_say_nothing_more(tmp_path):
     audit.audit(FakeEncoder(), gender_probe(four_faces(10)), cache_root=tmp_path / "cache", out=tmp_path / "out", draws=199)
     assert b"vlm_audit.answers" not in pq.read_schema(tmp_path / "out" / "predictions.parquet").metadata

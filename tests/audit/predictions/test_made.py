@@ -62,6 +62,7 @@ def left_out(frame):
     return {other.split("'")[1]: other.partition(" (")[2] for other in dict(vars(note))["values"]["others"]}
 
 
+@pytest.mark.slow
 def test_the_command_leaves_out_what_was_made_from_the_answers_and_names_it(tmp_path):
     rows = answers()
     rows.assign(**made(rows)).to_csv(tmp_path / "answers.csv", index=False)
@@ -275,6 +276,7 @@ def test_identifiers_are_no_groups():
     assert set(left_out(frame.assign(**values))) == {*values}
 
 
+@pytest.mark.slow
 def test_parts_are_judged_by_their_images(tmp_path):
     rows = answers()
     columns = {name: column for name, column in made(rows).items() if name in ("parsed", "final", "error_type", "is_correct")}

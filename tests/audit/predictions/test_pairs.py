@@ -28,6 +28,7 @@ def audited(folder, given, *flags, out="out"):
     return done, json.loads((folder / out / "results.json").read_text())["audits"][0] if done.returncode == 0 else None
 
 
+@pytest.mark.slow
 def test_does_a_harm_word_appear_when_only_the_tone_changes(tmp_path):
     done, facts = audited(tmp_path, table().drop(columns="person"), "--pairs", "tone=scene", "--outcome", "harm:low=thief")
     assert done.returncode == 0, done.stderr
@@ -62,6 +63,7 @@ def test_the_question_and_the_pairs_give_one_answer(tmp_path, cluster):
     assert f"Compared within the {'30 clusters' if cluster else '120 sets'}" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_rows_without_a_partner_are_left_out_of_the_pairs_and_too_many_end_them(tmp_path):
     flags = ("--pairs", "tone=scene", "--attributes", "tone", "--outcome", "harm=thief")
     some = table().drop(columns="person")
@@ -80,6 +82,7 @@ def test_without_an_outcome_each_label_is_asked_about_and_with_a_truth_who_is_ri
     assert [(each["outcome"], each["only_first_correct"]) for each in facts["paired"]] == [(None, 10), ("thief", 30)]
 
 
+@pytest.mark.slow
 def test_pairs_of_one_cluster_count_as_one_unit_and_their_own_predictions_give_the_same(tmp_path):
     flags = ("--pairs", "tone=scene", "--cluster", "person", "--outcome", "harm=thief")
     _, facts = audited(tmp_path, table(), *flags)
@@ -119,6 +122,7 @@ def test_pairs_the_wrong_way_round_are_asked_about(tmp_path, rows, code):
     assert (done.returncode, "did you mean --pairs tone=scene?" in done.stderr) == (code, True), done.stderr
 
 
+@pytest.mark.slow
 def test_that_pairs_are_taken_for_independent_is_said_once(tmp_path):
     done, facts = audited(tmp_path, table().drop(columns="person"), "--pairs", "tone=scene")
     assert (done.stderr.count("--cluster COLUMN"), json.dumps(facts).count("pairs_without_cluster")) == (1, 1)

@@ -60,6 +60,7 @@ def column(result, name, field):
 # ---- a whole run ---------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_rates_of_a_file_are_those_counted_by_hand_and_the_report_says_what_was_asked_without_a_model(file):
     path = file(ROWS)
     result = audit(path)
@@ -128,6 +129,7 @@ def people(copies):
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_copies_of_people_add_nothing_where_the_column_of_people_is_named(file):
     once = finding(audit(file(people(1))), "predictions/accuracy/g")
     result = audit(file(people(10)), "--cluster", "person")
@@ -182,6 +184,7 @@ def test_an_answer_that_differs_from_the_scores_stands_and_is_said(file):
     assert any("Answers that are not the label with the highest score: 1;" in note for note in sentences(given.notes))
 
 
+@pytest.mark.slow
 def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder, four_faces, tmp_path):
     from audit.engine import audit as run_audit
     from audit.engine.external import PredictionPlan, audit_answers, plan_answers
@@ -199,6 +202,7 @@ def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder,
     assert again.result.data.fingerprint == first.result.data.fingerprint.replace("4" * 64, again.result.data.fingerprint)
 
 
+@pytest.mark.slow
 def test_a_probe_is_put_to_the_columns_of_its_names(file):
     rows = "race,gender,y_pred:gender\n" + "".join(
         f"{('White', 'Black')[i % 2]},{('Female', 'Male')[i // 2 % 2]},{'Male' if i % 8 < 5 else 'Female'}\n" for i in range(400)

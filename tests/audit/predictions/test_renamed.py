@@ -41,13 +41,13 @@ def bounds(finding):
     ]
 
 
-@pytest.mark.slow_except("8")
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", FEW)
 def test_other_names_in_another_order_change_no_verdict(tmp_path, seed):
     assert check(seed, tmp_path)[0]
 
 
-@pytest.mark.slow_except("ill-well")
+@pytest.mark.slow
 @pytest.mark.parametrize(("rarely", "often"), [("yes", "no"), ("ill", "well")])
 def test_of_two_equally_frequent_true_answers_the_constant_one_is_that_answered_more_often(tmp_path, rarely, often):
     """130 of 2,000 are rightly called the one, 70 wrongly, and all others the other: more than always the other, p < .001."""

@@ -39,6 +39,7 @@ def ran(tmp_path_factory):
     return {"planted": run("planted", table()), "nothing": run("nothing", table(planted=False))}
 
 
+@pytest.mark.slow
 def test_a_planted_word_is_found_by_command_without_a_model(ran):
     """40 of 45 women and 2 of 35 men: 89 % and 6 %."""
     done, folder = ran["planted"]
@@ -93,6 +94,7 @@ class Formulas(Stereotyper):
         return f"=1+1 {super()._neutral(image, prompt)}"
 
 
+@pytest.mark.slow
 def test_a_text_that_a_spreadsheet_would_run_has_an_apostrophe_in_front_and_gives_the_same_numbers(tmp_path):
     dataset = pictures()
     made = audit.audit(Formulas(), word_probe(dataset), data=dataset, no_cache=True, draws=99, seed=1, out=tmp_path / "out")

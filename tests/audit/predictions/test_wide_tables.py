@@ -43,6 +43,7 @@ def test_by_default_the_first_20_columns_are_attributes_and_the_rest_is_counted(
     assert "attributes_past_limit" not in {each.code for each in exactly.notes}
 
 
+@pytest.mark.slow
 def test_a_column_of_numbers_is_told_by_its_first_rows_and_not_read(monkeypatch):
     frame, read, whole = wide(50, fractions, n=2000), [], rows.as_text
     monkeypatch.setattr(rows, "as_text", lambda column, name: read.append((name, len(column))) or whole(column, name))

@@ -67,6 +67,7 @@ def test_gaps_and_verdicts_are_those_of_the_audits_themselves():
         assert each.standard_deviation == pytest.approx(np.std(each.gaps, ddof=1))
 
 
+@pytest.mark.slow
 def test_two_replicates_say_how_many_would_be_needed_and_three_do_not():
     two = together(SEEDS[:2])[2]["predictions/accuracy/race"]
     spread = np.std(two.mean.differences, ddof=1)
@@ -91,6 +92,7 @@ def test_the_mean_gap_by_hand():
     assert found.low <= found.value <= found.high
 
 
+@pytest.mark.slow
 def test_seeds_that_agree_tell_no_more_of_the_images_than_one():
     """One image of A more is wrong in each of three further seeds: the interval stays that of one audit, though there are 2,400 answers."""
     right = SEEDS[0].y_pred == SEEDS[0].y_true
@@ -105,6 +107,7 @@ def test_seeds_that_agree_tell_no_more_of_the_images_than_one():
     assert found.value - found.low == pytest.approx(alone.value - alone.low, abs=0.006)
 
 
+@pytest.mark.slow
 def test_neither_the_order_of_replicates_nor_of_rows_matters():
     one = base()[2]
     *_, other = together([SEEDS[2], SEEDS[0].sample(frac=1, random_state=1), SEEDS[1]])
@@ -114,6 +117,7 @@ def test_neither_the_order_of_replicates_nor_of_rows_matters():
         assert other[name].standard_deviation == each.standard_deviation
 
 
+@pytest.mark.slow
 def test_weights_that_are_equal_change_nothing():
     *_, weighted = together([each.assign(w=2) for each in SEEDS], weights="w")
     found, plain = weighted["predictions/accuracy/race"].mean, base()[2]["predictions/accuracy/race"].mean
@@ -137,6 +141,7 @@ def test_persons_that_are_answered_alike_widen_it():
     assert one.high - one.value > 1.5 * (other.high - other.value)
 
 
+@pytest.mark.slow
 def test_a_label_that_a_seed_never_gives_is_given_at_rate_0():
     untold = [each.drop(columns="y_true") for each in SEEDS]
     untold[1] = untold[1].assign(y_pred="f")
@@ -163,6 +168,7 @@ def test_groups_count_where_every_replicate_can_judge_them():
     assert (small.mean, small.gaps, small.standard_deviation, small.verdicts) == (None, (None, None), None, ("not estimable",) * 2)
 
 
+@pytest.mark.slow
 def test_models_are_replicates_too_and_are_told_apart():
     faces = four_faces(40)
     other = FakeEncoder({"woman": [0.0, 1.0, 0.0], "man": [1.0, 0.0, 0.0]})
@@ -243,6 +249,7 @@ def test_the_command_refuses_it_before_any_work(words, said, capsys):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_files_without_the_flag_are_several_models():
     found = audit.audit(predictions=SEEDS[:2], attributes="race", draws=199).results
     assert [each.model.name for each in found.audits] == ["data frame #1", "data frame #2"]
@@ -277,6 +284,7 @@ def test_the_mean_over_seeds_is_gated_on_both_ends_of_its_interval():
     assert "the mean of the replicates" in junit_xml(found.results)
 
 
+@pytest.mark.slow
 def test_a_gate_on_every_mean_is_corrected_for_them():
     """Three planned questions: breached only where a lower end at a third of the error rate lies above the limit."""
     planned = MEANS[1].findings

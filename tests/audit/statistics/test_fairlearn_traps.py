@@ -114,6 +114,7 @@ def test_t7_nought_over_nought_is_no_number():
     assert (finding.gap.value, finding.gap.p) == (0.0, 1.0)
 
 
+@pytest.mark.slow
 def test_t8_none_of_a_hundred_is_no_certainty():
     """The bootstrap gives 0/100 the interval [0, 0]; Wilson gives [0, 3.84/103.84]."""
     y_true, y_pred, group = [1] * 200, [0] * 100 + [1] * 10 + [0] * 90, ["a"] * 100 + ["b"] * 100

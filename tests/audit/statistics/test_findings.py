@@ -310,6 +310,7 @@ def test_another_process_with_another_hash_seed_finds_the_same():
     assert done.stdout == as_json(find_faces())
 
 
+@pytest.mark.slow
 def test_126_cells_with_every_pair():
     """7,875 pairs, many of them of thin cells: computed because the test rejects, all of them, and quickly."""
     rng = np.random.default_rng(0)

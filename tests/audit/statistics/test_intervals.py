@@ -23,7 +23,7 @@ def test_wilson_golden_and_at_the_ends_of_the_scale():
     assert [float(end) for end in wilson(0, 0, 0.05)] == [0.0, 1.0]  # of nothing it is everything
 
 
-@pytest.mark.slow_except("wilsoncc-True")
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "continuity"), [("wilson", False), ("wilsoncc", True)])
 @given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.01, 0.05, 0.1]))
 def test_wilson_equals_scipy(method, continuity, counts, alpha):

@@ -60,6 +60,7 @@ def test_the_chance_of_groups_of_one_size_is_that_of_the_widest_gap():
     assert two.chance[0, 1] == pytest.approx(two.upper)
 
 
+@pytest.mark.slow
 def test_where_p_is_small_a_pair_of_two_groups_lies_beyond_its_chance():
     source = np.random.default_rng(3)
     for number in range(200):

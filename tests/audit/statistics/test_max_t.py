@@ -131,6 +131,7 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     assert parts.null_mean == pytest.approx(whole.null_mean, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_family_wise_error_is_kept_and_planted_gaps_are_found(runs):
     """Eight rates that hang together and 4 groups of 60, without a difference; then one rate with 25 points of it."""
@@ -178,6 +179,7 @@ def test_the_median_gap_equals_a_plain_loop():
     assert 0.1 < found[1] < 0.9
 
 
+@pytest.mark.slow
 def test_no_shuffle_is_made_where_a_bound_says_what_they_would_give():
     """The bound is never below the chance: here of 30 points in most of twelve wordings, and of the gaps that some shuffle has."""
     source, codes = rng(3), np.repeat([0, 1, 2], [200, 150, 90])

@@ -129,6 +129,7 @@ def cells_of(once, often):
             yield finding, often[name], cell, again
 
 
+@pytest.mark.slow
 def test_single_images_as_clusters_are_nearly_images(audited):
     rows = table()
     plain, clustered = (findings(audited(rows, *flags))["predictions/accuracy/race"] for flags in ((), ("--cluster", "id")))
@@ -138,6 +139,7 @@ def test_single_images_as_clusters_are_nearly_images(audited):
     assert clustered["verdict"] == plain["verdict"]
 
 
+@pytest.mark.slow
 def test_a_removed_group_changes_only_itself_the_overall_rate_and_the_gaps(audited):
     rows = table()
     all_three, two = (findings(audited(each))["predictions/accuracy/race"] for each in (rows, rows[rows["race"] != "Indian"]))

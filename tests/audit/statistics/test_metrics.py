@@ -73,7 +73,7 @@ def fairface(seed):
     return answered(y_pred, attributes, y_true, WORDS)
 
 
-@pytest.mark.slow_except("outcome0")
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", [("thief",), ("thief", "criminal"), ("person",)])
 def test_estimates_equal_fairlearn_on_the_images_exactly(outcome):
     """10,954 rows given to fairlearn against the count table: `==`, no tolerance, for every one of 14 groups and overall."""

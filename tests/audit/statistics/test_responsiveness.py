@@ -183,6 +183,7 @@ def test_order_and_names_do_not_matter_and_every_image_twice_keeps_the_shares(ch
     assert (after.p == before.p) == (change != "twice")
 
 
+@pytest.mark.slow
 def test_a_coin_that_does_not_look_is_taken_for_one_that_does_in_at_most_its_share():
     """Answers drawn without a look at the images, 200 files of 400 of two labels: better by alpha / 2 at most."""
     rng = np.random.default_rng(7)

@@ -106,7 +106,7 @@ DESIGNS = {
 }
 
 
-@pytest.mark.slow_except("weights-2.0")
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 0.43, 2.0])
 @pytest.mark.parametrize("design", DESIGNS)
 def test_intervals_cover_the_truth(design, shift):

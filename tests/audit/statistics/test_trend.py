@@ -71,7 +71,7 @@ def test_clusters_that_lie_in_several_levels_widen_the_interval():
     assert spanning_error(step, event, np.arange(90), None, None, found.coefficients) == 0.0
 
 
-@pytest.mark.slow_except("0.4-0.03")
+@pytest.mark.slow
 @pytest.mark.parametrize("slope", [0.0, 0.03])
 @pytest.mark.parametrize("base", [0.03, 0.4])
 def test_intervals_cover_the_truth_and_the_test_keeps_its_level(base, slope):

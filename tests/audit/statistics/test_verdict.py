@@ -189,6 +189,7 @@ def test_which_claims_have_a_tolerance_in_ratio():
             rule(CLOSE, claim=replace(both, ratio_tolerance=wrong))
 
 
+@pytest.mark.slow
 def test_the_ratio_is_that_of_errors_and_of_what_is_rare_however_the_question_is_put():
     """A true positive rate is judged by its misses; an answer that nearly all get by how often others are given."""
     for name, rest, expected in [
@@ -346,6 +347,7 @@ def conclude_all(*cells):
     return verdict, audit_reason(audit(decided))
 
 
+@pytest.mark.slow
 def test_the_whole_is_the_worst_of_its_questions():
     alone = {"a": (900, 1000)}
     several = [(CLOSE, VAGUE, WIDE, alone), (CLOSE, VAGUE, alone), (CLOSE, VAGUE), (CLOSE, alone), (alone, alone), (CLOSE, DETECTABLE)]
@@ -379,6 +381,7 @@ def explored(p, cells=WIDE):
     return replace(found, gap=replace(found.gap, p=p, p_adjusted=p))
 
 
+@pytest.mark.slow
 def test_exploratory_findings_are_adjusted_among_themselves():
     alone = finding({"a": (9, 10)}, claim=Claim("selection_rate", ("group",), "thief", primary=False))
     planned = [finding(WIDE), finding(CLOSE)]

@@ -83,6 +83,7 @@ def test_a_loaded_model_gives_the_same_features(tmp_path):
     assert torch.equal(after.model.encode_text(ids), before.model.encode_text(ids))
 
 
+@pytest.mark.slow
 def test_training_goes_on_as_if_it_had_not_stopped(tmp_path):
     images, ids = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)), TOKENIZER(["a red circle"] * 4)
 

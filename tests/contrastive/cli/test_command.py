@@ -84,7 +84,7 @@ def limited(program, amount, kind, sources, out):
     return start(run, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
 
 
-@pytest.mark.slow_except("release", "unshard", "export safetensors", "export huggingface", "export open_clip")
+@pytest.mark.slow_except("unshard", "export safetensors", "export huggingface", "export open_clip")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_folder_that_is_missing_is_said_before_any_work(sources, tmp_path, kind):
     module, *rest = words(kind, sources, tmp_path / "missing" / "out")
@@ -105,6 +105,7 @@ def test_a_folder_that_may_not_be_written_to_is_said_before_any_work(sources, tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow_except("export huggingface")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_full_disk_is_said_and_leaves_what_was_there(sources, tmp_path, kind):
     """A limit of 20 kB a file stands for the disk: the file begins, and does not end."""

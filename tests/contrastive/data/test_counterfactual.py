@@ -44,6 +44,7 @@ def test_the_own_caption_stays_and_the_swapped_one_follows(table):
     assert source.card.startswith("Trained on the 5 pairs in pairs.csv")
 
 
+@pytest.mark.slow
 def test_a_share_of_the_pairs_nested_by_the_seed():
     shares = [open_source(DataConfig("emoji", counterfactual=counterfactual(share=share, seed=3))) for share in (0.0, 0.25, 0.5, 1.0)]
     changed = [set(source.replaced) for source in shares]

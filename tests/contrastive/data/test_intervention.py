@@ -62,6 +62,7 @@ def test_withholding_leaves_the_pairs_out(table):
     assert "3 of the 3 pairs with gender woman were left out" in source.card
 
 
+@pytest.mark.slow
 def test_a_larger_dose_changes_the_pairs_of_a_smaller_one_and_more():
     doses = [
         set(open_source(DataConfig("emoji", skew="misnamed-women", intervention=InterventionConfig(share=share, seed=7))).replaced)

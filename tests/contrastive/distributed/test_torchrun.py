@@ -134,6 +134,7 @@ def be_a_machine(lines, folder):
     return None
 
 
+@pytest.mark.slow
 def test_two_machines_as_the_docs_have_them_are_one_run(run, tmp_path, monkeypatch):
     """Two launches of one process each, which find each other as two machines do; the words are the docs' own."""
     with socket.socket() as free:

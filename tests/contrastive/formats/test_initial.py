@@ -122,6 +122,7 @@ def test_the_same_weights_in_any_form_are_the_same_model(kind, vit, tmp_path):
     assert all(torch.equal(tensor.float(), expected[name]) for name, tensor in portable_state(found.model).items())
 
 
+@pytest.mark.slow
 def test_a_resnet_of_openai_is_read_too(tmp_path):
     model = random_clip(RESNET)
     torchscript(tmp_path / "RN.pt", portable_state(model))

@@ -109,7 +109,7 @@ def test_a_first_step_has_the_gradients_of_transformers_model(kind, folders, tmp
         np.testing.assert_allclose(ours[name].reshape(gradient.shape), gradient, atol=2e-5, err_msg=name)
 
 
-@pytest.mark.slow_except("siglip")
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_trained_exported_and_audited_it_is_the_same_model(kind, folders, tmp_path, capsys):
     run = written_run(tmp_path, folders[kind])

@@ -53,7 +53,7 @@ def settings_of(kind, teacher):
     return [f"loss.teacher={teacher}", "loss.temperature=2.0"] if kind == "teacher" else [f"loss.kind={kind}"]
 
 
-@pytest.mark.slow_except("bag-of-words")
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*HEADS, "teacher"])
 def test_an_objective_learns_and_resumes_to_the_bit(kind, run, tmp_path, teacher):
     inputs = prepared(run, *settings_of(kind, teacher), "data.patch_dropout=0.25", "optim.ema=0.9")
@@ -115,6 +115,7 @@ def test_a_model_can_be_locked_and_its_head_slowed(run):
     assert training.objective.head.weight.grad is not None
 
 
+@pytest.mark.slow
 def test_parts_precision_and_recomputation(run):
     for kind in ("caption", "bag-of-words"):
         plain, numbers = after(prepared(run, f"loss.kind={kind}"), 3)

@@ -61,7 +61,7 @@ def test_patch_dropout_agrees_with_the_counter():
     assert PIXELS * image_cost(VIT, seen=0.5).forward == pytest.approx(counted(lambda: model.visual(images, kept)), rel=0.02)
 
 
-@pytest.mark.slow_except("ViT-B/32")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ViT-B/32", "RN50"])
 def test_full_size_towers_agree_with_the_counter(name):
     config = preset(name)

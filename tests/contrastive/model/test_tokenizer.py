@@ -57,6 +57,7 @@ def test_ids_differ_from_open_clip_only_where_ftfy_repairs(clip, reference, text
     assert clip([text]).tolist() == reference([text]).tolist()
 
 
+@pytest.mark.slow
 @given(st.text())
 @settings(max_examples=50, deadline=None)
 def test_decoding_gives_the_words_back(text):

@@ -273,6 +273,7 @@ def assert_same_end(folder):
     assert [line["step"] for line in logged_events(folder / "out") if line["event"] == "step"] == list(range(1, 13))
 
 
+@pytest.mark.slow
 def test_a_run_is_not_resumed_with_other_groups(run, tmp_path, capsys):
     options = ["--quiet", *SETTINGS["balanced"], "optim.steps=1", "optim.warmup=0"]
     assert main([run, *options]) == 0

@@ -32,6 +32,7 @@ def test_stopped_anywhere_and_taken_up_is_the_same_run(run):
         assert_same_bytes(again.model.state_dict(), straight.model.state_dict())
 
 
+@pytest.mark.slow
 def test_checkpoints_that_stay_are_those_that_the_run_passed_through(run, tmp_path):
     inputs = prepared(run, "run.keep_every=4", "optim.steps=10")
     training = loop.start(inputs)
@@ -53,6 +54,7 @@ def test_the_seed_decides(run):
     assert numbers[0] == numbers[1] != numbers[2]
 
 
+@pytest.mark.slow
 def test_what_is_held_out_is_never_trained_on(run):
     inputs, seen = prepared(run), []
 
@@ -82,6 +84,7 @@ def test_held_out_measures_of_a_known_model(run, monkeypatch):
     assert held_out(model, inputs.pairs, np.arange(100), inputs.preprocess) == measures
 
 
+@pytest.mark.slow
 def test_measuring_on_the_way_changes_nothing_and_is_logged(run, tmp_path):
     ends = []
     for every in (0, 5):

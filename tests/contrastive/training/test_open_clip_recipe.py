@@ -115,7 +115,7 @@ class Peer:
         return torch.stack(made)
 
 
-@pytest.mark.slow_except("RN-3")
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [3, pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("tower", ["ViT", "RN"])
 def test_ten_steps_are_those_of_open_clip(tower, steps, table):

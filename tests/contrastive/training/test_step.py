@@ -59,6 +59,7 @@ def test_recomputed_blocks_run_twice(run, recompute, calls):
     assert len(seen) == calls
 
 
+@pytest.mark.slow_except("fp16")
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_is_near_full_and_weights_stay_full(run, precision):
     _, exact = after(prepared(run), 3)

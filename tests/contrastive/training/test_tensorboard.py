@@ -67,6 +67,7 @@ def logged(folder):
     return {line["step"]: line for line in lines if line["event"] == "step"}, lines[-1]["held_out"]
 
 
+@pytest.mark.slow
 def test_a_run_draws_what_it_logs(run, tmp_path, opened):
     assert main([run, "--quiet"]) == 0
     training, end = opened

@@ -48,6 +48,7 @@ def ready(run, table):
     return run
 
 
+@pytest.mark.slow
 def test_pairs_of_one_image_are_on_one_side_of_the_split(ready, capsys):
     # 100 pairs of 20 images: a fifth are 4 images, all of whose 5 rows (3 of the file, 2 of its copy) are held out.
     inputs = loop.prepare(read_config(ready, ["data.held_out=0.2"]))
@@ -102,6 +103,7 @@ def test_a_share_and_a_set_at_once_are_refused(ready, capsys):
     assert "error: data.held_out must be 0 where data.validation names what to measure on" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_picture_and_a_caption_are_each_known_once(ready, tmp_path):
     # 5 captions of each of 20 pictures, under two file names, and the words of picture 0 once more beside picture 1.
     table = tmp_path / "pairs.csv"

@@ -55,6 +55,7 @@ def test_the_farthest_group_is_said_with_the_words_that_it_is_nearer_to():
         assert "Not planned: 1 of 3 associations" in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_the_chart_has_a_row_a_group_the_nearest_to_the_first_words_first():
     html = render(report(FOUND))
     section = html[html.index("Which groups are close to which words</h3>") :]

@@ -64,6 +64,7 @@ def words(results):
     return " ".join(text_of(render(results)).split())
 
 
+@pytest.mark.slow
 def test_the_clearest_is_said_with_both_groups(found):
     page, summary = words(report(found)), " ".join(summary_markdown(report(found)).split())
     clearest = "Most significant: with noise 2, accuracy of tree <i> goes from 90 % to 20 %, and of boat goes from 90 % to 85 %;"
@@ -80,6 +81,7 @@ def test_how_a_chart_is_read_is_said_once(found):
     assert page.count("Each line is a group, from the baseline") == page.count("Hollow: the baseline.") == 1
 
 
+@pytest.mark.slow
 def test_lines_and_slopes_have_their_numbers_in_a_table(found):
     html = render(report(found))
     section = html[html.index("The same images, other conditions</h3>") :]

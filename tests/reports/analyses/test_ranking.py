@@ -112,6 +112,7 @@ def test_what_is_not_estimable_says_why():
     assert ranking_result(report(WITHOUT).audits[0], samples.SETTINGS) == "No ranking is estimable."
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_for_each_query_and_group_and_other_audits_have_no_such_file():
     lines = csv_tables(report(FOUND))["ranking.csv"].splitlines()
     assert len(lines) == 1 + 2 * 2

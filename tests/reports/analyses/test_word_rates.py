@@ -81,6 +81,7 @@ def test_what_is_not_estimable_says_why():
     assert "By race, after ‘resume’: not estimable, because fewer than two groups have at least 30 images." in words(report(WITHOUT))
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_a_rate_and_group_and_other_audits_have_no_such_file():
     lines = csv_tables(report(FOUND))["word_rates.csv"].splitlines()
     row = dict(zip(lines[0].split(","), lines[5].split(","), strict=True))

@@ -30,6 +30,7 @@ def chart(change):
     return change_chart(change, ALPHA)
 
 
+@pytest.mark.slow
 def test_the_worst_group_before_comes_first_with_both_rates(chart):
     first, *others = chart.rows
 
@@ -54,6 +55,7 @@ def test_the_legend_names_the_model_of_each_dot():
     assert "before and after before: skewed/ckpt.pt after: plain/ckpt.pt" in page
 
 
+@pytest.mark.slow
 def test_rates_that_are_all_100_percent_have_an_axis():
     always = samples.facts(("x", samples.result(samples.model("x"), {})), ("y", samples.result(samples.model("y"), {})))
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from audit.records.counts import CountRecord
 from reports.context import audit_contexts
 from reports.evidence import answers
@@ -72,6 +74,7 @@ def test_where_no_group_has_enough_images_of_a_truth_there_is_no_table():
     assert by_gender(few) is None
 
 
+@pytest.mark.slow
 def test_the_page_has_the_part_and_its_tables_without_script():
     page = render(results(BY_HAND))
     part = page.split('id="a1-answers"')[1].split('<details class="part">')[0]

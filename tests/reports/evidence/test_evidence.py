@@ -140,6 +140,7 @@ def test_small_groups_have_their_shrunk_rate_next_to_the_raw_one(audit, said):
     assert "Shrunk: the rate of a small group borrows from the others" in said or "Shrunk: the rates of the groups vary no more" in said
 
 
+@pytest.mark.slow
 def test_lists_are_corrected_on_the_card_of_a_signal(faces):
     listed = next(finding for finding in faces.findings if finding.evidence.family_correction)
     terms = dict(phrases.facts(listed))

@@ -28,6 +28,7 @@ def read(text):
     return ET.fromstring(text.encode())
 
 
+@pytest.mark.slow
 def test_one_case_for_each_gate_and_finding(everything):
     audit = everything.audits[0]
     gates = tuple(decide(resolve_gate(parse(text), planned_questions(PROBE.measurements)), everything.audits[:1], Settings())
@@ -103,6 +104,7 @@ def test_equal_results_give_equal_text(everything):
     assert read(junit_xml(replace(everything, timing=Timing("2026-01-02T00:00:00+00:00", 12.5)))).find("testsuite").get("time") == "12.500"
 
 
+@pytest.mark.slow
 def test_elements_and_attributes_are_those_that_pytest_writes(everything, tmp_path):
     (tmp_path / "test_it.py").write_text(
         "import pytest\ndef test_a(record_testsuite_property): record_testsuite_property('a', 'b'); print('x')\n"

@@ -8,6 +8,7 @@ from huggingface_hub import ModelCard
 from reports.exports.model_card import model_cards
 
 
+@pytest.mark.slow
 def test_the_hub_reads_every_gap_that_counts(everything):
     card = ModelCard(model_cards(everything)["model_card.md"], ignore_metadata_errors=False)
     gaps = [finding.gap.value for audit in everything.audits for finding in audit.findings if finding.primary and finding.gap]

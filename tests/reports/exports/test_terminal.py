@@ -167,6 +167,7 @@ def test_of_several_audits_every_headline_is_printed_once_below_its_name():
     assert re.search(r"emoji/ckpt.pt · emoji · [^▲]* ▲ Disparity · .* ckpt.pt · fairface · [^▲]* ▲ Disparity · ", text)
 
 
+@pytest.mark.slow
 def test_the_marks_are_the_icons_of_the_pages():
     """The icons of audits, then those of comparisons and mitigations, whose pages have those of audits, too."""
     icons = [

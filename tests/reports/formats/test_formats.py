@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 from cyclonedx.schema import SchemaVersion
@@ -180,6 +179,8 @@ def official():
         pytest.skip("every-eval-ever, whose JSON Schema is needed, is not installed: `make test` installs .ci/schemas.txt")
     schema = json.loads((Path(spec.origin).parent / "schemas" / "eval.schema.json").read_text("utf-8"))
     assert schema["version"] == SCHEMA
+    import jsonschema  # takes two seconds, in every process that collects tests
+
     return jsonschema.Draft7Validator(schema)
 
 
@@ -188,11 +189,13 @@ def of_one_model(everything):
 
 
 def test_the_schema_of_every_eval_ever_accepts_the_record(everything, official):
+    from jsonschema import ValidationError
+
     record = evaluation_record(of_one_model(everything), SHA256, EVALUATOR)
     official.validate(json.loads(json.dumps(record, allow_nan=False)))
     entry = record["evaluation_results"][0]
     for wrong in ({"score_details": {"score": "0.5"}}, {"metric_config": {"score_type": "continuous", "lower_is_better": True}}):
-        with pytest.raises(jsonschema.ValidationError):  # the validator looks into results
+        with pytest.raises(ValidationError):  # the validator looks into results
             official.validate(record | {"evaluation_results": [entry | wrong]})
 
 
@@ -270,6 +273,7 @@ def test_the_hubs_own_reader_takes_the_entry(gated):
 # ---- the command -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_prints_each_format_and_refuses_what_it_cannot_say(gated, tmp_path):
     (tmp_path / "results.json").write_text(to_json(gated), "utf-8")
 

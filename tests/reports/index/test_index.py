@@ -32,6 +32,7 @@ def index(*words):
     return command(*words, module="audit.commands.index")
 
 
+@pytest.mark.slow
 def test_every_audit_has_a_row_with_its_verdict_and_its_most_severe_gap(folder):
     done = index(folder)
     assert (done.returncode, done.stdout) == (0, f"{folder / 'index.html'}\n"), done.stderr
@@ -144,6 +145,7 @@ def test_models_with_the_same_images_and_questions_are_rows_and_questions_column
         assert f'{gap} <span class="small unbroken">{interval}</span><svg class="plot"' in row[at]
 
 
+@pytest.mark.slow
 def test_a_question_that_one_audit_alone_has_no_column_and_no_audit_alone_a_table(folder, many, tmp_path):
     assert index_page(found_audits(many / "single-0"), many).count("<table") == 1
     shutil.copytree(folder / "skewed", tmp_path / "skewed")
@@ -166,6 +168,7 @@ def test_audits_that_choose_between_other_answers_share_no_table(folder):
     assert index_page([first, other], folder).count("<table") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_rows_are_filtered_by_words_and_by_verdict_and_all_are_there_without_scripts(browser, many, tmp_path):
     address = (tmp_path / "index.html").as_uri()

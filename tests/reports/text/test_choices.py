@@ -76,6 +76,7 @@ def test_every_choice_that_differs_from_its_default_is_said(options, said):
     assert all(f"{WHO}: {said}" in text for text in texts), texts
 
 
+@pytest.mark.slow
 def test_a_list_of_excluded_images_is_hashed_and_counted_by_group(tmp_path):
     path = tmp_path / "bad.txt"
     path.write_text("".join(f"i{row}\n" for row in (0, 2, 4, 101, 399)))

@@ -56,6 +56,7 @@ def test_a_gap_that_shrank_at_the_cost_of_groups_is_no_reason_to_change():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_gap_that_shrank_without_a_loss_is_one_and_what_is_left_is_named():
     assert steps(changed(compared(GAINED), verdict_after="disparity")) == [
         "Prefer y to x if the gap by group decides: it is smaller, paired by image.", LEFT,
@@ -108,6 +109,7 @@ def test_an_undecided_change_says_how_many_images_would_decide():
     assert steps(clustered)[0].startswith("Audit images from more clusters (by person id)")
 
 
+@pytest.mark.slow
 def test_unchanged_gaps_are_no_reason_to_choose_and_what_is_lost_is():
     same = changed(compared(GAINED), verdict="equivalent", direction=None)
 

@@ -41,6 +41,7 @@ def said(after):
     return comparison_sentence(compared(after).comparisons[0], samples.SETTINGS).sentence.replace("\u00a0", " ")
 
 
+@pytest.mark.slow
 def test_the_headline_says_that_groups_got_worse_and_what_it_cost():
     # 300 of 360 are right before; 220 after (−22.2 points), or 270 (−8.3 points).
     assert said(LOST) == (
@@ -122,6 +123,7 @@ def test_page_terminal_and_summary_say_what_it_cost():
         assert "Over all images, animal accuracy fell by 8.3 points." in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_a_loss_over_all_images_is_named_though_no_gap_changed():
     """All groups lose a third: no gap, no change of it, and a model that nobody would want."""
     text = said({"a": 40, "b": 100, "c": 40})

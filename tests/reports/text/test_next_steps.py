@@ -185,6 +185,7 @@ def test_too_few_images_a_sample_and_unplanned_questions_say_what_is_missing():
     assert planned.startswith("Plan the questions that matter to you")
 
 
+@pytest.mark.slow
 def test_breached_gates_and_replicates_come_first():
     audit = audit_of("disparity", "equivalent")
     check = GateCheck(audit.model.name, audit.probe.name, "q0", "breached", (Note.of("r"),))

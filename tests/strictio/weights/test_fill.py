@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from contrastive.model.clip import CLIP, load_portable, portable_state
@@ -37,6 +38,7 @@ def test_a_model_filled_from_a_file_is_the_model_that_was_saved():
     assert not any(weight.is_meta for weight in again.state_dict().values())
 
 
+@pytest.mark.slow
 def test_loading_a_model_does_not_import_torchs_compiler():
     """On the meta device the first draw would: a second of time and 70 MB."""
     code = (

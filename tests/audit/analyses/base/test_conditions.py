@@ -51,6 +51,7 @@ def test_eight_images_by_hand():
     assert result.verdict is None
 
 
+@pytest.mark.slow
 def test_the_permutation_p_is_that_of_every_deal():
     """Six images, (lost, lost, kept) against (kept, kept, kept): of C(6, 3) = 20 deals 4 + 4 put both losses into one group."""
     lost = JointCounts((("a",), ("b",)), np.array([[1, 2, 0, 0], [3, 0, 0, 0]]), np.array([3, 3]))
@@ -108,6 +109,7 @@ def test_a_fragile_group_is_found_and_named():
     assert limited.results[0].verdict == "no signal"
 
 
+@pytest.mark.slow
 def test_equal_fragility_is_seldom_called_unequal():
     """Groups of unequal size and other rates before, all losing the same in points: 3 of 60 alarm on average."""
     alarms = 0

@@ -56,6 +56,7 @@ def test_boxes_are_of_the_upright_picture(tmp_path):
     assert [np.argmax(colour(content)) for content in data.images] == [0, 1]
 
 
+@pytest.mark.slow
 def test_equal_crops_of_different_pictures_are_embedded_once_and_rows_in_another_order_are_the_same_data(tmp_path):
     halves(tmp_path / "1.png")
     Image.new("RGB", (20, 20), RED).save(tmp_path / "2.png")

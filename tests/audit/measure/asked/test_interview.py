@@ -68,6 +68,7 @@ def rates(audited, name):
     return {rate.group[0]: (rate.events, rate.n) for rate in finding.by_group}
 
 
+@pytest.mark.slow
 def test_unclear_has_a_rate_by_group_and_is_no_right_answer(run):
     # Black: 10 women seen, 10 men unclear. White: 10 women seen, 10 grey men take "woman", which stands first.
     audited = run()
@@ -83,6 +84,7 @@ def test_unclear_has_a_rate_by_group_and_is_no_right_answer(run):
     assert [point.variant for point in curve.points] == ["two", "two, shuffled", other, f"{other}, shuffled"]
 
 
+@pytest.mark.slow
 def test_the_effect_of_order_is_an_outcome_by_group(run):
     # Only the grey men follow the order, and in the shuffled order "woman" does not stand first.
     assert rates(run(), "gender: order/selection_rate[same answer]/race") == {"Black": (20, 20), "White": (10, 20)}
@@ -124,7 +126,7 @@ class FirstOption(FakeAnswerer):
         return [-float(option != question.text.splitlines()[1].removeprefix("- ")) for option in question.options]
 
 
-@pytest.mark.slow_except("FakeAnswerer-varies")
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "code"), [(FakeAnswerer, "varies"), (Refuser, "unclear"), (FirstOption, "order")])
 def test_a_model_that_refuses_or_takes_the_first_option_does_not_look(run, model, code):
     """The first fake sees 20 women, is unclear about 10 men and takes 10 for women: right in 20 of 40, as always "Female" would be."""
@@ -140,6 +142,7 @@ def first_shown(seed: int) -> str:
     return questionnaire(PROBE, seed).probe.measurements[1].asked.text.splitlines()[1]
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_nothing_twice(run):
     model = FakeAnswerer()
     assert isinstance(model, Answerer)
@@ -153,7 +156,7 @@ def test_a_second_run_asks_nothing_twice(run):
     assert to_json(results(first)) == to_json(results(second))
 
 
-@pytest.mark.slow_except("model")
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["model", "label", "seed"])
 def test_another_model_another_word_or_another_order_is_asked_anew(run, change):
     run()
@@ -166,6 +169,7 @@ def test_another_model_another_word_or_another_order_is_asked_anew(run, change):
     assert sum(images for images, _ in model.calls) == 40
 
 
+@pytest.mark.slow
 def test_shuffling_is_the_same_in_every_run_of_one_seed(tmp_path):
     def asked(root):
         held = interview(FakeAnswerer(), PROBE, faces(1), Settings(seed=3), cache_root=root)
@@ -174,6 +178,7 @@ def test_shuffling_is_the_same_in_every_run_of_one_seed(tmp_path):
     assert asked(tmp_path / "first") == asked(tmp_path / "second")
 
 
+@pytest.mark.slow
 def test_the_results_say_word_for_word_how_it_was_asked(run):
     result = from_json(to_json(results(run()))).audits[0]
 

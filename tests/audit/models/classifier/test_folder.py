@@ -37,7 +37,7 @@ def probabilities(classifier, images):
     return probabilities_of_logits(classifier.encode_images(images).astype(float), classifier.record)
 
 
-@pytest.mark.slow_except("vit", "convnext")
+@pytest.mark.slow_except("convnext")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_probabilities_are_those_of_the_pipeline(family, tmp_path):
     path = folder(tmp_path / family, FAMILIES[family], ("a", "b", "c"))

@@ -66,7 +66,7 @@ ROWS = {
 }
 
 
-@pytest.mark.slow_except("no such model", "no vision", "context too small", "other form", "no money", "another address")
+@pytest.mark.slow_except("no vision", "context too small", "other form", "no money", "another address")
 @pytest.mark.parametrize("name", ROWS)
 def test_a_fault_from_the_start_and_one_in_mid_run_end_with_its_reason_and_keep_what_was_answered(name, tmp_path):
     fault, kind, says = ROWS[name]
@@ -132,6 +132,7 @@ def test_a_server_that_is_not_there_is_said_at_once(tmp_path, monkeypatch):
         model.log_likelihoods(FACES, [ASKED])
 
 
+@pytest.mark.slow
 def test_refusals_of_the_server_are_outcomes(tmp_path):
     filtered = error(400, "The response was filtered", code="content_filter")
     with Stub(lambda asked: "I'm sorry, but I can't help with that.") as stub:

@@ -50,7 +50,7 @@ def test_likelihoods_are_those_of_the_model_in_this_process(name, tmp_path):
     assert np.ptp(here, axis=0).max() > 1e-2  # otherwise anything would be equal
 
 
-@pytest.mark.slow_except("llava")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_answers_in_words_are_the_likeliest_options_in_this_process(name, tmp_path):
     folder = folder_of(name, tmp_path, LLAVA_CHAT)

@@ -46,6 +46,7 @@ def test_the_likelihood_of_an_option_is_transformers_own_loss_of_its_tokens_as_l
         assert score == pytest.approx(-float(loss), abs=1e-5)
 
 
+@pytest.mark.slow_except("blip2_t5")
 @pytest.mark.parametrize("name", ENCODER_DECODER)
 def test_image_and_question_are_encoded_once_and_each_option_costs_its_own_tokens(models, name):
     model, images = models(name), noise((50, 70), (90, 30), seed=5)

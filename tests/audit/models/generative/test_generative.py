@@ -70,7 +70,7 @@ def plain_loop(folder: Path, image: Image.Image, question: Question) -> list[flo
 # ---- the numbers ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow_except("internvl")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CAUSAL)
 def test_likelihoods_are_those_of_a_plain_loop_of_full_forward_passes(models, folders, name):
     for image in pictures()[1:]:
@@ -78,7 +78,7 @@ def test_likelihoods_are_those_of_a_plain_loop_of_full_forward_passes(models, fo
         np.testing.assert_allclose(row, plain_loop(folders(name), image, SHORT) + plain_loop(folders(name), image, LOOK), atol=1e-5)
 
 
-@pytest.mark.slow_except("llava")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMED)
 def test_the_harm_labels_have_the_likelihoods_of_a_plain_loop(models, folders, name):
     assert len(HARM.options) == 22
@@ -87,7 +87,7 @@ def test_the_harm_labels_have_the_likelihoods_of_a_plain_loop(models, folders, n
     assert row.std() > 1e-3  # otherwise anything would be equal
 
 
-@pytest.mark.slow_except("question-llava", "question-gemma3", "nothing-llava")
+@pytest.mark.slow_except("question-llava", "nothing-llava")
 @pytest.mark.parametrize("name", first(["llava", "gemma3"], of=[*NAMED, "internvl", "gemma3"]))
 @pytest.mark.parametrize("reuse", ["question", "nothing"])
 def test_reuse_of_the_cache_gives_the_same_numbers(models, name, reuse):
@@ -103,6 +103,7 @@ def test_reuse_of_the_cache_gives_the_same_numbers(models, name, reuse):
     assert np.abs(reused[0] - reused[1]).max() > 1e-3  # and it looks at the image
 
 
+@pytest.mark.slow
 def test_a_class_whose_cache_does_not_serve_takes_full_passes_and_says_so(models):
     model = models("mllama")
     assert model.reuse == "nothing"
@@ -135,7 +136,7 @@ def test_a_label_costs_its_own_tokens_only(models, monkeypatch):
     assert tokens == steps
 
 
-@pytest.mark.slow_except("llava", "qwen2_5_vl", "idefics3", "internvl", "mllama")
+@pytest.mark.slow_except("llava", "internvl", "mllama")
 @pytest.mark.parametrize("name", CLASSES)
 def test_images_are_read_together_and_each_has_the_numbers_that_it_has_alone(models, name, monkeypatch):
     model, images = models(name), noise((40, 40), (50, 70), (90, 30), (40, 40), (50, 70), seed=5)
@@ -229,6 +230,7 @@ def test_what_is_written_is_the_most_likely_token_again_and_again(models, name, 
     assert text == model._tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
+@pytest.mark.slow
 def test_half_precision_is_what_dtype_says(folders):
     model = load(str(folders("llava")), dtype="bfloat16")
     row = model.log_likelihoods(pictures()[:1], [SHORT])

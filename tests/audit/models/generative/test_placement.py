@@ -50,6 +50,7 @@ def test_each_gpu_may_hold_its_share_of_what_is_free_and_nothing_goes_elsewhere(
     assert model.spans == ("cuda:0", "cuda:1")
 
 
+@pytest.mark.slow
 def test_one_device_is_not_placed_by_accelerate(folders, placed):
     asked = placed({})
     assert load(str(folders("llava"))).spans == ("cpu",)

@@ -50,6 +50,7 @@ def test_buffers_and_modules_without_weights_are_bounded():
     assert f"{MODULES_PER_TENSOR * 2 + MORE_MODULES:,} modules" in caught.value.why
 
 
+@pytest.mark.slow
 def test_a_weight_that_several_modules_share_counts_once():
     def tied():
         first, second = nn.Linear(1000, 700), nn.Linear(1000, 700)

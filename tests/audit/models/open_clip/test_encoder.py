@@ -111,7 +111,7 @@ def saved(tmp_path):
     return save
 
 
-@pytest.mark.slow_except("small-custom")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["small", "small-quickgelu", "small-RN", "small-custom", "small-timm", "small-coca"])
 def test_embeddings_are_those_of_open_clip(saved, name):
     path, model, transform = saved(name)
@@ -183,7 +183,7 @@ def assert_close(ours, theirs):
     np.testing.assert_allclose(ours.encode_texts(TEXTS), theirs.encode_texts(TEXTS), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.slow_except("small-quickgelu-12")
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "seen"), [("small-quickgelu", 12), ("small-custom", 77), ("small-coca", 76)])
 def test_texts_are_cut_at_the_longest_of_a_batch_where_what_follows_never_reaches_a_feature(saved, name, seen):
     """The longer text has ten words, and an id at either end; a tower that is not causal, or reads elsewhere, sees all of its context."""
@@ -239,6 +239,7 @@ def test_images_are_prepared_as_for_open_clips_own_weights_where_those_agree():
     assert openclip_plan._default_preprocessing("x", unlike)[0] == {}
 
 
+@pytest.mark.slow
 def test_a_prompt_that_does_not_fit_is_refused_not_cut(saved):
     encoder = load(f"open_clip:small,{saved('small')[0]}")
     fits = "cook " * 75  # 75 tokens, start and end: 77
@@ -248,7 +249,7 @@ def test_a_prompt_that_does_not_fit_is_refused_not_cut(saved):
         encoder.encode_texts([fits + "cook"])
 
 
-@pytest.mark.slow_except("float16")
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_low_precision_is_close(saved, dtype):
     path, _, _ = saved("small")
@@ -261,6 +262,7 @@ def test_low_precision_is_close(saved, dtype):
 # What is refused
 
 
+@pytest.mark.slow
 def test_weights_of_another_architecture_are_never_loaded_in_part(saved):
     path, _, _ = saved("small")
     assert "missing: " in refused(f"open_clip:small-RN,{path}", DataError, "do not fit the architecture").why
@@ -387,6 +389,7 @@ def folder(tmp_path):
     return place, model, transform_of(**preprocess)
 
 
+@pytest.mark.slow
 def test_a_folder_brings_its_configuration(folder):
     place, model, transform = folder
     encoder = load(str(place))
@@ -460,7 +463,7 @@ def test_a_local_model_opens_no_socket_and_prints_nothing(saved, monkeypatch, ca
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow_except("small-towers1")
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "towers"), [("small-quickgelu", {"image", "text"}), ("small", set())])
 def test_quick_gelu_is_folded(saved, name, towers):
     path, _, _ = saved(name)

@@ -41,6 +41,7 @@ def test_classes_of_a_parquet_file_are_read_by_their_names(tmp_path):
     assert rows(read(tmp_path / "answers.parquet")) == expected()
 
 
+@pytest.mark.slow
 def test_a_planted_difference_is_found_through_classes(tmp_path):
     """Right are 60 of 64 Male and 32 of 64 Female; of A and of B 46 of 64 each."""
     dataset().to_parquet(tmp_path / "answers.parquet")

@@ -40,6 +40,7 @@ def audited(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_planted_difference_is_found_and_an_even_attribute_is_not(audited):
     """Right are 60 of 64 Male and 32 of 64 Female; of A and of B 46 of 64 each."""
     found = {finding.id: finding for finding in audited.results.audits[0].findings}
@@ -309,6 +310,7 @@ def test_trap_8_errors_and_limits_are_outcomes_of_their_own_and_counted_by_group
     assert notes(file)["log_without_answer"] == {"total": 16, "errors": 4, "limits": 1, "silent": 0}
 
 
+@pytest.mark.slow
 def test_trap_8_errors_that_fall_on_one_group_are_found(tmp_path):
     """All errors are Female's: 32 of 64 against none of 64 Male."""
 

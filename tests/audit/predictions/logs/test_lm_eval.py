@@ -15,6 +15,7 @@ def accuracy(file):
     return sum(judged) / len(judged)
 
 
+@pytest.mark.slow
 def test_a_planted_difference_is_found_and_an_even_attribute_is_not(tmp_path):
     """Right are 60 of 64 Male and 32 of 64 Female; of A and of B 46 of 64 each."""
     done = audit.audit(predictions=LM_EVAL["faces_choice"], scorer="acc_norm", attributes=("gender", "race"), independent=True)

@@ -32,6 +32,7 @@ def gaps(**options):
 # ---- lmms-eval -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_lmms_eval_finds_a_planted_difference_after_a_join():
     """Right are 60 of 64 Male and 32 of 64 Female; of A and of B 46 of 64 each."""
     found = gaps(predictions=POPE, scorer="pope_accuracy", join=DATA, on="question_id")
@@ -116,7 +117,7 @@ def table(path, **columns):
     return path
 
 
-@pytest.mark.slow_except("tsv")
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["xlsx", "tsv"])
 def test_vlmevalkit_finds_a_planted_difference(tmp_path, ending):
     found = gaps(predictions=table(tmp_path / f"model_faces.{ending}"))
@@ -175,6 +176,7 @@ def test_a_table_of_our_own_is_no_log_although_it_has_an_index(tmp_path):
 # ---- Every Eval Ever -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_eval_ever_finds_a_planted_difference():
     """Of img000 no answer was extracted, and img001 has an error: Female are right in 31 of 64, Male in 59."""
     found = gaps(predictions=EEE)

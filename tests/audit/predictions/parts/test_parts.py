@@ -73,6 +73,7 @@ def test_parts_have_the_findings_of_one_file_whatever_their_number_and_order(tmp
     assert told["rows_without_truth"]["count"] == frame["y_true"].isna().sum()
 
 
+@pytest.mark.slow
 def test_the_page_says_what_counts_cannot_tell_and_no_row_is_written(tmp_path):
     audit(write(tmp_path / "parts", rows()), tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()

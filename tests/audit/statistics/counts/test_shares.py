@@ -89,6 +89,7 @@ def test_rates_equal_a_slow_loop(weighted):
     assert found.overall.n == 300
 
 
+@pytest.mark.slow
 def test_the_order_of_images_and_of_votes_does_not_matter_and_doubling_leaves_rates():
     given = random_predictions(3)
     found = findings_by_share(ASKED, given, dataset(), SETTINGS)[0]

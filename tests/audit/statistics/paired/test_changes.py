@@ -439,6 +439,7 @@ def test_without_a_change_of_the_gap_few_alarm(planted, runs, most):
     assert sum(each in ("grew", "shrank", "reversed") for each in found) / runs <= most
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_change_knows_that_a_gap_is_biased_upwards():
     # No gap in either model, but rates of .6 before and .9 after: chance alone gives 12 points before and 7 after, a "change" of -4.
     # The bootstrap adds that bias once more: its percentile interval holds the truth, 0, in .85 of these draws, ours in .94.

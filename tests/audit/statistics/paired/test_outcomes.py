@@ -68,6 +68,7 @@ def test_what_must_not_matter():
     assert (rest.difference, rest.mcnemar_p) == (-plain.difference, plain.mcnemar_p)
 
 
+@pytest.mark.slow
 def test_mcnemar_is_that_of_statsmodels():
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -106,6 +107,7 @@ def probe(**changed):
     return replace(asked, measurements=(measurement,), paired=(replace(claim, **changed),))
 
 
+@pytest.mark.slow
 def test_a_probe_asks_it_of_a_model_and_the_report_says_who_is_given_what():
     done = audit.audit(FakeEncoder(), probe(), min_group_size=5, draws=199)
     found = done.results.audits[0].paired[0]

@@ -176,7 +176,7 @@ def test_groups_that_share_clusters_have_correlated_rates_under_the_null():
 # ---- clusters that are not alike -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow_except("rare")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "groups",
     [
@@ -209,6 +209,7 @@ def test_a_difference_is_found_where_a_clustered_regression_finds_it(groups):
     assert np.mean(found) >= 0.85
 
 
+@pytest.mark.slow
 def test_people_who_agree_with_themselves_raise_no_alarm():
     """Three groups of 40 people, four images each, all of a person alike: the test on images alarms far too often."""
     source, kept, naive = np.random.default_rng(5), [], []

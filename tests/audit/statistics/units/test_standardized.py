@@ -68,6 +68,7 @@ def test_the_ratio_of_limits_is_right_where_the_second_rate_is_certain():
     assert units([[5, 0]], [[100, 100]]).ratios(*PAIR, 0.05)[1][0] == np.inf
 
 
+@pytest.mark.slow
 def test_equal_error_rates_of_unequal_mixes_alarm_in_at_most_7_of_100():
     """FairFace's mix, true positive rate .95 and false positive rate .08 in every race: the excess differs, this does not."""
     rng, alarms, runs = np.random.default_rng(17), 0, 400

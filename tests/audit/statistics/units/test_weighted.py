@@ -66,6 +66,7 @@ def test_heavy_images_without_an_error_do_not_show_equivalence(n, heavy, ratio):
     assert found.equivalence_bound(0.05) > 0.05
 
 
+@pytest.mark.slow
 def test_at_the_tolerance_heavy_images_show_equivalence_in_at_most_seven_of_a_hundred_files():
     for n, heavy, ratio in ((2000, 10, 100.0), (500, 8, 20.0), (5000, 15, 200.0), (100, 5, 3.0)):
         rate = 0.05 * (n - heavy + heavy * ratio) / (heavy * ratio)
@@ -194,7 +195,7 @@ def test_the_rest_is_weighted_across_its_groups():
     assert (made.events / made.n).tolist() == pytest.approx([0.5, 0.5, 0.0, 2 / 16, 1 / 14, 3 / 6])
 
 
-@pytest.mark.slow_except("weight1")
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [np.ones(600), np.full(600, 0.3), "by race"])
 def test_equal_weights_are_single_images_as_clusters_of_their_own(weight):
     given = answered()
@@ -230,6 +231,7 @@ def test_neither_the_scale_nor_the_order_of_the_images_matters(cluster):
         assert close(asdict(one), asdict(two))
 
 
+@pytest.mark.slow
 def test_the_scale_within_a_group_changes_no_comparison():
     given = answered(lognormal())
     scale = given.attributes["race"].map({"A": 0.01, "B": 1.0, "C": 55.0}).to_numpy()
@@ -238,6 +240,7 @@ def test_the_scale_within_a_group_changes_no_comparison():
     assert close([asdict(pair) for pair in one.pairs], [asdict(pair) for pair in two.pairs])
 
 
+@pytest.mark.slow
 def test_a_weight_counts_as_so_many_images_in_a_rate_and_not_in_its_interval():
     """Twice the weight is the rate of two copies, but the interval of fewer images."""
     given = answered(np.random.default_rng(6).integers(1, 4, 600).astype(float))

@@ -92,6 +92,7 @@ def test_an_occupation_audit_in_which_men_lead_everywhere_is_a_disparity():
     assert gap_interval(found, 0.05)[0] > 0.08
 
 
+@pytest.mark.slow
 def test_eight_against_one_percent_of_twenty_clusters_is_always_found():
     found = [planted([0.08, 0.01], images=30, seed=seed) for seed in range(24)]
     assert all(each.null(999, generator(0, "a")).p <= 0.05 and gap_interval(each, 0.05)[0] > 0 for each in found)

@@ -3,12 +3,15 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from reports.render import render
 from reports.sections.page import APPENDIX, APPENDIX_OF_AUDIT, OF_AUDIT, OF_PAGE
 from reports.sections.provenance.requirements import requirements
 from tests.support import report_samples as samples
 
 
+@pytest.mark.slow
 def test_every_link_leads_to_a_section_of_the_page():
     everything = samples.everything()
     bare = replace(everything, audits=(replace(everything.audits[0], specifications=(), published=(), paired=()),))
@@ -21,6 +24,7 @@ def test_every_link_leads_to_a_section_of_the_page():
         assert [anchor for anchor in anchors if f'id="{anchor}"' not in page] == []
 
 
+@pytest.mark.slow
 def test_every_requirement_has_a_source_and_nothing_is_claimed():
     page = render(samples.everything())
 

@@ -67,6 +67,7 @@ def with_counts(asked, answered, levels=LEVELS):
 # ---- without a browser ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_script_is_small_and_its_hash_is_the_policys():
     page = render(with_counts([measurement("words")], [predictions(0)]))
     script = (Path(__file__).parents[4] / "reports" / "sections" / "provenance" / "slicer.js").read_bytes()
@@ -250,6 +251,7 @@ def test_the_keyboard_reaches_every_control(page):
     assert {"slice-table", "slice-metric", "slice-label", *LEVELS, "slice-only-0", "slice-reference", "slice-tolerance"} <= reached
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_without_a_script_the_slicer_is_not_there_and_the_page_is(visit, answered, tmp_path):
     (tmp_path / "report.html").write_text(render(with_counts([measurement("one")], answered[:1])), "utf-8")

@@ -54,6 +54,7 @@ def test_the_answer_has_at_most_150_words(shown):
     assert len(text_of(said).split()) <= 150
 
 
+@pytest.mark.slow
 def test_without_better_or_worse_both_groups_are_marked_and_none_is_bold():
     faces = samples.fairface()
     page = render(samples.results(replace(faces, findings=tuple(replace(finding, better="neither") for finding in faces.findings))))

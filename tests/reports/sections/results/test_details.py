@@ -60,6 +60,7 @@ def test_many_folded_cards_are_folded_together(faces):
     assert [card.finding.verdict for card in view.further][-3:] == ["signal"] * 3
 
 
+@pytest.mark.slow
 def test_a_title_says_what_was_found(faces):
     view = details.view(faces)
     titles = {card.finding.verdict: card.title for card in view.further}
@@ -138,6 +139,7 @@ def test_differences_that_are_not_judged_keep_no_direction(faces):
 # ---- limits ----------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_limits_of_two_audits_of_one_probe_are_said_once():
     audit = samples.emoji()
     one, two = (limits.view(samples.results(*audits)) for audits in ((audit,), (audit, samples.emoji(name="other/ckpt.pt"))))

@@ -53,6 +53,7 @@ def section(page):
 # ---- what-ifs ------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_results_carry_both_and_come_back_the_same(results):
     assert from_json(to_json(results)) == results
 
@@ -110,6 +111,7 @@ def test_only_defaults_have_sentences_all_settings_are_rows_and_what_needs_no_gr
     assert not bare.legal
 
 
+@pytest.mark.slow
 def test_what_is_published_about_projections_is_said_where_one_was_tried():
     other = frontier((what_if("neutral-label", "with a child"), True))
     one, without = questions((asked(), asked(target=other, other_attributes=())))
@@ -152,6 +154,7 @@ def test_what_could_not_be_judged_is_not_tried_and_says_why():
     assert question.rows[0].cells[3][1] == "not judged, because of too few clusters"
 
 
+@pytest.mark.slow
 def test_a_reversal_stands_with_its_own_p():
     turned = what_if(outcome="reversed", change_p_adjusted=1.0, reversal_p=0.002, reversal_p_adjusted=0.006)
     (question,) = questions((asked(target=frontier((turned, True))),))
@@ -170,6 +173,7 @@ def test_another_order_stands_with_its_quality(results, page):
     assert "nDCG" not in section(page)  # without another order
 
 
+@pytest.mark.slow
 def test_a_dumbbell_runs_from_the_gap_before_to_the_gap_after():
     """Gaps of 30 points before, 12 and 5 after, the first with [4, 20]: of a track of 300, of which 8 are margin on either side."""
     (question,) = questions((asked(),))
@@ -182,6 +186,7 @@ def test_a_dumbbell_runs_from_the_gap_before_to_the_gap_after():
     assert first.cells[2] == "−5.0 [−10.0,\u00a0−1.0]"
 
 
+@pytest.mark.slow
 def test_one_point_that_changes_nothing_is_drawn():
     same = frontier((what_if(gap=0.0, accuracy=1.0, gap_before=Estimate(0.0, 0.0, 0.1)), True))
     (question,) = questions((asked(target=same),))
