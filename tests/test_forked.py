@@ -8,6 +8,7 @@ import pytest
 from tests.support import forked
 
 
+@pytest.mark.slow_except("options0-words0")
 @pytest.mark.parametrize("words", [["-m", "beside"], ["-c", "import beside"]])
 @pytest.mark.parametrize("options", [[], ["-P"]])
 def test_modules_of_the_current_folder_are_found_but_with_safe_path(tmp_path, options, words):

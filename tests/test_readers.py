@@ -1,6 +1,7 @@
 """Only `strictio/files.py` and `strictio/folders.py` open files: no other module can wait for a pipe, or read a file without end."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -124,6 +125,9 @@ ALLOWED = {
 """Calls by the name of one that reads a file, and why each may be there."""
 
 
+ANY_NAME = re.compile(rf"\b({'|'.join({*READERS, *(name for names in OF_MODULES.values() for name in names), 'open'})})\b")
+
+
 def name_of(node):
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
@@ -148,10 +152,12 @@ def reads(call, bounded):
 
 
 def found(source):
-    tree = ast.parse(source)
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGES)]
+    if not ANY_NAME.search(source):  # most modules: to parse them all takes seconds
+        return []
+    nodes = list(ast.walk(ast.parse(source)))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGES)]
     bounded = {alias.asname or alias.name for node in imports for alias in node.names}
-    return [name for node in ast.walk(tree) if isinstance(node, ast.Call) and (name := reads(node, bounded))]
+    return [name for node in nodes if isinstance(node, ast.Call) and (name := reads(node, bounded))]
 
 
 def test_no_other_module_opens_a_file():

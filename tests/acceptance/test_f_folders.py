@@ -17,6 +17,7 @@ EACH_ITS_WAY = ("STATUS", "run.log", "report.html")
 """Written at once, line by line, and with the other results."""
 
 
+@pytest.mark.slow_except("run.log")
 @pytest.mark.parametrize("name", first(EACH_ITS_WAY, of=[*EACH_ITS_WAY, "results.json", "summary.md"]))
 def test_f20_what_a_link_in_the_output_folder_names_is_not_written(bench, table, name):
     victim = bench.home / "victim"

@@ -132,6 +132,7 @@ def test_an_index_column_of_pandas_is_no_attribute(tmp_path):
     assert ("Unnamed: 0.1",) in {finding.attributes for finding in chosen.findings}
 
 
+@pytest.mark.slow_except("10 %")
 @pytest.mark.parametrize("alpha", ["0.1", "10%", "10 %"])
 def test_a_share_may_be_written_in_percent(tmp_path, alpha):
     (tmp_path / "p.csv").write_text("g,y_pred\n" + "A,x\nB,y\n" * 40)

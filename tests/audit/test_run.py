@@ -21,6 +21,12 @@ def refused(done, code, *said):
         assert words in done.stderr, done.stderr
 
 
+@pytest.mark.slow_except(
+    "--modle x-2-said0",
+    "--model x.pt --probe fairfase-2-said1",
+    "--probe fairface-2-said2",
+    "--model missing.pt --probe fairface --data nowhere-3-said5",
+)
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -89,7 +95,7 @@ def test_no_readable_image_is_bad_data_and_leaves_no_report(tmp_path, checkpoint
 
 def test_an_unreachable_hub_says_how_to_do_without(tmp_path, checkpoint, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    refused(process("--model", checkpoint, "--probe", "fairface", cwd=tmp_path), 5, "HuggingFaceM4/FairFace", "CC BY 4.0", "--data")
+    refused(command("--model", checkpoint, "--probe", "fairface", cwd=tmp_path), 5, "HuggingFaceM4/FairFace", "CC BY 4.0", "--data")
 
 
 def test_an_outside_exception_is_a_defect_not_a_finding(tmp_path, checkpoint, monkeypatch):

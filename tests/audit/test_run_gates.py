@@ -87,6 +87,11 @@ def test_a_model_that_gives_one_answer_passes_no_gate(tmp_path):
     assert (both.returncode, "cannot be used with --allow-undecided" in both.stderr) == (2, True)
 
 
+@pytest.mark.slow_except(
+    "--model absent.pt --probe emojy-2-emojy",
+    "--model absent.pt --prob emoji-2-the command line cannot be read",
+    "--predictions absent.csv-3-absent.csv",
+)
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -15,7 +15,7 @@ from tests.support.house import ROOT
 BY_NAME = {sample.name: sample for sample in gallery.SAMPLES}
 
 
-@pytest.mark.slow_except("comparison", "predictions", "demo", "mitigation", "causes", "endpoint")
+@pytest.mark.slow_except("comparison", "predictions", "mitigation", "causes", "endpoint")
 @pytest.mark.parametrize("sample", gallery.SAMPLES, ids=BY_NAME)
 def test_a_page_is_what_the_present_code_makes_of_its_results(sample):
     assert sample.page.read_text("utf-8") == gallery.rendered(sample), "python -m docs.tools.gallery --pages"

@@ -23,7 +23,7 @@ def reader(request):
     return request.param, READERS[request.param].seeds()
 
 
-@pytest.mark.slow_except("causes", "toml")
+@pytest.mark.slow_except("toml")
 @steady
 @spoiled
 def test_a_spoiled_file_is_read_or_refused(reader, tmp_path, seed):

@@ -16,7 +16,7 @@ def _asked_with_less():
         yield
 
 
-@pytest.mark.slow_except("facet", "text_only")
+@pytest.mark.slow_except("facet")
 @pytest.mark.parametrize("name", probes.names())
 def test_who_answers_all_alike_is_not_called_fair(name, tmp_path):
     made, _, data = made_data(name, tmp_path / "data")

@@ -57,7 +57,7 @@ def edit(folder, change, name="results.json"):
     rehash(folder, name)
 
 
-@pytest.mark.slow_except("as locked", "smallest group")
+@pytest.mark.slow_except("as locked")
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_under_a_lock_is_verified(name, finished, capsys):
     found = verify(finished / name, lock_digest=sha256(finished / name))

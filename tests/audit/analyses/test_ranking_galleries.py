@@ -102,6 +102,7 @@ def test_bias_and_skew_of_two_occupations_by_hand():
     assert (five.gallery, five.sizes, five.queries[0].sizes) == ("job", (20, 20), (10, 10))
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("seed", range(3))
 def test_every_metric_is_that_of_plain_loops_over_the_definitions(seed):
     """23 galleries of random orders and sizes, as after some images are gone."""
@@ -187,6 +188,7 @@ def even(rng, jobs=23, favoured=0):
     return {f"job {i}": "m" * favoured + "".join(rng.permutation(list("m" * (10 - favoured) + "w" * 10))) for i in range(jobs)}
 
 
+@pytest.mark.slow_except("5-0.5")
 @pytest.mark.parametrize(("k", "factor"), [(5, 0.5), (10, 1.0)])
 def test_the_planned_difference_is_the_papers_mean_bias(k, factor):
     """In galleries of 10 and 10: (N_m - N_w) / 10 on average, which is Bias@5 times 5 / 10, and Bias@10 times 10 / 10."""

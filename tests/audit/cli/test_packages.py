@@ -14,6 +14,7 @@ SCRIPT = Path(sys.executable).parent / "vlm-audit"
 INSTALLED = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
+@pytest.mark.slow_except("audit.run-probes/__init__.py", "audit-reports.py")
 @pytest.mark.parametrize("name", ["reports/__init__.py", "probes/__init__.py", "probes.py", "reports.py"])
 @pytest.mark.parametrize("module", ["audit.run", "audit"])
 def test_a_namesake_is_named(tmp_path, name, module):

@@ -143,6 +143,7 @@ LATIN_1 = {
 }  # fmt: skip
 
 
+@pytest.mark.slow_except("cell")
 @pytest.mark.parametrize("part", LATIN_1)
 def test_latin_1_is_named_with_its_line_and_read_with_the_option(tmp_path, part):
     rows = LATIN_1[part] + "".join(f"{row},{'ab'[row % 2]},{'xy'[row // 2 % 2]}\n" for row in range(3, 80))

@@ -88,6 +88,7 @@ def test_only_the_image_whose_bytes_changed_is_computed_again_but_for_another_mo
     assert embed_images(fake_encoder, dataset(images), tmp_path).computed == 6
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 64])
 def test_the_batch_size_does_not_matter(fake_encoder, tmp_path, batch_size):
     found = embed_images(fake_encoder, dataset(greys(10)), tmp_path / str(batch_size), batch_size=batch_size)

@@ -89,6 +89,7 @@ def test_a_known_model_is_read_once_when_something_is_missing_and_gives_the_same
     assert again.untrained(0).record == first.untrained(0).record
 
 
+@pytest.mark.slow_except("neighbour", "verify", "memory")
 @pytest.mark.parametrize("change", ["weights", "setting", "neighbour", "verify", "memory"])
 def test_a_model_is_read_again_where_anything_that_decides_it_may_differ(model, tmp_path, change):
     before = found(model, tmp_path / "cache").record

@@ -51,6 +51,7 @@ class Batch:
         return self.pixels.mean(axis=(2, 3), dtype=np.float32) / 255
 
 
+@pytest.mark.slow_except("3")
 @pytest.mark.parametrize("in_flight", [0, 1, 3])
 def test_rows_stand_in_their_order_however_many_batches_are_under_way(tmp_path, in_flight):
     encoder = Prepared(in_flight)

@@ -24,6 +24,7 @@ def test_a_probe_of_texts_runs_and_the_page_says_that_no_image_is_read(made, tmp
     assert "embedded 0 texts" in again.stderr + (tmp_path / "again/run.log").read_text()
 
 
+@pytest.mark.slow_except("captions", "occupations")
 @pytest.mark.parametrize("probe", ["fairface", "captions", "occupations"])
 def test_a_probe_of_images_says_before_the_first_that_the_model_reads_none(made, fairface_dir, probe):
     with pytest.raises(UsageError, match=f"the probe '{probe}' asks nothing of an encoder of text alone") as caught:

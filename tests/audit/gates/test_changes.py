@@ -42,9 +42,7 @@ def compared(place, before, after, *words, out="out"):
 
 
 @pytest.mark.slow_except(
-    "sides4-change[animal.accuracy by group for b] < -0.02-1-breached",
     "sides6-change[animal.accuracy by group for any group] < -2 points-1-breached",
-    "sides7-change[animal.accuracy by group for any group] < -3 points-0-held",
     "sides8-verdict == disparity-1-breached",
     "sides9-change > 0-0-held",
     "sides10-change[animal/precision[cat]/group] > 0.02-1-not estimable",
@@ -87,6 +85,12 @@ def test_a_gate_that_is_not_decided_fails_only_where_it_must_be_and_a_build_serv
     assert audit.load_changes(place / "out").exit_code == 1
 
 
+@pytest.mark.slow_except(
+    "words0-'gap' is not a subject of a gate",
+    "words1-no question is called 'nothing'",
+    "words3-outside -1 to 1",
+    "words4---fail-on 'change > 0.02'",
+)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -119,12 +123,7 @@ def test_a_gate_meant_the_other_way_is_warned_of_and_stands(tmp_path, place):
     assert (done.returncode, "did you mean 'change > 0.02'?" in done.stderr) == (0, True)
 
 
-@pytest.mark.slow_except(
-    "rate[Accuracy by g] > 0.9-rate[Accuracy by g] < 0.9",
-    "rate[predictions/selection_rate[harm]/g] < 50 %-rate[predictions/selection_rate[harm]/g] > 50 %",
-    "rate[predictions/selection_rate[harm]/g] > 0.5-None",
-    "rate[predictions/selection_rate[fun]/g] < 0.5-None",
-)
+@pytest.mark.slow_except("rate[predictions/selection_rate[harm]/g] > 0.5-None", "rate[predictions/selection_rate[fun]/g] < 0.5-None")
 @pytest.mark.parametrize(
     ("gate", "other"),
     [
@@ -144,6 +143,7 @@ def test_a_rate_whose_better_side_is_known_is_warned_of_too(tmp_path, gate, othe
     assert said, done.stderr
 
 
+@pytest.mark.slow_except("for any group] > 2 points-for any group] < -2 points", "for b] < -0.02-None", "for b] > 0-for b] < 0")
 @pytest.mark.parametrize(
     ("gate", "other"),
     [

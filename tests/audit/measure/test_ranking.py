@@ -64,6 +64,7 @@ def random_gallery(seed, n=60):
 METRICS = (max_skew_at_k, min_skew_at_k, ndkl)
 
 
+@pytest.mark.slow_except("ndkl")
 @pytest.mark.parametrize("metric", METRICS)
 @given(seed=st.integers(0, 2**32))
 def test_order_of_the_images_scale_of_the_scores_and_names_of_the_groups_change_nothing(metric, seed):

@@ -122,6 +122,7 @@ def test_a_mask_is_exact(tmp_path):
     assert torch.equal(after[~dropped], before[~dropped])
 
 
+@pytest.mark.slow_except("dtype0-0.001")
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.float16, 1e-3), (torch.bfloat16, 5e-3)])
 def test_half_precision_stays_half_precision(dtype, limit, tmp_path):
     source = random_folder("clip", tmp_path / "source", dtype)

@@ -114,7 +114,7 @@ def everything(made):
     return [finding for found in made.results.audits for finding in found.findings if finding.gap]
 
 
-@pytest.mark.slow_except("rare", "equal")
+@pytest.mark.slow_except("rare")
 def test_every_interval_of_a_gap_is_the_one_of_the_results(made):
     """Wherever a size stands with an interval and is a gap's size, the interval is that gap's, to the last digit shown."""
     gaps = [(each.gap.value, each.gap.low, each.gap.high) for each in everything(made)]
@@ -132,7 +132,7 @@ def _rounds_to(fraction, numeral):
     return _plain(numbers.number(fraction, places)) == numeral
 
 
-@pytest.mark.slow_except("two groups", "clusters", "rare", "equal")
+@pytest.mark.slow_except("rare", "equal")
 def test_every_planned_gap_is_cited_by_page_summary_card_and_junit(made):
     for finding in planned(made):
         shown = _plain(phrases.gap_text(finding)).removesuffix(" ")

@@ -308,6 +308,7 @@ def test_counted_parts_count_their_images():
     assert disagreeing(column, other, np.array([900, 200, 900, 1])) is None
 
 
+@pytest.mark.slow_except("0.01")
 @pytest.mark.skipif(not TABLES.is_dir(), reason="the tables of ../shared/clip_fairface are not beside this checkout")
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.03])
 def test_one_per_cent_of_wrong_labels_leaves_a_real_table_its_seven_questions(share):
@@ -350,6 +351,7 @@ def test_rare_misses_are_a_disparity_in_ratio_whichever_label_comes_last(tmp_pat
     assert f"or more: ratio of the two {rates}; tolerance: 1.25 times 2.63 times" in page.replace("\u00a0", " ")
 
 
+@pytest.mark.slow_except("ill-well")
 @pytest.mark.parametrize(("often", "rarely"), [("yes", "no"), ("ill", "well")])
 def test_an_answer_that_nearly_all_get_is_judged_by_how_often_the_other_one_is_given(tmp_path, capsys, often, rarely):
     """Without truth the share given one of two answers is asked; that of the other one is its rest."""

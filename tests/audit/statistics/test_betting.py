@@ -76,6 +76,7 @@ def test_mean_wealth_under_the_null_is_one_by_simulation():
     assert abs(np.mean(last) - 1) < 5 * np.std(last) / math.sqrt(len(last))
 
 
+@pytest.mark.slow_except("0.03-0.5", "0.3-0.995")
 @pytest.mark.parametrize(("share", "rate"), [(0.5, 0.8), (0.03, 0.5), (0.3, 0.995)])
 def test_equal_rates_rarely_ever_raise_an_alarm_however_often_one_looks(share, rate):
     """300 streams of 600 rows, looked at after every row, both directions at 5 %: at most 5 % alarm; 23 would be 2 standard errors more."""

@@ -104,6 +104,7 @@ def test_groups_that_do_not_differ_raise_few_alarms_whatever_their_sizes(rate):
     assert rejected(np.array([3000, 300, 30]), rate) <= 0.085
 
 
+@pytest.mark.slow_except("0.2-0.15")
 @pytest.mark.parametrize(("twenties", "others"), [(0.08, 0.05), (0.20, 0.15), (0.85, 0.90)])
 def test_small_groups_do_not_hide_a_large_one_that_differs(twenties, others):
     """FairFace's ages, 118 to 3,300 images: the largest gap alone would find these in 12 to 19 of 100 audits."""

@@ -101,6 +101,7 @@ def test_draws_depend_on_seed_and_step_alone_and_equal_weights_keep_the_natural_
     assert replace(old, replacement=True).draws == 4
 
 
+@pytest.mark.slow_except("settings1")
 @pytest.mark.parametrize("settings", [["optim.sampling=resampled", "data.upsampling=[1.0, 2.0]"], ["optim.epoch_draws=8"]])
 def test_resumed_it_is_equal_to_the_bit(run, names, settings, tmp_path):
     inputs = prepared(run, names, f"run.out={tmp_path}/out", *settings)

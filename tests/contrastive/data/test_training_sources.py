@@ -120,7 +120,7 @@ def batches(path, reading, seed=5, steps=7):
     return [pairs.batch(batch_positions(seed, step, len(pairs), 8), step // 3, seed, 1) for step in range(steps)]
 
 
-@pytest.mark.slow_except("tar-held", "tar-lazy", "saved-held", "parquet-held", "jsonl-held")
+@pytest.mark.slow_except("tar-lazy", "saved-held")
 @pytest.mark.parametrize("reading", [{}, {"memory_gib": 0.0, "workers": 3, "crop": 0.6}], ids=["held", "lazy"])
 @pytest.mark.parametrize("kind", list(KINDS)[1:])
 def test_every_kind_gives_the_batches_of_the_folder(tmp_path, kind, reading):
@@ -144,6 +144,7 @@ def test_a_card_and_an_error_name_no_path_of_the_machine(tmp_path, kind):
     assert source.identity == source.identity
 
 
+@pytest.mark.slow_except("folder", "tar", "jsonl")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_identity_knows_a_caption(tmp_path, monkeypatch, kind):
     before, again = (opened(KINDS[kind](tmp_path / name)).identity for name in "ab")

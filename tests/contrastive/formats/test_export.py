@@ -57,6 +57,7 @@ WIDER = replace(VIT, vision=replace(VIT.vision, mlp_width=279), text=replace(VIT
 """279 is what open_clip makes of 64 x 4.3637."""
 
 
+@pytest.mark.slow_except("safetensors-quick", "safetensors-gelu", "safetensors-wider")
 @pytest.mark.parametrize("config", [VIT, replace(VIT, activation="gelu"), WIDER], ids=["quick", "gelu", "wider"])
 @pytest.mark.parametrize("kind", ["huggingface", "open_clip", "safetensors"])
 def test_a_vision_transformer_goes_everywhere(open_clip, tmp_path, kind, config):
@@ -124,6 +125,7 @@ def test_the_audit_reads_the_folder_and_embeds_as_the_checkpoint(tmp_path):
         np.testing.assert_allclose(a / np.linalg.norm(a, axis=1)[:, None], b / np.linalg.norm(b, axis=1)[:, None], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow_except("squash")
 @pytest.mark.parametrize("mode", ["shortest", "squash"])
 def test_a_cut_or_squashed_image_gives_the_same_pixels(tmp_path, mode):
     source = replace(checkpoint(VIT), preprocess=Preprocess(32, resize_mode=mode, interpolation="bilinear"))
@@ -193,6 +195,7 @@ def with_gelu(source, settings=hugging_face.model_settings):
     return settings(Checkpoint(CLIP(replace(source.config, activation="gelu")), source.preprocess, source.tokenizer))
 
 
+@pytest.mark.slow_except("to_hugging_face-mixed_up")
 @pytest.mark.parametrize(("place", "wrong"), [("to_hugging_face", mixed_up), ("model_settings", with_gelu)])
 def test_a_wrong_export_or_activation_is_seen_and_removed(tmp_path, monkeypatch, place, wrong):
     monkeypatch.setattr(hugging_face, place, wrong)

@@ -97,6 +97,16 @@ def test_a_broken_reduction_is_noticed(groups, name, size):
     assert all(mutants[name] > 1e-4 for _, mutants in groups(size))
 
 
+@pytest.mark.slow_except(
+    "('conv', 'ddp', 'caption', None, 1)",
+    "('vit', 'ddp', 'caption', None, 1)",
+    "('vit', 'ddp', 'caption', None, 2)",
+    "('vit', 'ddp', 'bag-of-words', None, 1)",
+    "('vit', 'ddp', 'bag-of-words', None, 2)",
+    "('vit', 'ddp', 'teacher', None, 1)",
+    "('vit', 'ddp', 'teacher', 5, 1)",
+    "('vit', 'ddp', 'teacher', 5, 2)",
+)
 @pytest.mark.parametrize("case", [CONV, *(case for case in GRID if case[1] == "ddp")], ids=str)
 def test_a_lone_process_is_exact_too(case):
     [found] = run_grid(learner_of, make_batches(), [case])

@@ -36,6 +36,7 @@ def images_of(config):
     return torch.randn(PIXELS, 3, side, side)
 
 
+@pytest.mark.slow_except("vit", "conv")
 @pytest.mark.parametrize("name", TOWERS)
 def test_image_towers_agree_with_the_counter(name):
     config = TOWERS[name]

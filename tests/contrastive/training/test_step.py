@@ -50,6 +50,7 @@ def test_parts_tiles_and_recomputation_change_nothing(run):
     assert_equal(other.model.state_dict(), plain.model.state_dict(), 1e-5)
 
 
+@pytest.mark.slow_except("true-2")
 @pytest.mark.parametrize(("recompute", "calls"), [("false", 1), ("true", 2)])
 def test_recomputed_blocks_run_twice(run, recompute, calls):
     inputs = prepared(run, f"run.recompute={recompute}")

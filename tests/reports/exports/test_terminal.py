@@ -69,6 +69,7 @@ def test_what_a_rule_left_out_stands_on_the_terminal():
     assert "Columns left out by default: 'city' (60 levels)." in text
 
 
+@pytest.mark.slow_except("False-False-40", "False-False-100")
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 @pytest.mark.parametrize("ascii_only", [False, True])
 @pytest.mark.parametrize("verbose", [False, True])

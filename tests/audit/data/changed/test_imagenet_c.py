@@ -80,6 +80,7 @@ def test_noise_has_the_published_spread():
 # ---- blur ----------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("3-0.1")
 @pytest.mark.parametrize(("radius", "sd"), CORRUPTIONS["defocus blur"][1])
 def test_defocus_blur(picture, radius, sd):
     reach, taps = (8, 1) if radius <= 8 else (radius, 2)
@@ -117,6 +118,7 @@ def gaussian(picture, sd):
     return by_pixel(blurred)
 
 
+@pytest.mark.slow_except("0.7-1-2", "0.9-2-1", "1-2-3", "1.1-3-2")
 @pytest.mark.parametrize(("sd", "reach", "rounds"), CORRUPTIONS["glass blur"][1])
 def test_glass_blur_copies_one_pixel_after_the_other(picture, sd, reach, rounds):
     rng = np.random.default_rng(4)

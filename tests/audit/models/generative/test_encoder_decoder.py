@@ -60,6 +60,7 @@ def test_image_and_question_are_encoded_once_and_each_option_costs_its_own_token
     np.testing.assert_allclose(reused, full, atol=1e-5)
 
 
+@pytest.mark.slow_except("florence2", "blip2_t5")
 @pytest.mark.parametrize("name", ENCODER_DECODER)
 def test_what_is_written_is_the_most_likely_token_again_and_again(models, name, monkeypatch):
     model, (image,) = models(name), noise((50, 70), seed=5)

@@ -87,7 +87,7 @@ def test_the_harm_labels_have_the_likelihoods_of_a_plain_loop(models, folders, n
     assert row.std() > 1e-3  # otherwise anything would be equal
 
 
-@pytest.mark.slow_except("question-llava", "nothing-llava")
+@pytest.mark.slow_except("question-llava")
 @pytest.mark.parametrize("name", first(["llava", "gemma3"], of=[*NAMED, "internvl", "gemma3"]))
 @pytest.mark.parametrize("reuse", ["question", "nothing"])
 def test_reuse_of_the_cache_gives_the_same_numbers(models, name, reuse):
@@ -136,7 +136,7 @@ def test_a_label_costs_its_own_tokens_only(models, monkeypatch):
     assert tokens == steps
 
 
-@pytest.mark.slow_except("llava", "internvl", "mllama")
+@pytest.mark.slow_except("llava", "internvl")
 @pytest.mark.parametrize("name", CLASSES)
 def test_images_are_read_together_and_each_has_the_numbers_that_it_has_alone(models, name, monkeypatch):
     model, images = models(name), noise((40, 40), (50, 70), (90, 30), (40, 40), (50, 70), seed=5)
@@ -215,6 +215,7 @@ def test_less_memory_takes_options_in_parts_and_changes_nothing(models, monkeypa
     model.scorer.rows = rows
 
 
+@pytest.mark.slow_except("llava", "idefics3")
 @pytest.mark.parametrize("name", NAMED)
 def test_what_is_written_is_the_most_likely_token_again_and_again(models, name, monkeypatch):
     """Compared with full forward passes over the image, the prompt and what was written so far."""

@@ -66,6 +66,7 @@ def folder(request, tmp_path_factory):
     return saved(tmp_path_factory.mktemp("saved") / request.param, model, processor)
 
 
+@pytest.mark.slow_except("git")
 def test_its_processor_makes_of_images_and_texts_what_transformers_own_does(folder):
     ours, theirs = load_processor(folder, hf.AutoConfig.from_pretrained(folder)), hf.AutoProcessor.from_pretrained(folder)
     assert type(ours) is type(theirs)

@@ -252,6 +252,7 @@ def test_features_come_out_as_float32_in_any_dtype(clip_folder):
     assert exact.record.fingerprint != half.record.fingerprint
 
 
+@pytest.mark.slow_except("clip_folder")
 @pytest.mark.parametrize("kind", ["clip_folder", "siglip_folder"])
 def test_what_shares_a_batch_does_not_matter(kind, request):
     encoder, images = load(str(request.getfixturevalue(kind))), made_up_images()
@@ -293,6 +294,7 @@ def test_one_changed_weight_in_the_same_place_is_another_model(copy):
     assert load(str(copy)).record.fingerprint != before.fingerprint
 
 
+@pytest.mark.slow_except("change0", "change1")
 @pytest.mark.parametrize(
     "change", [{"resample": 2}, {"do_center_crop": False, "size": {"height": 48, "width": 48}}, {"image_mean": [0.5] * 3}]
 )

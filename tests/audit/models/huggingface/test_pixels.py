@@ -23,6 +23,13 @@ def processor(folder, settings, file="preprocessor_config.json"):
     return pixels.image_processor(folder)
 
 
+@pytest.mark.slow_except(
+    "48-48-CLIPImageProcessor",
+    "48-48-CLIPImageProcessorPil",
+    "224-224-CLIPImageProcessor",
+    "57-40-CLIPImageProcessor",
+    "57-40-CLIPImageProcessorPil",
+)
 @pytest.mark.parametrize("name", ["CLIPImageProcessor", "CLIPImageProcessorPil"])
 @pytest.mark.parametrize(("short", "side"), [(48, 48), (224, 224), (57, 40)])
 def test_pixels_are_those_of_transformers(tmp_path, name, short, side):

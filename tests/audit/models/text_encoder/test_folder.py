@@ -50,6 +50,7 @@ def by_hand(name, rows):
     }[name]  # fmt: skip
 
 
+@pytest.mark.slow_except("True")
 @pytest.mark.parametrize("old", [False, True])
 def test_every_pooling_is_computed_as_by_hand_over_the_tokens_of_each_text_alone(old, tmp_path):
     path = folder(tmp_path / "st", pooling=POOLINGS, old=old)
@@ -73,6 +74,7 @@ def test_a_dense_layer_and_a_normalisation_follow_the_pooling(made):
     assert encoder.record.preprocessing == "none"
 
 
+@pytest.mark.slow_except("llama")
 @pytest.mark.parametrize("family", ["bert", "mpnet", "llama"])
 def test_other_families_are_read_as_well(family, tmp_path):
     path = folder(tmp_path / family, pooling=("lasttoken",), family=family)

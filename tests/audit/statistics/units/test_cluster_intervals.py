@@ -68,7 +68,7 @@ def test_of_one_cluster_nothing_is_known():
     assert interval([3], [5]) == (0, 1)
 
 
-@pytest.mark.slow_except("alike", "rare", "few")
+@pytest.mark.slow_except("few")
 @pytest.mark.parametrize(
     ("sizes", "rate", "correlation"),
     [([5] * 100, 0.8, 0.9), ([50] * 20, 0.05, 0.3), ([1] * 180 + [200] * 20, 0.5, 0.5), ([10] * 30, 0.05, 0.3)],
