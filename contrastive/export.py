@@ -27,6 +27,7 @@ KINDS = {
     "open_clip": "a folder with open_clip's configuration and weights (open_clip's local-dir:)",
     "safetensors": "a folder with model.safetensors, its names and values as in the checkpoint, and config.json",
 }
+_ALIASES = {"transformers": "huggingface"}
 TOLERANCE = 1e-5
 """Largest allowed difference between features, relative to the longest one."""
 
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     parse = command_parser("export", "Write a checkpoint in another program's form, and verify it there.", forms)
     parse.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of this program")
     parse.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
-    parse.add_argument("--to", choices=KINDS, required=True, help="the program that it is for")
+    parse.add_argument("--to", choices=KINDS, type=lambda word: _ALIASES.get(word, word), required=True, help="the program that it is for")
     parse.add_argument("--ema", action="store_true", help="export the running average of the weights")
     return parse
 

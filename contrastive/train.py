@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from contrastive.cli.command import typed_as, wait_asleep
 from contrastive.config import Config, read_config, recipes, require_local
+from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams, put
 from strictio.errors import MachineError, VlmAuditError, of_machine
 
@@ -77,7 +78,7 @@ class _ListSettings(argparse.Action):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser(
+    parse = ArgumentParser(
         prog=typed_as("train"),
         description="Train a CLIP-style model on captioned images and write <run.out>/ckpt.pt and log.jsonl. "
         "The same command again resumes an interrupted run.",

@@ -19,6 +19,7 @@ from reports.exports import plots
 from reports.exports.axes import literal
 from reports.read import read_results
 from reports.text import sentences
+from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams
 from strictio.folders import Folder
 
@@ -93,7 +94,7 @@ def write(directory: Path, files: Iterable[tuple[str, bytes]], within: Path | No
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser("vlm-audit pictures", description="Draws the figures of a finished audit as files.")
+    parse = ArgumentParser("vlm-audit pictures", description="Draws the figures of a finished audit as files.")
     parse.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit")
     parse.add_argument("--format", choices=FORMATS, default="svg", help="file format (default: %(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: DIR/figures")

@@ -32,6 +32,7 @@ from reports.mitigation.page import mitigation_page
 from reports.read import COMPARISON, RESULTS, read_causes, read_comparisons, read_mitigation, read_results, read_watch
 from reports.sections.page import report_page
 from reports.watch.page import watch_page
+from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams
 
 
@@ -111,7 +112,7 @@ def write(html: str, path: Path) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser(
+    parse = ArgumentParser(
         "vlm-audit render", description="Re-renders the page of an audit, comparison, mitigation or watch from its results."
     )
     parse.add_argument(

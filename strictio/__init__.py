@@ -2,7 +2,7 @@
 
 ::
 
-    errors  files  folders  schema  limits  console  signals     shared by all programs of this project
+    errors  files  folders  schema  limits  console  arguments  signals     shared by all programs of this project
     tables/          CSV, JSON lines, Excel, Parquet, Arrow -> columns, read strictly
     logs/            records of logs in JSON: members of archives, elements of an array
     streams/         paths, URLs and tar files -> bytes

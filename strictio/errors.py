@@ -18,6 +18,11 @@ import errno
 import os
 import re
 from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+_MOST_NAMES = 10_000
+"""Names of a folder that are compared with the one of a missing file."""
 
 
 class VlmAuditError(Exception):
@@ -95,6 +100,17 @@ def of_machine(error: BaseException) -> MachineError | None:
         why = f"it was terminated ({killed}), or cannot be reached: {text[:200]}"
         return MachineError("another process of this run has ended", why=why, fix="see what that one said; the same command again resumes")
     return None
+
+
+def nearest_file(path: Path, otherwise: str) -> str:
+    """Return a phrase that names the file of the same folder whose name is most like that of a missing one; without one, `otherwise`."""
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry in islice(entries, _MOST_NAMES) if entry.name.isprintable()]
+    except (OSError, ValueError):
+        return otherwise
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return f"did you mean {path.with_name(close[0])}?" if close else otherwise
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,14 +7,15 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
 from audit.errors import nearest
-from strictio.console import put
+from strictio.arguments import ArgumentParser
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(ArgumentParser):
     """An argument parser that suggests the nearest flag, and shows only its `basic` options, if it has some, in ``--help``."""
 
     basic: tuple[str, ...] = ()
@@ -48,8 +49,21 @@ class Parser(argparse.ArgumentParser):
         words = message.partition(": ")[2].split() if "unrecognized" in message else []
         if words and all(Path(word).exists() for word in words):
             hint = self._hint_for_paths(words)
-        put(f"error[E2] {message}\nfix: {hint}", sys.stderr)
-        self.exit(2)
+        elif words and (commas := self._hint_for_list(words)):
+            hint = commas
+        self.refuse(message, hint)
+
+    def _hint_for_list(self, words: Sequence[str]) -> str:
+        """What to do about names after a flag that takes a list of them: names are separated by commas."""
+        names = list(takewhile(lambda word: not word.startswith("-"), words))
+        if not names or names[0] not in self._words:
+            return ""
+        before = self._words[: self._words.index(names[0])]
+        name = next((word for word in reversed(before) if word.startswith("--")), "")
+        action = self._option_string_actions.get(name.partition("=")[0])
+        if action is None or action.type is None:  # only lists have a type: the word is split at its commas
+            return ""
+        return f"separate names by commas: {','.join([*before[before.index(name) :], *names]).replace(',', ' ', '=' not in name)}"
 
     def _hint_for_paths(self, paths: Sequence[str]) -> str:
         """What to do about paths without a flag: name the flag, or quote a pattern that the shell replaced by file names."""

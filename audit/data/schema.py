@@ -153,7 +153,7 @@ def image_column(schema: Schema, names: Sequence[str], source: str) -> str:
     if candidates := [name for name in schema.image_columns if name in names]:
         return candidates[0]
     known = [*schema.image_columns, *_LIKE_IMAGE]
-    likely = [name for name in names if difflib.get_close_matches(_snake_case(name), known, cutoff=0.75)]
+    likely = [name for name in names if difflib.get_close_matches(_snake_case(name), known, cutoff=0.8)]
     flags = " or ".join(f"--image-column {shlex.quote(name[:80])}" for name in likely[:3]) or "--image-column NAME"
     fix = f"{flags}, or name it one of: {', '.join(schema.image_columns)}"
     raise DataError(f"{source} has no image column", why=found_columns(names), fix=fix)

@@ -38,8 +38,8 @@ COMPARE: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
     {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 )
 FLAG = "--fail-on"
-_FORM = "write it as gap[harm-21.crime-related by gender] > 0.05"
-_CHANGE_FORM = "write it as change[harm-21.crime-related by gender] > 0.02"
+_FORM = "write it in quotation marks: 'gap[harm-21.crime-related by gender] > 0.05'"
+_CHANGE_FORM = "write it in quotation marks: 'change[harm-21.crime-related by gender] > 0.02'"
 _ELSEWHERE: Mapping[str, str] = {
     "change": "it is of a comparison: vlm-audit compare BEFORE AFTER --fail-on 'change[…] > 0.02'",
     **dict.fromkeys(("gap", "ratio", "rate"), "it is of an audit; of a comparison write change[…] > 0.02, or change[… for GROUP] < -0.02"),

@@ -73,7 +73,7 @@ def _keywords(field: FieldInfo) -> dict[str, Any]:
     if field.default is False:
         return {"action": "store_true", "help": field.description}
     metavar, choices = facts_of(field).get("metavar"), choices_of(field)
-    help_text = field.description if field.default in (None, ()) else f"{field.description} (default: {field.default})"
+    help_text = field.description if field.default in (None, (), "") else f"{field.description} (default: {field.default})"
     action: dict[str, Any] = {"action": "append"} if is_repeatable(field) else {}
     if metavar == "NAME=VALUE":
         action = {"action": AboutModel}

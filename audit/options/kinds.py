@@ -63,7 +63,18 @@ def _share(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_number), _expected("a whole number")]
 Count = Annotated[int, Ge(1), BeforeValidator(_number), _expected("a whole number of at least 1")]
 Draws = Annotated[int, Ge(99), BeforeValidator(_number), _expected("a whole number of at least 99")]
-Fraction = Annotated[float, Ge(0), Lt(1), BeforeValidator(_share), _expected("0 ≤ x < 1, such as 0.2, 20 % or 20 points")]
+
+
+def _expected_fraction(value: Any, handler: Callable[[Any], Any]) -> Any:
+    try:
+        return handler(value)
+    except (ValidationError, OverflowError) as error:
+        whole = str(value).strip()
+        meant = f" ({whole} % is 0.{int(whole):02d})" if whole.isdecimal() and 1 <= int(whole) < 100 else ""
+        raise ValueError(f"0 ≤ x < 1, such as 0.2, 20 % or 20 points{meant}") from error
+
+
+Fraction = Annotated[float, Ge(0), Lt(1), BeforeValidator(_share), WrapValidator(_expected_fraction)]
 # Equivalence uses intervals at 1 - 2 alpha.
 ErrorRate = Annotated[float, Ge(MIN_ALPHA), Lt(0.5), BeforeValidator(_share), _expected(f"{MIN_ALPHA} ≤ x < 0.5, such as 0.05 or 5 %")]
 AboveOne = Annotated[float, Gt(1), Lt(float("inf")), BeforeValidator(_number), _expected("a number above 1")]

@@ -97,12 +97,18 @@ class Options(BaseModel):
 
 
 def _usage_error(error: ValidationError, options: type[Options], values: Mapping[str, Any]) -> UsageError:
-    """The first invalid value, in words."""
-    first = error.errors()[0]
-    name = str(first["loc"][0])
-    expected = str(first.get("ctx", {}).get("error") or _EXPECTED.get(first["type"], first["msg"]).format_map(first.get("ctx", {})))
-    where = flag(name) if facts_of(options.model_fields[name])["task"] else None
-    return UsageError(f"invalid {name.replace('_', ' ')} {show_value(values.get(name))}: expected {expected}", where=where)
+    """The invalid values, in words, each with its flag."""
+    firsts = {str(one["loc"][0]): one for one in reversed(error.errors())}
+    said = [(_invalid(firsts[name], name, values.get(name)), name) for name in sorted(firsts, key=list(options.model_fields).index)]
+    flags = [flag(name) if facts_of(options.model_fields[name])["task"] else None for _, name in said]
+    if len(said) == 1:
+        return UsageError(said[0][0], where=flags[0])
+    return UsageError("; ".join(f"{what} ({where})" if where else what for (what, _), where in zip(said, flags, strict=True)))
+
+
+def _invalid(error: Mapping[str, Any], name: str, value: object) -> str:
+    expected = str(error.get("ctx", {}).get("error") or _EXPECTED.get(error["type"], error["msg"]).format_map(error.get("ctx", {})))
+    return f"invalid {name.replace('_', ' ')} {show_value(value)}: expected {expected}"
 
 
 _EXPECTED = {"literal_error": "one of {expected}", "bool_type": "True or False", "string_type": "a string"}

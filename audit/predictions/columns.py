@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from audit.data.arrow import from_frame
 from audit.data.schema import counted, quoted
-from audit.errors import DataError, UsageError, nearest
+from audit.errors import DataError, UsageError, nearest, nearest_file
 from audit.predictions.logs.hf_datasets import is_saved_folder, read_classes, read_saved_folder
 from audit.types import UNKNOWN
 from strictio.tables import PARQUET, check_encoding, ending_of, read_table
@@ -50,7 +50,7 @@ def read_columns(path: Path, encoding: str | None = None) -> pa.Table:
     if is_saved_folder(path):
         return _with_rows(read_saved_folder(path), path.name)
     if not path.is_file():
-        raise DataError(f"no file {str(path)!r}", fix="give a table with one row per prediction")
+        raise DataError(f"no file {str(path)!r}", fix=nearest_file(path, "give a table with one row per prediction"))
     check_encoding(path, encoding)
     table = read_classes(path) if ending_of(path) in PARQUET else read_table(path, encoding).columns
     return _with_rows(table, path.name)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams, put
 from strictio.errors import MachineError, VlmAuditError, of_machine
 from strictio.signals import Stopped, stopping
@@ -26,7 +27,7 @@ def typed_as(name: str) -> str:
 
 def command_parser(name: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of a command, with the common flag."""
-    parse = argparse.ArgumentParser(prog=typed_as(name), description=description, epilog=epilog)
+    parse = ArgumentParser(prog=typed_as(name), description=description, epilog=epilog)
     parse.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parse
 

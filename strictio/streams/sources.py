@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
-from strictio.errors import DataError, MachineError, UnsafeError, UsageError
+from strictio.errors import DataError, MachineError, UnsafeError, UsageError, nearest_file
 from strictio.files import open_file
 from strictio.streams.urls import blocks, file_system, http_part
 from strictio.tables.parquet import first_line
@@ -110,7 +110,7 @@ class _LocalFile:
         self._path, self.name = path, path.name
         try:
             if not path.is_file():
-                raise DataError(f"no file {str(path)!r}", fix="check the path")
+                raise DataError(f"no file {str(path)!r}", fix=nearest_file(path, "check the path"))
             self.size = path.stat().st_size
         except OSError as error:
             raise DataError(f"cannot read {path.name}", why=error.strerror) from error

@@ -105,6 +105,9 @@ def _identify(path: Path, head: bytes) -> None:
     if head[0] == 0x80 or path.suffix in (".pkl", ".pickle"):
         why = "a pickle is a program; only the zip form of torch.save (torch 1.6 and later) can be read without running it"
         raise UnsafeError("the file is a bare (legacy) pickle, which is not accepted", why=why, fix="ask its author for safetensors")
+    if start.startswith(b"{"):
+        fix = f"name the folder of the model, {path.parent}" if path.name == "config.json" else "name the file with the weights"
+        raise DataError("the file is JSON, not a model", fix=fix)
     if not head.startswith(b"PK\x03\x04"):
         raise DataError("the file is not a torch checkpoint", why="it does not begin as a zip archive", fix=AGAIN)
 

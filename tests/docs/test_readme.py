@@ -48,6 +48,23 @@ def test_its_example_is_the_one_that_the_script_writes(tmp_path, monkeypatch):
     assert (tmp_path / "answers.csv").read_text() == (ROOT / "docs" / "examples" / "answers.csv").read_text()
 
 
+def rows_outside_tables(text):
+    """Return the lines that begin with a bar, in paragraphs without the line of dashes that makes a table of them."""
+    paragraphs = re.split(r"\n\s*\n", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    rows = ([line.strip() for line in paragraph.splitlines() if line.strip().startswith("|")] for paragraph in paragraphs)
+    return [line for lines in rows if lines and not any(re.fullmatch(r"[|\s:-]+", line) for line in lines[1:2]) for line in lines]
+
+
+@pytest.mark.parametrize("page", documented.PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_row_of_a_table_is_rendered_as_text(page):
+    assert rows_outside_tables(page.read_text("utf-8")) == []
+
+
+def test_a_row_after_a_blank_line_is_found():
+    table = "| a | b |\n|---|---|\n| 1 | 2 |\n"
+    assert rows_outside_tables(f"{table}\n| 3 | 4 |\n\n```text\n| no table |\n```\n") == ["| 3 | 4 |"]
+
+
 @pytest.mark.parametrize("page", documented.PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_inside_the_repository_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):

@@ -145,6 +145,7 @@ def _write_classifier(folder: Path) -> None:
     (folder / "means.csv").write_text("label,answer\nmug,cup\nship,boat\n")
     rows = [f"{i}.png,{('cup', 'boat')[i % 4 < 2]},{('north', 'south')[i % 2]}" for i in range(60)]
     (folder / "photos.csv").write_text("\n".join(["image,class,region", *rows]))
+    (folder / "images.csv").write_text("\n".join(["photo,class,region", *rows]))
 
 
 def _write_text_encoder(folder: Path) -> None:
