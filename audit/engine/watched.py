@@ -54,7 +54,7 @@ def watch_gap(question: WatchedQuestion, rows: Predictions, plan: WatchPlan, use
     group = rows.attributes[question.attribute].to_numpy(object)
     events = {level: found.counted & (group == level) for level in dict.fromkeys(group)}
     counts = {str(level): GroupEvents(str(level), int(inside.sum()), int((found.event & inside).sum())) for level, inside in events.items()}
-    pairs = [_PairBets.of(pair, group, found.counted, found.event, plan.tolerance) for pair in combinations(question.groups, 2)]
+    pairs = bets_on(question, group, found.counted, found.event, plan)
     tests = [pair.test(plan) for pair in pairs]
     return GapWatch(
         question=question,
@@ -66,8 +66,24 @@ def watch_gap(question: WatchedQuestion, rows: Predictions, plan: WatchPlan, use
     )
 
 
+def bets_on(
+    question: WatchedQuestion, group: np.ndarray, counted: Bool[np.ndarray, "n"], event: Bool[np.ndarray, "n"], plan: WatchPlan
+) -> list[PairBets]:
+    """The bets on all pairs of groups of a question, from the rows in the order in which they came."""
+    return [PairBets.of(pair, group, counted, event, plan.tolerance) for pair in combinations(question.groups, 2)]
+
+
+def first_alarm(pairs: Sequence[PairBets], plan: WatchPlan) -> tuple[int, Bets] | None:
+    """The row, counted from 1, at which a test reached the threshold for the first time, and its bets."""
+    reached = []
+    for bets in (bets for pair in pairs for bets in pair.both):
+        over = np.flatnonzero(bets.log_wealth >= plan.log_threshold)
+        reached += [(int(bets.rows[over[0]]) + 1, bets)] if len(over) else []
+    return min(reached, key=lambda alarm: (alarm[0], -alarm[1].most), default=None)
+
+
 @dataclass(frozen=True)
-class _Bets:
+class Bets:
     """The bets that one group's rate exceeds another's."""
 
     first: str
@@ -87,22 +103,22 @@ class _Bets:
 
 
 @dataclass(frozen=True)
-class _PairBets:
+class PairBets:
     """The bets on two groups, in both directions."""
 
-    both: tuple[_Bets, _Bets]
+    both: tuple[Bets, Bets]
     waiting: int
 
     @classmethod
     def of(
         cls, pair: tuple[str, str], group: np.ndarray, counted: Bool[np.ndarray, "n"], event: Bool[np.ndarray, "n"], tolerance: float
-    ) -> _PairBets:
+    ) -> PairBets:
         rows = np.flatnonzero(counted & ((group == pair[0]) | (group == pair[1])))
         rounds: Rounds = rounds_of(group[rows] == pair[0], event[rows])
         last = int(rounds.rows[-1]) + 1 if len(rounds.rows) else 0
         ended = rows[rounds.rows]
         one, other = (
-            _Bets(*named, differences, ended, log_wealth(differences, tolerance))
+            Bets(*named, differences, ended, log_wealth(differences, tolerance))
             for named, differences in ((pair, rounds.differences), (pair[::-1], -rounds.differences))
         )
         return cls((one, other), len(rows) - last)
@@ -116,7 +132,7 @@ class _PairBets:
         )
 
 
-def _curve(pairs: Sequence[_PairBets], n: int) -> Iterator[WealthPoint]:
+def _curve(pairs: Sequence[PairBets], n: int) -> Iterator[WealthPoint]:
     """The largest wealth of all tests, at rows evenly spaced and where a test stood highest."""
     every = [bets for pair in pairs for bets in pair.both]
     peaks = [int(bets.rows[bets.log_wealth.argmax()]) + 1 for bets in every if len(bets.rows)]
@@ -125,14 +141,11 @@ def _curve(pairs: Sequence[_PairBets], n: int) -> Iterator[WealthPoint]:
     return (WealthPoint(int(row), float(wealth)) for row, wealth in zip(rows, largest, strict=True))
 
 
-def _alarm(pairs: Sequence[_PairBets], plan: WatchPlan, used: Sequence[UsedRows]) -> GapAlarm | None:
-    """The first row at which a test reached the threshold."""
-    reached = []
-    for bets in (bets for pair in pairs for bets in pair.both):
-        over = np.flatnonzero(bets.log_wealth >= plan.log_threshold)
-        reached += [(int(bets.rows[over[0]]) + 1, bets)] if len(over) else []
-    if not reached:
+def _alarm(pairs: Sequence[PairBets], plan: WatchPlan, used: Sequence[UsedRows]) -> GapAlarm | None:
+    """The first row at which a test reached the threshold, and the file that it is in."""
+    first = first_alarm(pairs, plan)
+    if first is None:
         return None
-    row, bets = min(reached, key=lambda alarm: (alarm[0], -alarm[1].most))
+    row, bets = first
     stops = np.cumsum([rows.stop - rows.start for rows in used])
     return GapAlarm(row, used[int(np.searchsorted(stops, row))].file, bets.first, bets.second)

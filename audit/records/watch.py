@@ -12,7 +12,7 @@ from typing import Literal
 from audit.records.base import Timing, record
 from audit.records.file import File
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 WATCH = "watch.json"
 
 
@@ -116,8 +116,12 @@ class PairTest:
     log10_most: float
     """The most it ever was."""
     low: float
-    """Lower bound of the first group's rate less the second's, valid at all looks together."""
+    """Lower bound of the first group's rate less the second's, valid at all looks together: it was above this in some rows.
+
+    Above `high` if the difference has changed.
+    """
     high: float
+    """Upper bound: it was below this in some rows, which need not be the same ones."""
 
 
 @record
@@ -181,4 +185,8 @@ class Watch:
         return tuple(sorted((gap for gap in self.gaps if gap.alarm), key=lambda gap: gap.alarm.row if gap.alarm else 0))
 
 
-WATCH_FILE = File(Watch, WATCH, SCHEMA_VERSION, "name another --out to begin a new watch")
+_OTHER_TEST = (
+    "it is from a program whose bets all began with the first row; to go on with other bets would add their false alarms to its own; "
+    "its page and its alarms stay as they are"
+)
+WATCH_FILE = File(Watch, WATCH, SCHEMA_VERSION, "name another --out to begin a new watch", {"1": _OTHER_TEST})

@@ -105,16 +105,22 @@ def interval_sentence(gap: GapWatch, plan: WatchPlan) -> str:
     names = (gap.alarm.first, gap.alarm.second)
     pair = next(pair for pair in gap.pairs if {pair.first, pair.second} == {*names})
     low, high = (pair.low, pair.high) if (pair.first, pair.second) == names else (-pair.high, -pair.low)
-    places = decimals(low, high)
-    return (
-        f"The difference, {above(*names)}, is between {number(low, places)} and {number(high, places)} points "
-        f"({level(plan.alpha)}, for all pairs and looks together)."
-    )
+    places, certain = decimals(low, high), f"({level(plan.alpha)}, for all pairs and looks together)"
+    if low > high:
+        return (
+            f"The difference, {above(*names)}, has changed: it was above {number(low, places)} points in some rows and below "
+            f"{number(high, places)} points in others {certain}."
+        )
+    bounds = f"between {number(low, places)} and {number(high, places)} points"
+    return f"If it has not changed, the difference, {above(*names)}, is {bounds} {certain}."
 
 
 def pair_interval(pair: PairTest) -> str:
-    """Return the bounds of a difference in points."""
-    return span(pair.low, pair.high, decimals(pair.low, pair.high), signed=True)
+    """Return the bounds of a difference in points; of one that has changed, what it was above and below at different times."""
+    places = decimals(pair.low, pair.high)
+    if pair.low > pair.high:
+        return f"changed: above {number(pair.low, places, signed=True)}, below {number(pair.high, places, signed=True)}"
+    return span(pair.low, pair.high, places, signed=True)
 
 
 def wealth(log10: float) -> str:

@@ -120,6 +120,21 @@ def test_no_alarm_ends_with_0_and_says_that_it_is_no_evidence(tmp_path, capsys):
     assert "No gap has been shown to exceed 10 points so far. This is not evidence that the gaps are smaller." in printed
 
 
+def test_a_gap_that_begins_after_many_rows_raises_the_alarm(tmp_path, capsys):
+    """30 points from row 6,001 on: bets that all began with the first row had lost too much by then."""
+    put(tmp_path / "in", "quiet.csv", stream(6000, seed=1))
+    assert watch(tmp_path / "in", tmp_path / "out").exit_code == 0
+    put(tmp_path / "in", "then.csv", stream(600, seed=2, gap=0.3))
+    assert main([str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Accuracy by gender: the rate of man exceeds that of woman by more than 5 points." in printed
+    assert "The difference, man above woman, has changed: it was above" in printed
+    pair = gap_of(WATCH_FILE.from_json((tmp_path / "out" / WATCH).read_text())).pairs[0]
+    assert pair.low > max(0.05, pair.high)
+    changed = f"changed: above +{100 * pair.low:.1f}, below +{100 * pair.high:.1f}"
+    assert changed in (tmp_path / "out" / "watch.html").read_text()
+
+
 def test_rare_outcomes_by_name_and_bins(tmp_path):
     put(tmp_path, "a.csv", stream(400, age=lambda n: np.arange(n) * 7 % 80).drop(columns=["y_true", "gender"]))
     facts = watch(tmp_path / "a.csv", tmp_path / "out", outcome="dog=dog", bins=("age=18,60",)).facts
@@ -272,6 +287,21 @@ def test_other_folders_are_not_written_to(tmp_path):
         watch(tmp_path / "in", tmp_path / "in" / "out")
     with pytest.raises(DataError, match="no file or folder"):
         watch(tmp_path / "missing", tmp_path / "out")
+
+
+def test_the_state_of_a_program_with_other_bets_is_refused(tmp_path, capsys):
+    """Its own false alarms and those of other bets would add up."""
+    put(tmp_path / "in", "1.csv", stream(100))
+    watch(tmp_path / "in", tmp_path / "out")
+    state = json.loads((tmp_path / "out" / WATCH).read_text())
+    (tmp_path / "out" / WATCH).write_text(json.dumps({**state, "schema_version": "1"}))
+    files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert main([str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 3
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "watch.json has schema version '1'; this program reads '2'" in printed
+    assert "bets all began with the first row" in printed
+    assert "name another --out to begin a new watch" in printed
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
 
 
 def test_two_looks_at_once_do_not_mix(tmp_path):
