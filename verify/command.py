@@ -173,6 +173,7 @@ def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Sourc
     """Recompute one file; returns why there are no answers to recompute it from, or nothing."""
     from verify.answers import AnswerFile
     from verify.audit import verify_results
+    from verify.choices import verify_choices
     from verify.gates import verify_gates
 
     try:
@@ -180,8 +181,12 @@ def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Sourc
             return _recompute_comparison(facts, audits, ledger, files)
         if PREDICTIONS in files.left_out or PREDICTIONS not in {*source.names(), *files.hashes}:
             return f"{PREDICTIONS} is not here"
-        verify_results(facts, AnswerFile(source.read(PREDICTIONS)), ledger)
+        table = AnswerFile(source.read(PREDICTIONS))
+        verify_results(facts, table, ledger)
         verify_gates(facts, ledger)
+        verify_choices(facts, table.facts.get("stated"), ledger)
+        if table.facts and "stated" not in table.facts:
+            files.notes.append(f"{PREDICTIONS} has no copy of the notes and limits: an earlier version wrote it, or it was removed")
     except (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
         files.problems.append(f"{name} and the answers do not fit together; the numbers after this were not checked ({reason})")

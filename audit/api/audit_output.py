@@ -70,7 +70,9 @@ def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[A
             prediction.count is None for audited_probe in audited for prediction in audited_probe.predictions.values()
         ):  # no rows exist for counted parts
             write_predictions(
-                "predictions.parquet", [(audited_probe.result, audited_probe.predictions) for audited_probe in audited], folder
+                "predictions.parquet",
+                [(result, audited_probe.predictions) for result, audited_probe in zip(results.audits, audited, strict=True)],
+                folder,
             )
         if written := [audited_probe for audited_probe in audited if audited_probe.texts is not None]:
             outputs.write_text("texts.csv", _texts_csv(written), folder)

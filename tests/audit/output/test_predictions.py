@@ -26,7 +26,7 @@ def answered(labels, scores, attributes):
 
 def result(encoder):
     data = SimpleNamespace(cluster=None, weights=None, numbered=False, notes=())
-    return SimpleNamespace(model=encoder.record, probe=SimpleNamespace(name="p"), data=data, measurements=())
+    return SimpleNamespace(model=encoder.record, probe=SimpleNamespace(name="p", limits=(), not_tested=()), data=data, measurements=())
 
 
 def test_each_label_has_a_column_and_there_are_no_pixels(tmp_path, four_faces, fake_encoder):
