@@ -70,7 +70,8 @@ def _ending(single: Bool[np.ndarray, "r"]) -> Bool[np.ndarray, "r"]:
     surely = (position == 1) | np.concatenate([[False], ~single[:-1]])
     surely[0] = False
     since = position - np.maximum.accumulate(np.where(surely, position, 0))
-    return (position > 0) & (since % 2 == 0)
+    ending: Bool[np.ndarray, "r"] = (position > 0) & (since % 2 == 0)
+    return ending
 
 
 def log_wealth(differences: Float[np.ndarray, "t"], tolerance: float) -> Float[np.ndarray, "t"]:
