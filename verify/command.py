@@ -186,7 +186,9 @@ def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Sourc
         verify_gates(facts, ledger)
         verify_choices(facts, table.facts.get("stated"), ledger)
         if table.facts and "stated" not in table.facts:
-            files.notes.append(f"{PREDICTIONS} has no copy of the notes and limits: an earlier version wrote it, or it was removed")
+            files.notes.append(
+                f"{PREDICTIONS} has no copy of what the audit says about its data: an earlier version wrote it, or it was removed"
+            )
     except (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
         files.problems.append(f"{name} and the answers do not fit together; the numbers after this were not checked ({reason})")

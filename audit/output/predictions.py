@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from audit.output.directory import replacing
 from audit.predictions.bins import binned_levels
 from audit.predictions.own_tables import OWN_COLUMNS, SCORE, column_of
-from audit.records.inputs import UNDECLARED_UNITS
+from audit.records.inputs import UNDECLARED_UNITS, DataRecord, ProbeRecord
 from audit.results import AuditResult
 from audit.types import Predictions
 from strictio.folders import Folder
@@ -30,7 +32,7 @@ def write_predictions(
     (``vlm_audit.cluster``, by probe), the column of weights (``vlm_audit.weights``, by probe), the groups of numbers from
     low to high (``vlm_audit.bins``, by probe and column), the probes whose images are identified only by their position
     (``vlm_audit.numbered``), the columns by which rows may belong together if that was not declared (``vlm_audit.units``, by probe), and
-    a copy of the notes about the data and of what the probe cannot tell, by model and probe (``vlm_audit.stated``).
+    a copy of the records of data and probe in the results, one for each audit (``vlm_audit.stated``).
     """
     import pyarrow.parquet as pq
 
@@ -69,10 +71,11 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
 
 
 def _stated(result: AuditResult) -> dict[str, Any]:
-    """What an audit says about its data and its limits: `verify` compares it with the results."""
-    notes = [{"code": note.code, "values": dict(note.values)} for note in result.data.notes]
-    limits = {"limits": list(result.probe.limits), "not_tested": list(result.probe.not_tested)}
-    return {"model": result.model.name, "probe": result.probe.name, "notes": notes, **limits}
+    """What an audit says about its data and its probe: `verify` compares it with the results."""
+    data, probe = (
+        TypeAdapter(kind).dump_python(record, mode="json") for kind, record in ((DataRecord, result.data), (ProbeRecord, result.probe))
+    )
+    return {"model": result.model.name, "data": data, "probe": probe}
 
 
 def _answers(pairs: Iterable[tuple[AuditResult, str, Predictions]]) -> dict[str, dict[str, Any]]:

@@ -73,12 +73,43 @@ def test_a_page_without_what_was_chosen_is_named(folder, capsys):
 
 def test_the_recorded_command_names_chosen_clusters_whose_notes_are_gone(folder):
     audit = without_choices(folder)
-    restate(folder, lambda stated: [{**stated[0], "notes": audit["data"]["notes"], "not_tested": audit["probe"]["not_tested"]}])
+    restate(folder, lambda stated: [{**stated[0], "data": audit["data"], "probe": audit["probe"]}])
     assert [str(one) for one in verify(folder).ledger.differences] == ["audits[0].data.cluster_chosen: recorded [], recomputed ['person']"]
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("data", "exclusions", []),
+        ("data", "limited", True),
+        ("data", "source", "another"),
+        ("probe", "limits", ["none"]),
+        ("probe", "made", {}),
+    ],
+)
+def test_every_field_about_the_data_and_the_probe_is_compared(folder, part, name, value):
+    def change(stated):
+        stated[0]["data"]["exclusions"] = [{"reason": {"code": "listed", "values": {}}, "count": 64, "by_group": {}, "examples": []}]
+        return stated
+
+    restate(folder, change)  # a run with a list of left out images
+    results = json.loads((folder / "results.json").read_text("utf-8"))
+    results["audits"][0]["data"]["exclusions"] = [{"reason": {"code": "listed", "values": {}}, "count": 64, "by_group": {}, "examples": []}]
+    (folder / "results.json").write_text(json.dumps(results), "utf-8")
+    rehash(folder, "results.json")
+    assert verify(folder).ledger.differences == []
+    results["audits"][0][part][name] = value
+    (folder / "results.json").write_text(json.dumps(results), "utf-8")
+    rehash(folder, "results.json")
+    assert all(str(one).startswith(f"audits[0].{part}.{name}") for one in verify(folder).ledger.differences)
+    assert verify(folder).ledger.differences
 
 
 def test_answers_without_a_copy_of_the_notes_are_said(folder):
     restate(folder, lambda stated: None)
     found = verify(folder)
     assert found.end == "VERIFIED"
-    assert f"{PREDICTIONS} has no copy of the notes and limits: an earlier version wrote it, or it was removed" in found.files.notes
+    assert (
+        f"{PREDICTIONS} has no copy of what the audit says about its data: an earlier version wrote it, or it was removed"
+        in found.files.notes
+    )
