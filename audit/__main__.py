@@ -20,7 +20,7 @@ COMMANDS = {
     "render": ("reports.render", "main", "re-render the report of a finished audit or comparison"),
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
     "watch": ("audit.commands.watch", "main", "an alarm, valid at every look, when a gap in growing predictions is too large"),
-    "verify": ("verify.command", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
+    "verify": ("audit.commands.verify", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
     "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
     "logs": ("audit.commands.logs", "main", "list what is auditable in a folder of evaluation logs, with the commands"),
     "convert": (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -55,6 +55,17 @@ INPUTS = {
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """What a second step of the caller found, which renders files from the results again. This package has no code for that."""
+
+    compared: int = 0
+    """Files that were rendered again."""
+    problems: tuple[str, ...] = ()
+    omitted: str = ""
+    """Why none were, if that is so."""
+
+
+@dataclass(frozen=True)
 class Verification:
     """The result of verifying one folder."""
 
@@ -70,6 +81,7 @@ class Verification:
     """How many findings, verdicts and gates were not recomputed."""
     without_answers: str = ""
     """Why there are no answers to recompute them from, if that is the reason."""
+    rendered: Rendered = Rendered(omitted="python -m verify recomputes numbers alone")
 
     @property
     def digest_differs(self) -> bool:
@@ -81,7 +93,8 @@ class Verification:
 
     @property
     def differs(self) -> bool:
-        return bool(self.files.problems or self.ledger.differences) or self.digest_differs or self.lock_differs
+        problems = self.files.problems or self.ledger.differences or self.rendered.problems
+        return bool(problems) or self.digest_differs or self.lock_differs
 
     @property
     def end(self) -> str:
@@ -160,6 +173,7 @@ def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Sourc
     """Recompute one file; returns why there are no answers to recompute it from, or nothing."""
     from verify.answers import AnswerFile
     from verify.audit import verify_results
+    from verify.choices import verify_choices
     from verify.gates import verify_gates
 
     try:
@@ -167,8 +181,14 @@ def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Sourc
             return _recompute_comparison(facts, audits, ledger, files)
         if PREDICTIONS in files.left_out or PREDICTIONS not in {*source.names(), *files.hashes}:
             return f"{PREDICTIONS} is not here"
-        verify_results(facts, AnswerFile(source.read(PREDICTIONS)), ledger)
+        table = AnswerFile(source.read(PREDICTIONS))
+        verify_results(facts, table, ledger)
         verify_gates(facts, ledger)
+        verify_choices(facts, table.facts.get("stated"), ledger)
+        if table.facts and "stated" not in table.facts:
+            files.notes.append(
+                f"{PREDICTIONS} has no copy of what the audit says about its data: an earlier version wrote it, or it was removed"
+            )
     except (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
         files.problems.append(f"{name} and the answers do not fit together; the numbers after this were not checked ({reason})")
@@ -219,6 +239,7 @@ def text(found: Verification, *, everything: bool = False) -> str:
         f"digest      {_digest(found)}",
         f"lock        {_lock_line(found)}",
         "signature   not checked: if manifest.json was signed, verify the signature with the tool that made it",
+        f"rendered    {_rendered(found.rendered)}", *(f"  differs: {problem}" for problem in found.rendered.problems),
         f"values      {', '.join(f'{number:,} {kind}' for kind, number in counts.items())}",
     ]  # fmt: skip
     shown = found.ledger.differences if everything else found.ledger.differences[:MOST_SHOWN]
@@ -247,6 +268,14 @@ def _lock_line(found: Verification) -> str:
     return f"DIFFERS: that of {LOCK} is {lock.sha256}" if found.lock_differs else f"{stated}; its digest is as given"
 
 
+def _rendered(step: Rendered) -> str:
+    """The outcome of the second step."""
+    if step.omitted:
+        return f"no: {step.omitted}"
+    good = step.compared - len(step.problems)
+    return f"{max(good, 0)} of {step.compared} files (page, summary, card, tables) are what this program renders from the results"
+
+
 def _digest(found: Verification) -> str:
     if found.digest is None:
         own = f"{found.files.digest}{_of_archive(found)}"
@@ -270,7 +299,17 @@ def _summary(found: Verification) -> str:
 
 def _reason(found: Verification) -> str:
     if found.differs:
-        return ": see above"
+        return f": see above{_reason_of_pages(found.rendered) * bool(found.rendered.omitted)}"
+    return f"{_reason_of_numbers(found)}{_reason_of_pages(found.rendered)}"
+
+
+def _reason_of_pages(step: Rendered) -> str:
+    if step.omitted:
+        return f"; the page, summary, card and tables were not rendered again: {step.omitted}"
+    return f"; the page, summary, card and tables ({step.compared} files) follow from the results"
+
+
+def _reason_of_numbers(found: Verification) -> str:
     if found.end != "VERIFIED":
         what = counted(found.undecided) if found.undecided else "the numbers"
         why = found.without_answers or "this program leaves their kind out"
@@ -287,6 +326,7 @@ def as_json(found: Verification) -> str:
         "manifest_sha256": found.files.digest, "digest": found.digest, "differs": found.differs,
         "end": found.end.lower(), "undecided": dict(found.undecided), "files_listed": found.files.listed,
         "files": found.files.problems, "notes": found.files.notes, "values": found.counts(),
+        "rendered": {"compared": found.rendered.compared, "differs": found.rendered.problems, "omitted": found.rendered.omitted},
         "differences": [str(difference) for difference in found.ledger.differences], "not_recomputable": dict(found.unchecked),
     }  # fmt: skip
     return json.dumps(facts, indent=1, sort_keys=True)
@@ -301,6 +341,7 @@ def as_statement(found: Verification, created: datetime) -> str:
         raise ValueError("something differs, so nothing is stated; run without --statement to see what")
     holds = {
         "VLM_AUDIT_FILES_AS_IN_MANIFEST": True, "VLM_AUDIT_NUMBERS_RECOMPUTED": bool(found.ledger.verified) and found.end == "VERIFIED",
+        "VLM_AUDIT_FILES_AS_RENDERED": bool(found.rendered.compared),
         "VLM_AUDIT_DIGEST_AS_GIVEN": found.digest is not None, "VLM_AUDIT_LOCK_AS_GIVEN": found.lock_digest is not None,
     }  # fmt: skip
     facts = {
@@ -314,8 +355,8 @@ def as_statement(found: Verification, created: datetime) -> str:
     return json.dumps(facts, indent=1)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command."""
+def parser(*, renders: bool = False) -> argparse.ArgumentParser:
+    """Return the parser of the command; `renders`: of one with a second step."""
     what = "Checks the files of a finished audit, and recomputes its counts, rates, intervals, tests and verdicts from predictions.parquet."
     ends = "exit codes: 0 verified; 1 something differs, or a finding, verdict or gate cannot be recomputed; 2 usage; 3 unreadable files"
     parse = argparse.ArgumentParser("vlm-audit verify", description=what, epilog=ends)
@@ -328,15 +369,18 @@ def parser() -> argparse.ArgumentParser:
         "--audits", metavar="DIR", nargs="+", default=[], help="the audits that a comparison is about: its numbers need their answers"
     )
     parse.add_argument("--all", action="store_true", help=f"list every difference, not only the first {MOST_SHOWN}")
+    if renders:
+        what = "do not render the page, the summary, the model cards and the tables again from the results, to compare their bytes"
+        parse.add_argument("--no-rendered", action="store_true", help=what)
     form = parse.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the result as JSON")
     form.add_argument("--statement", action="store_true", help="print an in-toto statement, to be signed; nothing if something differs")
     return parse
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Verify a folder, print the result and return the exit code."""
-    arguments = parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, render: Callable[[Source], Rendered] | None = None) -> int:
+    """Verify a folder, print the result and return the exit code; `render` is a second step, of another program."""
+    arguments = parser(renders=render is not None).parse_args(argv)
     digests = []
     for flag, value in (("--digest", arguments.digest), ("--lock-digest", arguments.lock_digest)):
         try:
@@ -346,6 +390,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return USAGE
     try:
         found = verify(Path(arguments.directory), digests[0], [Path(name) for name in arguments.audits], digests[1])
+        if render is not None:
+            rendered = Rendered(omitted="--no-rendered") if arguments.no_rendered else render(open_source(Path(arguments.directory)))
+            found = replace(found, rendered=rendered)
     except (UnreadableError, OSError) as error:
         sys.stderr.write(f"error[E3] {ascii(str(error))[1:-1]}\n")
         return UNREADABLE

@@ -59,10 +59,7 @@ installed = cache(version)  # reading a package's metadata is as slow as filling
 def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[AuditedProbe], lock: HeldLock | None = None) -> None:
     """Write all files of an audit, with a copy of its plan lock; together they replace those of an earlier one."""
     # Imported here: the code for pages takes a third of a second, and an audit from Python may write nothing.
-    from reports.exports.markdown import summary_markdown
-    from reports.exports.model_card import model_cards
-    from reports.exports.tables import csv_tables
-    from reports.render import render
+    from reports.rendered import files_of_audit
 
     with replacing_files(directory) as folder:
         facts = to_json(results)
@@ -73,15 +70,16 @@ def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[A
             prediction.count is None for audited_probe in audited for prediction in audited_probe.predictions.values()
         ):  # no rows exist for counted parts
             write_predictions(
-                "predictions.parquet", [(audited_probe.result, audited_probe.predictions) for audited_probe in audited], folder
+                "predictions.parquet",
+                [(result, audited_probe.predictions) for result, audited_probe in zip(results.audits, audited, strict=True)],
+                folder,
             )
         if written := [audited_probe for audited_probe in audited if audited_probe.texts is not None]:
             outputs.write_text("texts.csv", _texts_csv(written), folder)
         folder.folder("tables", make=True)
-        tables = {f"tables/{name}": text for name, text in (csv_tables(results) | _near_duplicates_csv(audited)).items()}
-        for name, text in {"summary.md": summary_markdown(results), **model_cards(results), **tables}.items():
+        of_rows = {f"tables/{name}": text for name, text in _near_duplicates_csv(audited).items()}
+        for name, text in (of_rows | files_of_audit(results, facts)).items():
             outputs.write_text(name, text, folder)
-        outputs.write_text("report.html", render(results, facts), folder)
 
 
 def _near_duplicates_csv(audited: Sequence[AuditedProbe]) -> dict[str, str]:

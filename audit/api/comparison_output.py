@@ -14,8 +14,7 @@ from audit.records.base import Timing
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, to_json
 from audit.types import Settings
 from audit.version import __version__
-from reports.exports.markdown import comparison_markdown
-from reports.render import render_comparisons
+from reports.rendered import files_of_comparison
 
 _PACKAGES = ("numpy", "scipy", "pandas")
 
@@ -38,5 +37,5 @@ def write(directory: outputs.OutputFolder, comparisons: Comparisons) -> None:
     """Write all files of a comparison; together they replace those of an earlier one."""
     with replacing_files(directory) as folder:
         outputs.write_text(outputs.COMPARISON, to_json(comparisons), folder)
-        outputs.write_text("comparison.md", comparison_markdown(comparisons), folder)
-        outputs.write_text("comparison.html", render_comparisons(comparisons), folder)
+        for name, text in files_of_comparison(comparisons).items():
+            outputs.write_text(name, text, folder)

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from audit.output.directory import replacing
 from audit.predictions.bins import binned_levels
 from audit.predictions.own_tables import OWN_COLUMNS, SCORE, column_of
-from audit.records.inputs import UNDECLARED_UNITS
+from audit.records.inputs import UNDECLARED_UNITS, DataRecord, ProbeRecord
 from audit.results import AuditResult
 from audit.types import Predictions
 from strictio.folders import Folder
@@ -29,7 +31,8 @@ def write_predictions(
     (``vlm_audit.answers``), the column that says which images belong together
     (``vlm_audit.cluster``, by probe), the column of weights (``vlm_audit.weights``, by probe), the groups of numbers from
     low to high (``vlm_audit.bins``, by probe and column), the probes whose images are identified only by their position
-    (``vlm_audit.numbered``), and the columns by which rows may belong together if that was not declared (``vlm_audit.units``, by probe).
+    (``vlm_audit.numbered``), the columns by which rows may belong together if that was not declared (``vlm_audit.units``, by probe), and
+    a copy of the records of data and probe in the results, one for each audit (``vlm_audit.stated``).
     """
     import pyarrow.parquet as pq
 
@@ -42,7 +45,8 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
     """Return the table that `write_predictions` writes."""
     import pyarrow as pa
 
-    pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
+    every = list(audited)
+    pairs = [(result, name, prediction) for result, predictions in every for name, prediction in predictions.items()]
     if not pairs:  # probes that only have analyses
         return pa.table({name: pa.array([], pa.string()) for name in OWN_COLUMNS})
     labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
@@ -52,9 +56,26 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
     numbered = sorted({result.probe.name for result, _, _ in pairs if result.data.numbered})
     table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
     units = {result.probe.name: dict(note.values) for result, _, _ in pairs for note in result.data.notes if note.code == UNDECLARED_UNITS}
-    others = {"answers": _answers(pairs), "cluster": clusters, "weights": weights, "bins": binned, "numbered": numbered, "units": units}
+    stated = [_stated(result) for result, _ in every]
+    others = {
+        "stated": stated,
+        "answers": _answers(pairs),
+        "cluster": clusters,
+        "weights": weights,
+        "bins": binned,
+        "numbered": numbered,
+        "units": units,
+    }
     facts = {"labels": labels, **{name: value for name, value in others.items() if value}}
     return table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()})
+
+
+def _stated(result: AuditResult) -> dict[str, Any]:
+    """What an audit says about its data and its probe: `verify` compares it with the results."""
+    data, probe = (
+        TypeAdapter(kind).dump_python(record, mode="json") for kind, record in ((DataRecord, result.data), (ProbeRecord, result.probe))
+    )
+    return {"model": result.model.name, "data": data, "probe": probe}
 
 
 def _answers(pairs: Iterable[tuple[AuditResult, str, Predictions]]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +25,8 @@ class File(Generic[T]):
     version: str
     fix: str
     """What to do if it cannot be read."""
+    superseded: Mapping[str, str] = field(default_factory=dict)
+    """Earlier version -> why it cannot be read."""
 
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
@@ -46,7 +49,8 @@ class File(Generic[T]):
             raise DataError(f"{self.name} is not JSON", why=str(error), fix=self.fix) from error
         version = fields.get("schema_version") if isinstance(fields, dict) else None
         if version != self.version:
-            raise DataError(f"{self.name} has schema version {repr(version)[:80]}; this program reads {self.version!r}", fix=self.fix)
+            what = f"{self.name} has schema version {repr(version)[:80]}; this program reads {self.version!r}"
+            raise DataError(what, why=self.superseded.get(str(version)), fix=self.fix)
         try:
             return self._adapter.validate_python(fields)
         except ValidationError as error:

@@ -12,8 +12,12 @@ from typing import Literal
 from audit.records.base import Timing, record
 from audit.records.file import File
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 WATCH = "watch.json"
+FIRST_SHARE = 0.8
+"""Part of the probability of a false alarm that the groups of the first look have; the rest is for groups that arrive later."""
+MOST_LATE = 20
+"""Late groups that a question compares."""
 
 
 @record
@@ -30,11 +34,11 @@ class WatchedQuestion:
     labels: tuple[str, ...]
     """Answers that are the outcome; empty for the accuracy."""
     groups: tuple[str, ...]
-    """Groups of the first look. Others that occur later are counted, but not compared."""
+    """Groups of the first look."""
 
     @property
     def tests(self) -> int:
-        """One-sided tests: one per ordered pair of groups."""
+        """One-sided tests: one per ordered pair of groups of the first look."""
         return len(self.groups) * (len(self.groups) - 1)
 
 
@@ -69,8 +73,21 @@ class WatchPlan:
 
     @property
     def log_threshold(self) -> float:
-        """Natural logarithm of the wealth at which a test raises the alarm: the number of tests over alpha (Ville, and a union bound)."""
-        return math.log(sum(question.tests for question in self.questions) / self.alpha)
+        """Natural logarithm of the wealth at which a test raises the alarm (Ville, and a union bound over all tests).
+
+        The number of tests of the groups of the first look, over their part of alpha.
+        """
+        return math.log(sum(question.tests for question in self.questions) / (FIRST_SHARE * self.alpha))
+
+    def late_stake(self, question: WatchedQuestion, place: int) -> float:
+        """Wealth with which each test of a late group begins, `place` being 1 for the first late group of the question.
+
+        A stake below 1 is a smaller part of alpha at the same threshold. The questions have equal parts of what the first look leaves, and
+        of that the groups 1/2, 1/6, 1/12, ..., which sum to 1. A group's tests are those with all groups before it, in both directions.
+        """
+        alpha = (1 - FIRST_SHARE) * self.alpha / len(self.questions) / (place * (place + 1))
+        tests = 2 * (len(question.groups) + place - 1)
+        return min(1.0, alpha / tests * math.exp(self.log_threshold))
 
 
 @record
@@ -103,6 +120,18 @@ class GroupEvents:
 
 
 @record
+class LateGroup:
+    """A group that was not in the first look. It is compared from its first row on."""
+
+    group: str
+    row: int
+    """Its first row, counted from 1, over all files."""
+    file: str
+    stake: float
+    """Wealth with which each of its tests begins."""
+
+
+@record
 class PairTest:
     """Two groups; the first is the one whose rate is more likely to exceed the other's."""
 
@@ -111,13 +140,19 @@ class PairTest:
     rounds: int
     waiting: int
     """Rows that wait for a row of the other group."""
+    stake: float
+    """Wealth at the beginning: 1, or less if one of the groups arrived late."""
     log10_wealth: float
     """Now, of betting that the first group's rate exceeds the second's by more than the tolerance."""
     log10_most: float
     """The most it ever was."""
     low: float
-    """Lower bound of the first group's rate less the second's, valid at all looks together."""
+    """Lower bound of the first group's rate less the second's, valid at all looks together: it was above this in some rows.
+
+    Above `high` if the difference has changed.
+    """
     high: float
+    """Upper bound: it was below this in some rows, which need not be the same ones."""
 
 
 @record
@@ -145,10 +180,13 @@ class GapWatch:
 
     question: WatchedQuestion
     groups: tuple[GroupEvents, ...]
+    """All groups that are compared, those of the first look first."""
+    late: tuple[LateGroup, ...]
+    """Those that were not in the first look, in the order in which they arrived."""
     others: tuple[GroupEvents, ...]
-    """Groups that the plan does not have, and rows of an unknown group."""
+    """Groups that are not compared: an unknown one, and those that arrived when there were too many late ones."""
     pairs: tuple[PairTest, ...]
-    """The most wealth first."""
+    """The most wealth first; empty while a single group is known."""
     curve: tuple[WealthPoint, ...]
     alarm: GapAlarm | None
 
@@ -176,9 +214,19 @@ class Watch:
         return self.looks[-1].rows
 
     @property
+    def late_groups(self) -> Mapping[tuple[str, str], LateGroup]:
+        """Attribute and name of each group that was not in the first look, in the order in which they arrived."""
+        late = {(gap.question.attribute, one.group): one for gap in self.gaps for one in gap.late}
+        return dict(sorted(late.items(), key=lambda item: item[1].row))
+
+    @property
     def alarms(self) -> tuple[GapWatch, ...]:
         """The gaps with an alarm, the earliest first."""
         return tuple(sorted((gap for gap in self.gaps if gap.alarm), key=lambda gap: gap.alarm.row if gap.alarm else 0))
 
 
-WATCH_FILE = File(Watch, WATCH, SCHEMA_VERSION, "name another --out to begin a new watch")
+_OTHER_TEST = (
+    "it is from a program whose bets all began with the first row; to go on with other bets would add their false alarms to its own; "
+    "its page and its alarms stay as they are"
+)
+WATCH_FILE = File(Watch, WATCH, SCHEMA_VERSION, "name another --out to begin a new watch", {"1": _OTHER_TEST})

@@ -3,8 +3,12 @@
 A fictitious gambler starts with a wealth of 1 and bets, round by round, that the rate of one group exceeds that of another by more than
 the tolerance. If it does not, the wealth is a non-negative supermartingale, so the probability that it *ever* reaches 1 / error is at
 most `error` (Ville's inequality). Chugg, Cortes-Gomez, Wilder and Ramdas 2023, https://arxiv.org/abs/2305.17570, sections 3.1 and 3.2,
-bet so on fairness; their proof allows any bets that depend on earlier rounds alone. These bets are fixed fractions, with the wealth
+bet so on fairness; their proof allows any bets that depend on earlier rounds alone. These bets are fixed fractions, with the stakes
 divided equally among them (Waudby-Smith and Ramdas 2024, https://arxiv.org/abs/2010.09686, grid Kelly): no bet depends on the data.
+
+A bet that began with the first row would have lost nearly everything by the time a late gap begins. So the gambler bets half at the
+beginning, and a part of the rest in every later round: a mixture over all starting times, with weights that sum to 1 (Shin, Ramdas and
+Rinaldo 2022, https://arxiv.org/abs/2203.03532). All bets on one fraction move alike, so that their sum is one number, however many began.
 """
 
 from __future__ import annotations
@@ -45,16 +49,29 @@ def rounds_of(in_first: Bool[np.ndarray, "n"], event: Bool[np.ndarray, "n"]) -> 
     >>> done.differences.tolist(), done.rows.tolist()
     ([-0.5, 1.0], [2, 4])
     """
-    differences, rows = [], []
-    n, events = [0, 0], [0, 0]
-    for row, (first, happened) in enumerate(zip(in_first.tolist(), event.tolist(), strict=True)):
-        n[first] += 1
-        events[first] += happened
-        if n[not first]:
-            differences.append(events[1] / n[1] - events[0] / n[0])
-            rows.append(row)
-            n, events = [0, 0], [0, 0]
-    return Rounds(np.array(differences, float), np.array(rows, np.int64))
+    n = len(in_first)
+    if n == 0:
+        return Rounds(np.zeros(0), np.zeros(0, np.int64))
+    runs = np.flatnonzero(np.concatenate([[True], in_first[1:] != in_first[:-1]]))
+    ends = runs[_ending(np.diff(np.concatenate([runs, [n]])) == 1)]
+    after = np.concatenate([[0], ends[:-1] + 1])
+    events = np.concatenate([[0], np.cumsum(event)])
+    difference = event[ends] - (events[ends] - events[after]) / (ends - after)
+    return Rounds(np.where(in_first[ends], difference, -difference), ends)
+
+
+def _ending(single: Bool[np.ndarray, "r"]) -> Bool[np.ndarray, "r"]:
+    """Whether the first row of each run of one group ends a round.
+
+    It does not if that row begins a round: it is the very first, or the run before it was a single row, which ended a round. So among
+    runs that follow single rows, every second one ends a round.
+    """
+    position = np.arange(len(single))
+    surely = (position == 1) | np.concatenate([[False], ~single[:-1]])
+    surely[0] = False
+    since = position - np.maximum.accumulate(np.where(surely, position, 0))
+    ending: Bool[np.ndarray, "r"] = (position > 0) & (since % 2 == 0)
+    return ending
 
 
 def log_wealth(differences: Float[np.ndarray, "t"], tolerance: float) -> Float[np.ndarray, "t"]:
@@ -65,22 +82,38 @@ def log_wealth(differences: Float[np.ndarray, "t"], tolerance: float) -> Float[n
 
     Examples
     --------
-    Won once at a tolerance of 0: each fraction f of the wealth became 1 + f, and the mean of the fractions is 255 / 2048.
+    Won once at a tolerance of 0: half was bet, the money on each fraction f grew by f, and the mean of the fractions is 255 / 2048.
 
-    >>> round(float(np.exp(log_wealth(np.array([1.0]), 0.0))[0]), 6) == round(1 + 255 / 2048, 6)
+    >>> round(float(np.exp(log_wealth(np.array([1.0]), 0.0))[0]), 6) == round(1 + 255 / 2048 / 2, 6)
     True
     """
-    bets = FRACTIONS / (1 + tolerance)
-    gains = np.log1p(np.outer(bets, differences - tolerance)).cumsum(axis=1)
-    wealth: Float[np.ndarray, "t"] = np.logaddexp.reduce(gains, axis=0) - np.log(len(bets))
+    stakes, wealth = _log_stakes(len(differences))
+    for bet in FRACTIONS / (1 + tolerance):
+        gains = np.log1p(bet * (differences - tolerance)).cumsum()
+        before = np.concatenate([[0.0], gains[:-1]])[: len(gains)]
+        bets = gains + np.logaddexp.accumulate(stakes - before)
+        wealth = np.logaddexp(wealth, bets - np.log(len(FRACTIONS)))
     return wealth
 
 
-def lower_bound(differences: Float[np.ndarray, "t"], log_threshold: float) -> float:
-    """The largest tolerance at which the wealth has ever reached the threshold: the mean difference is above it; -1 if it never did.
+def _log_stakes(rounds: int) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "t"]]:
+    """Logarithms of what is bet from each round on, and of what is not yet bet after it.
 
-    The bound holds at all times together, with the same probability as the test. The wealth falls as the tolerance grows, since every
-    factor of `log_wealth` does, so that bisection is exact.
+    After round t, 1 / (2 log2(t + 1)) of the first wealth is not yet bet. What is bet from round t on falls nearly as slowly as any
+    sequence with a finite sum can: about 1 / (t log(t)^2).
+    """
+    t = np.arange(2, rounds + 2)
+    rest = -np.log(2 * np.log2(t))
+    later = np.log(np.log1p(1 / t[:-1])) - np.log(2 * np.log(t[:-1])) - np.log(np.log2(t[1:]))
+    return np.concatenate([[-np.log(2)], later])[:rounds], rest
+
+
+def lower_bound(differences: Float[np.ndarray, "t"], log_threshold: float) -> float:
+    """The largest tolerance at which the wealth has ever reached the threshold; -1 if it never did.
+
+    The mean difference of at least one round is above it: of all rounds, if it is the same in all. The bound holds at all times together,
+    with the same probability as the test. The wealth falls as the tolerance grows, since every factor of `log_wealth` does, so that
+    bisection is exact.
     """
     low, high = -1.0, 1.0
     for _ in range(_STEPS if len(differences) else 0):
@@ -91,5 +124,5 @@ def lower_bound(differences: Float[np.ndarray, "t"], log_threshold: float) -> fl
 
 
 def simultaneous_interval(differences: Float[np.ndarray, "t"], log_threshold: float) -> tuple[float, float]:
-    """Bounds of the mean difference, each with the error rate of one test."""
+    """Bounds of the mean difference, each with the error rate of one test; the lower one may be above the upper one if it has changed."""
     return lower_bound(differences, log_threshold), -lower_bound(-differences, log_threshold)

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 
 from audit.gates.parse import PlannedQuestion
-from audit.records.watch import GapWatch, PairTest, Watch, WatchedQuestion, WatchPlan
+from audit.records.watch import FIRST_SHARE, MOST_LATE, GapWatch, PairTest, Watch, WatchedQuestion, WatchPlan
 from audit.types import UNKNOWN
 from reports.text.numbers import clean, count, decimal, decimals, exact_points, in_words, level, number, span, upper_first
 from reports.text.phrases import attributes, group, listed
 from reports.text.sentences import metric_of
 
 ALARM, NO_ALARM = "Alarm", "No alarm"
+_ROUNDING = 1e-9
 _MOST, _LEAST = 6, -2
 """Decades beyond which a wealth is not printed in digits."""
 NOT_TOLD = (
@@ -62,12 +63,12 @@ def alarm_headline(gap: GapWatch, plan: WatchPlan) -> str:
 
 
 def headline(facts: Watch) -> str:
-    """Return the first alarm, or say that no gap has been shown."""
-    if facts.alarms:
-        return alarm_headline(facts.alarms[0], facts.plan)
+    """Return the first alarm, or say that no gap has been shown; and name the groups that were not in the first look."""
     plan = facts.plan
     exceeds = f"exceed {exact_points(plan.tolerance)}" if plan.tolerance else "exist"
-    return f"No gap has been shown to {exceeds} so far."
+    shown = alarm_headline(facts.alarms[0], plan) if facts.alarms else f"No gap has been shown to {exceeds} so far."
+    late = listed([f"{group((name,))} ({attributes([attribute])})" for attribute, name in facts.late_groups])
+    return f"{shown} New since the first look, and watched: {late}." if late else shown
 
 
 def details(facts: Watch) -> list[str]:
@@ -88,9 +89,9 @@ def alarm_place(gap: GapWatch, facts: Watch) -> str:
 
 def strongest(facts: Watch) -> str:
     """Say which test comes closest to an alarm."""
-    gap = max(facts.gaps, key=lambda gap: gap.pairs[0].log10_most)
+    gap = max((gap for gap in facts.gaps if gap.pairs), key=lambda gap: gap.pairs[0].log10_most)
     pair = gap.pairs[0]
-    if pair.log10_most <= 0:
+    if not any(10**pair.log10_most > pair.stake * (1 + _ROUNDING) for gap in facts.gaps for pair in gap.pairs):
         return "No bet on a gap has gained anything."
     return (
         f"Closest to an alarm: {question_title(gap.question)}, {above(pair.first, pair.second)}; the wealth was at most "
@@ -105,16 +106,22 @@ def interval_sentence(gap: GapWatch, plan: WatchPlan) -> str:
     names = (gap.alarm.first, gap.alarm.second)
     pair = next(pair for pair in gap.pairs if {pair.first, pair.second} == {*names})
     low, high = (pair.low, pair.high) if (pair.first, pair.second) == names else (-pair.high, -pair.low)
-    places = decimals(low, high)
-    return (
-        f"The difference, {above(*names)}, is between {number(low, places)} and {number(high, places)} points "
-        f"({level(plan.alpha)}, for all pairs and looks together)."
-    )
+    places, certain = decimals(low, high), f"({level(plan.alpha)}, for all pairs and looks together)"
+    if low > high:
+        return (
+            f"The difference, {above(*names)}, has changed: it was above {number(low, places)} points in some rows and below "
+            f"{number(high, places)} points in others {certain}."
+        )
+    bounds = f"between {number(low, places)} and {number(high, places)} points"
+    return f"If it has not changed, the difference, {above(*names)}, is {bounds} {certain}."
 
 
 def pair_interval(pair: PairTest) -> str:
-    """Return the bounds of a difference in points."""
-    return span(pair.low, pair.high, decimals(pair.low, pair.high), signed=True)
+    """Return the bounds of a difference in points; of one that has changed, what it was above and below at different times."""
+    places = decimals(pair.low, pair.high)
+    if pair.low > pair.high:
+        return f"changed: above {number(pair.low, places, signed=True)}, below {number(pair.high, places, signed=True)}"
+    return span(pair.low, pair.high, places, signed=True)
 
 
 def wealth(log10: float) -> str:
@@ -138,15 +145,25 @@ def threshold(plan: WatchPlan) -> str:
     return wealth(plan.log_threshold / math.log(10))
 
 
+def late_sentence(gap: GapWatch) -> str:
+    """Name the groups that were not in the first look, and their first rows; empty without one."""
+    late = listed([
+        f"{group((one.group,))} from row {count(one.row)} ({clean(one.file)}), with a wealth of {wealth(math.log10(one.stake))} at first"
+        for one in gap.late
+    ])  # fmt: skip
+    return f"New in {attributes([gap.question.attribute])} since the first look: {late}." if late else ""
+
+
 def others_sentence(gap: GapWatch) -> str:
-    """Name groups that the plan does not have, with their rows; empty if every group is in it."""
+    """Name groups that are not compared, with their rows; empty if every group is."""
     rows = {other.group: other.n for other in gap.others if other.n}
     unknown = rows.pop(UNKNOWN, 0)
     named = listed([f"{group((name,))} ({count(n)})" for name, n in rows.items()])
     sentences = []
     if rows:
         sentences.append(
-            f"Not watched, because the first look had no such rows: {named}. To watch them, begin a new watch with another --out."
+            f"Not watched, because {in_words(len(gap.late), 'new group')} of {attributes([gap.question.attribute])} are already: {named}. "
+            "To watch them, begin a new watch with another --out."
         )
     if unknown:
         sentences.append(f"Left out, with an unknown value: {in_words(unknown, 'row')}.")
@@ -161,14 +178,15 @@ def cut_sentence(cut: Sequence[str]) -> str:
 
 def plan_rows(plan: WatchPlan) -> Sequence[tuple[str, str]]:
     """Return the plan, term by term."""
-    columns = plan.columns
+    columns, first = plan.columns, f"{count(round(100 * FIRST_SHARE))}\u00a0%"
     rows = [
         ("Predictions", plan.source), ("Alarm", f"a gap exceeds {exact_points(plan.tolerance)}"),
         ("Probability of a false alarm", f"at most {100 * plan.alpha:g}\u00a0%, about any gap, however often one looks"),
         ("Questions", "; ".join(question_title(question) for question in plan.questions)),
         ("Groups", "; ".join(f"{attributes([name])}: {', '.join(levels)}" for name, levels in _levels(plan).items())),
         ("Tests", f"{count(sum(question.tests for question in plan.questions))}, one for each question and ordered pair of groups"),
-        ("Threshold", f"a wealth of {threshold(plan)}: the number of tests over the probability of a false alarm"),
+        ("Threshold", f"a wealth of {threshold(plan)}: the number of tests over {first} of the probability of a false alarm"),
+        ("New groups", f"up to {MOST_LATE} per question share the rest of that probability"),
     ]  # fmt: skip
     rows += [("Outcomes", "; ".join(plan.outcomes))] if plan.outcomes else []
     rows += [("Bins", "; ".join(columns.bins))] if columns.bins else []

@@ -102,11 +102,11 @@ def watch_page(facts: Watch) -> WatchPage:
 
 
 def _closest_first(gap: GapWatch) -> tuple[float, float]:
-    return (float("inf") if gap.alarm is None else gap.alarm.row, -gap.pairs[0].log10_most)
+    return (float("inf") if gap.alarm is None else gap.alarm.row, -max((pair.log10_most for pair in gap.pairs), default=0.0))
 
 
 def _gap(gap: GapWatch, number: int, facts: Watch) -> GapView:
-    title, best = text.question_title(gap.question), gap.pairs[0]
+    title = text.question_title(gap.question)
     raised = "" if gap.alarm is None else " ".join([text.alarm_place(gap, facts), text.interval_sentence(gap, facts.plan)])
     more = len(gap.pairs) - MOST_ITEMS
     caption = "Pairs of groups, the one closest to an alarm first"
@@ -115,7 +115,7 @@ def _gap(gap: GapWatch, number: int, facts: Watch) -> GapView:
         title=title,
         alarm=raised,
         chart=wealth_curve(gap, facts.plan),
-        alt=f"At most {text.wealth(best.log10_most)} ({text.above(best.first, best.second)}); alarm at {text.threshold(facts.plan)}.",
+        alt=_alt(gap, facts),
         groups=Table("Groups", "Groups", ("Group", "Rows that count", "Events"), tuple(
             Row((group.group, count(group.n), count(group.events))) for group in gap.groups
         )),
@@ -128,8 +128,14 @@ def _gap(gap: GapWatch, number: int, facts: Watch) -> GapView:
                 for pair in gap.pairs[:MOST_ITEMS]
             ),
         ),
-        others=text.others_sentence(gap),
+        others=" ".join(filter(None, (text.late_sentence(gap), text.others_sentence(gap)))),
     )  # fmt: skip
+
+
+def _alt(gap: GapWatch, facts: Watch) -> str:
+    best = gap.pairs[0] if gap.pairs else None
+    most = f"At most {text.wealth(best.log10_most)} ({text.above(best.first, best.second)})" if best else "No pair of groups yet"
+    return f"{most}; alarm at {text.threshold(facts.plan)}."
 
 
 def _files(facts: Watch) -> Table:

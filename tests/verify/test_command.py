@@ -14,9 +14,13 @@ from in_toto_attestation.v1.statement import Statement
 
 from audit import audit
 from audit.__main__ import main
+from audit.commands import verify as again
+from audit.commands.verify import rendered_again
 from audit.output.run_directory import RunDirectory
+from audit.version import __version__
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once
+from verify.command import main as numbers_alone
 from verify.folder import check_files
 from verify.source import FolderSource
 
@@ -57,7 +61,9 @@ def test_a_finished_audit_is_verified(folder, capsys):
     assert code == 0
     assert ", 0 differs, 0 within Monte-Carlo error, " in text
     last = "VERIFIED, without a digest from outside: the numbers follow from the answers in these files, whose origin was not checked"
-    numbers = r" \([\d,]+ verified, 0 differs, 0 within Monte-Carlo error, [\d,]+ not recomputable\)"
+    assert "rendered    8 of 8 files (page, summary, card, tables) are what this program renders from the results\n" in text
+    pages = r"; the page, summary, card and tables \(8 files\) follow from the results"
+    numbers = pages + r" \([\d,]+ verified, 0 differs, 0 within Monte-Carlo error, [\d,]+ not recomputable\)"
     assert re.fullmatch(last + numbers, text.splitlines()[-1])
     code, text = ran(folder, capsys, "--digest", digest(folder).upper())
     last = "VERIFIED: the numbers follow from the answers in these files, which are those of the digest"
@@ -71,7 +77,7 @@ def test_what_was_verified_can_be_stated_and_what_differs_cannot(folder, capsys)
     Statement.copy_from_pb(json_format.ParseDict(stated, statement_pb2.Statement())).validate()
     assert (code, stated["predicateType"]) == (0, "https://in-toto.io/attestation/svr/v0.1")
     assert stated["subject"] == [{"name": "manifest.json", "digest": {"sha256": digest(folder)}}]
-    held = ["VLM_AUDIT_FILES_AS_IN_MANIFEST", "VLM_AUDIT_NUMBERS_RECOMPUTED"]
+    held = ["VLM_AUDIT_FILES_AS_IN_MANIFEST", "VLM_AUDIT_NUMBERS_RECOMPUTED", "VLM_AUDIT_FILES_AS_RENDERED"]
     assert stated["predicate"]["properties"] == held
     assert json.loads(ran(folder, capsys, "--statement", "--digest", digest(folder))[1])["predicate"]["properties"] == [
         *held,
@@ -151,8 +157,8 @@ def test_a_newer_run_whose_files_are_not_in_their_place_is_named(folder, capsys)
     assert "note: a newer run is complete in .new, and was not checked: vlm-audit render puts" in ran(folder, capsys)[1]
 
 
-def test_a_sentence_changed_by_someone_who_rehashes_needs_a_digest(folder, capsys):
-    """The page is not drawn again: without a digest from outside nothing tells that it is another."""
+def test_a_sentence_changed_by_someone_who_rehashes_is_named(folder, capsys):
+    """The page is rendered again from the results; without that step, only a digest from outside tells that it is another."""
     before = digest(folder)
     page = folder / "report.html"
     page.write_text(page.read_text("utf-8").replace("differ", "do not differ"), "utf-8")
@@ -160,10 +166,80 @@ def test_a_sentence_changed_by_someone_who_rehashes_needs_a_digest(folder, capsy
     assert code == 1
     assert "differs: report.html: its sha256" in text
     rehash(folder, "report.html")
-    assert ran(folder, capsys)[0] == 0
-    code, text = ran(folder, capsys, "--digest", before)
+    code, text = ran(folder, capsys)
+    assert code == 1
+    assert "files       10 of 10 as in manifest.json" in text
+    assert "rendered    7 of 8 files (page, summary, card, tables) are what this program renders from the results" in text
+    assert re.search(r"differs: report.html: line [\d,]+ is not what follows from the results\n", text)
+    assert text.splitlines()[-1].startswith("DIFFERS: see above (")
+    assert json.loads(ran(folder, capsys, "--json")[1])["rendered"]["differs"] != []
+    assert ran(folder, capsys, "--statement") == (1, "")
+    code, text = ran(folder, capsys, "--no-rendered")
+    assert code == 0
+    assert "; the page, summary, card and tables were not rendered again: --no-rendered (" in text.splitlines()[-1]
+    code, text = ran(folder, capsys, "--no-rendered", "--digest", before)
     assert code == 1
     assert f"digest      DIFFERS: that of manifest.json is {digest(folder)}" in text
+    assert numbers_alone([str(folder)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "; the page, summary, card and tables were not rendered again: python -m verify recomputes numbers alone (" in last
+
+
+def test_files_of_another_version_are_not_compared_and_the_last_line_says_so(folder, capsys):
+    text = (folder / "results.json").read_text("utf-8")
+    (folder / "results.json").write_text(text.replace(f'"tool": "vlm-audit {__version__}"', '"tool": "vlm-audit 0.0.9"'), "utf-8")
+    rehash(folder, "results.json")
+    code, text = ran(folder, capsys)
+    assert code == 0
+    why = f"they are of vlm-audit 0.0.9, and this is vlm-audit {__version__} ("
+    assert f"; the page, summary, card and tables were not rendered again: {why}" in text.splitlines()[-1]
+    assert "VLM_AUDIT_FILES_AS_RENDERED" not in ran(folder, capsys, "--statement")[1]
+
+
+@pytest.mark.parametrize("name", ["summary.md", "model_card.md", "tables/rates.csv", "tables/gaps.csv"])
+def test_a_file_for_people_that_has_other_bytes_is_named(folder, name):
+    good = (folder / name).read_bytes()
+    for changed in (good[:-1], good + b" ", b" " + good, good.replace(b"0", b"1", 1), good.replace(b"a", b"b", 1)):
+        (folder / name).write_bytes(changed)
+        (problem,) = rendered_again(FolderSource(folder)).problems
+        assert re.fullmatch(rf"{name}: line \d+ is not what follows from the results", problem)
+    (folder / name).unlink()
+    assert rendered_again(FolderSource(folder)).problems == (f"{name}: it follows from the results, and is missing",)
+
+
+def test_a_table_that_does_not_follow_from_the_results_is_named(folder):
+    (folder / "tables" / "more.csv").write_text("group,rate\nman,1\n")
+    assert rendered_again(FolderSource(folder)).problems == ("tables/more.csv: no such file follows from the results",)
+
+
+def test_results_that_contradict_themselves_are_named(folder, capsys):
+    results = json.loads((folder / "results.json").read_text("utf-8"))
+    results["audits"][0]["findings"][0]["by_group"] = []
+    (folder / "results.json").write_text(json.dumps(results))
+    rehash(folder, "results.json")
+    code, text = ran(folder, capsys)
+    assert code == 1
+    assert "differs: results.json cannot be rendered (" in text
+
+
+@pytest.mark.slow
+def test_500_single_changes_of_the_page_the_summary_the_card_and_the_tables_are_named(folder, monkeypatch):
+    """A word, a digit or any byte of any of these files is another, is gone or is twice there; the manifest would say that all is well."""
+    source, files = random.Random(0), again._files("results.json", (folder / "results.json").read_text("utf-8"))
+    monkeypatch.setattr(again, "_files", lambda name, facts: files)  # rendering them 500 times shows nothing more
+    assert rendered_again(FolderSource(folder)).problems == ()
+    for number in range(500):
+        name = sorted(files)[number % len(files)]
+        good = (folder / name).read_bytes()
+        places = [match.span() for match in re.finditer(rb"[A-Za-z]{4,}" if number % 2 else rb"\d", good)]
+        first, last = source.choice(places) if number % 3 else (at := source.randrange(len(good)), at + 1)
+        old = good[first:last]
+        new = source.choice([b"", old + old, bytes([old[0] ^ (1 << source.randrange(8))]) + old[1:]])
+        (folder / name).write_bytes(good[:first] + new + good[last:])
+        (problem,) = rendered_again(FolderSource(folder)).problems
+        assert problem.startswith(f"{name}: line "), (name, first, old, new)
+        (folder / name).write_bytes(good)
+    assert rendered_again(FolderSource(folder)).problems == ()
 
 
 @pytest.mark.parametrize(("field", "value"), [("verdict", "equivalent"), ("tolerance", 0.5)])

@@ -65,7 +65,7 @@ def test_a_wrong_number_differs_whether_or_not_all_others_can_be_recomputed(fini
     both = ("--audits", finished / "before", finished / "after")
     code, last = ended(capsys, folder, *both)
     assert code == 1
-    assert last.startswith("NOT RECOMPUTABLE: 1 gate could not be recomputed, because this program leaves their kind out (")
+    assert last.startswith("NOT RECOMPUTABLE: 1 gate could not be recomputed, because this program leaves their kind out; the page, ")
     facts = json.loads((folder / "comparison.json").read_text())
     facts["comparisons"][0]["changes"][0]["overall"]["gained"] += 1
     (folder / "comparison.json").write_text(json.dumps(facts))
@@ -73,6 +73,18 @@ def test_a_wrong_number_differs_whether_or_not_all_others_can_be_recomputed(fini
     code, last = ended(capsys, folder, *both)
     assert code == 1
     assert last.startswith("DIFFERS: see above (")
+
+
+def test_a_page_of_a_comparison_that_has_other_bytes_is_named(finished, tmp_path, capsys):
+    folder = shutil.copytree(finished / "compared", tmp_path / "compared")
+    for name in ("comparison.html", "comparison.md"):
+        (folder / name).write_text((folder / name).read_text("utf-8") + "\nAll is well.\n", "utf-8")
+        rehash(folder, name)
+    assert main(["verify", str(folder), "--audits", str(finished / "before"), str(finished / "after")]) == 1
+    text = capsys.readouterr().out
+    assert "rendered    0 of 2 files" in text
+    assert "differs: comparison.html: line" in text
+    assert "differs: comparison.md: line" in text
 
 
 def test_results_of_another_version_are_not_read_as_this_one(finished, tmp_path, capsys):
@@ -107,7 +119,7 @@ def test_counted_parts_leave_no_answers_to_recompute_from(finished, capsys):
     code, last = ended(capsys, finished / "counted")
     assert code == 1
     assert last.startswith("NOT RECOMPUTABLE: ")
-    assert "could not be recomputed, because predictions.parquet is not here (" in last
+    assert "could not be recomputed, because predictions.parquet is not here; the page, summary, card and tables (" in last
 
 
 def test_a_planned_question_whose_effects_are_taken_as_recorded_is_not_verified():

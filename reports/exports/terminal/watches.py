@@ -19,7 +19,8 @@ def watch_lines(facts: Watch, new_rows: int, screen: Screen = _PIPE, cut: Sequen
     word = text.ALARM if facts.alarms else text.NO_ALARM
     head = f"{text.page_title(facts)} · {text.deck(facts)} ({count(new_rows)} new)"
     said = marked("disparity" if facts.alarms else "no signal", f"{word}. {text.headline(facts)}", screen, whole=True)
-    others = list(dict.fromkeys(filter(None, (text.others_sentence(gap) for gap in facts.gaps))))
+    of_gaps = (sentence for gap in facts.gaps for sentence in (text.late_sentence(gap), text.others_sentence(gap)))
+    others = list(dict.fromkeys(filter(None, of_gaps)))
     others += [text.cut_sentence(cut)] if cut else []
     lines = [*lines_of(head, screen), *said, *(line for sentence in [*text.details(facts), *others] for line in lines_of(sentence, screen))]
     return ordinary_spaces("\n".join(lines))

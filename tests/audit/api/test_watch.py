@@ -12,10 +12,11 @@ from audit.api.watch import watch
 from audit.commands.watch import main
 from audit.errors import DataError, MachineError, UsageError
 from audit.predictions.complete_lines import complete_lines
-from audit.records.watch import WATCH, WATCH_FILE
+from audit.records.watch import MOST_LATE, WATCH, WATCH_FILE, WatchColumns, WatchedQuestion, WatchPlan
 from audit.statistics.betting import log_wealth, rounds_of
 from reports.exports.terminal.watches import watch_lines
 from reports.render import render_watch
+from reports.text.watch import pair_interval
 from strictio.files import Lock
 from strictio.folders import Folder
 
@@ -57,8 +58,8 @@ def test_the_wealth_is_that_of_the_rows_in_their_order(tmp_path):
     assert {group.group: (group.n, group.events) for group in gap_of(facts).groups} == {
         name: (len(rows), (rows.y_true == rows.y_pred).sum()) for name, rows in frame.groupby("gender")
     }
-    # accuracy, and the true and false positive rate: two tests each
-    assert facts.plan.log_threshold == pytest.approx(np.log(6 / 0.05))
+    # accuracy, and the true and false positive rate: two tests each, which have 80 % of the level
+    assert facts.plan.log_threshold == pytest.approx(np.log(6 / 0.04))
 
 
 def test_many_looks_end_where_one_look_ends(tmp_path):
@@ -120,6 +121,21 @@ def test_no_alarm_ends_with_0_and_says_that_it_is_no_evidence(tmp_path, capsys):
     assert "No gap has been shown to exceed 10 points so far. This is not evidence that the gaps are smaller." in printed
 
 
+def test_a_gap_that_begins_after_many_rows_raises_the_alarm(tmp_path, capsys):
+    """30 points from row 6,001 on: bets that all began with the first row had lost too much by then."""
+    put(tmp_path / "in", "quiet.csv", stream(6000, seed=1))
+    assert watch(tmp_path / "in", tmp_path / "out").exit_code == 0
+    put(tmp_path / "in", "then.csv", stream(600, seed=2, gap=0.3))
+    assert main([str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Accuracy by gender: the rate of man exceeds that of woman by more than 5 points." in printed
+    assert "The difference, man above woman, has changed: it was above" in printed
+    pair = gap_of(WATCH_FILE.from_json((tmp_path / "out" / WATCH).read_text())).pairs[0]
+    assert pair.low > max(0.05, pair.high)
+    assert pair_interval(pair).startswith("changed: above +")
+    assert pair_interval(pair) in (tmp_path / "out" / "watch.html").read_text()
+
+
 def test_rare_outcomes_by_name_and_bins(tmp_path):
     put(tmp_path, "a.csv", stream(400, age=lambda n: np.arange(n) * 7 % 80).drop(columns=["y_true", "gender"]))
     facts = watch(tmp_path / "a.csv", tmp_path / "out", outcome="dog=dog", bins=("age=18,60",)).facts
@@ -132,18 +148,98 @@ def test_rare_outcomes_by_name_and_bins(tmp_path):
     assert len(again.looks) == 2
 
 
-def test_new_groups_and_unknown_values_are_named(tmp_path):
+# ---- groups that were not in the first look --------------------------------------------------------------------------------------------
+
+
+def with_late(frame, name, share=0.4, rate=0.5, seed=7):
+    """The rows, a share of which are of another group, right at another rate."""
+    rng = np.random.default_rng(seed)
+    late, other = rng.random(len(frame)) < share, frame.y_true.map({"cat": "dog", "dog": "cat"})
+    answers = np.where(rng.random(len(frame)) < rate, frame.y_true, other)
+    return frame.assign(gender=np.where(late, name, frame.gender), y_pred=np.where(late, answers, frame.y_pred))
+
+
+def test_a_group_that_arrives_late_is_watched_from_its_first_row(tmp_path, capsys):
+    """Three questions with two tests each; a late group has 1/3 of 1 % of the level, the first one half of that, for four tests."""
+    put(tmp_path / "in", "1.csv", stream(400, share=0.5))
+    assert watch(tmp_path / "in", tmp_path / "out").exit_code == 0
+    last = with_late(stream(600, seed=1, share=0.5), "nonbinary", rate=0.4)
+    put(tmp_path / "in", "2.csv", last)
+    assert main([str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "exceeds that of nonbinary by more than 5 points. New since the first look, and watched: nonbinary (gender)." in printed
+    facts = WATCH_FILE.from_json((tmp_path / "out" / WATCH).read_text())
+    gap = gap_of(facts)
+    (late,) = gap.late
+    first = int(np.argmax(last.gender == "nonbinary"))
+    assert (late.group, late.row, late.file, late.stake) == ("nonbinary", 400 + first + 1, "2.csv", pytest.approx(0.01 / 3 / 2 / 4 * 150))
+    assert f"New in gender since the first look: nonbinary from row {late.row} (2.csv), with a wealth of 0.0625 at first." in printed
+    assert gap.alarm.second == "nonbinary"
+    assert [group.group for group in gap.groups] == ["man", "woman", "nonbinary"]
+    pair = next(pair for pair in gap.pairs if {pair.first, pair.second} == {"man", "nonbinary"})
+    since = last[first:][last.gender[first:] != "woman"]
+    rounds = rounds_of((since.gender == "man").to_numpy(), (since.y_true == since.y_pred).to_numpy())
+    assert pair.log10_wealth == pytest.approx((log_wealth(rounds.differences, 0.05)[-1] + np.log(late.stake)) / np.log(10))
+    page = (tmp_path / "out" / "watch.html").read_text().replace("\xa0", " ")
+    assert "New since the first look, and watched: nonbinary (gender)." in page
+
+
+def test_late_groups_do_not_depend_on_when_the_looks_were(tmp_path):
+    frame = pd.concat([stream(100), with_late(stream(200, seed=1), "x"), with_late(stream(200, seed=2), "y")])
+    for stop in (100, 250, 500):
+        put(tmp_path, "often.csv", frame[:stop])
+        often = watch(tmp_path / "often.csv", tmp_path / "often").facts
+    put(tmp_path, "twice.csv", frame[:100])
+    watch(tmp_path / "twice.csv", tmp_path / "twice")
+    put(tmp_path, "twice.csv", frame)
+    twice = watch(tmp_path / "twice.csv", tmp_path / "twice").facts
+    assert [late.group for late in gap_of(often).late] == ["x", "y"]
+    for gap, same in zip(often.gaps, twice.gaps, strict=True):
+        assert (gap.pairs, gap.groups, gap.curve) == (same.pairs, same.groups, same.curve)
+        assert [(late.row, late.stake) for late in gap.late] == [(late.row, late.stake) for late in same.late]
+
+
+def test_all_tests_together_have_no_more_than_the_level():
+    """With 1 to 30 groups at the first look, and as many late ones as are compared."""
+    sizes = (1, 2, 3, 30)
+    names = [tuple(map(str, range(size))) for size in sizes]
+    questions = tuple(WatchedQuestion(str(i), "p", "accuracy", "a", None, (), groups) for i, groups in enumerate(names))
+    plan = WatchPlan("in", 0.05, 0.05, (), WatchColumns((), None, None, None, (), None), questions, "")
+    levels = [question.tests / np.exp(plan.log_threshold) for question in questions]
+    levels += [
+        2 * (len(question.groups) + place - 1) * plan.late_stake(question, place) / np.exp(plan.log_threshold)
+        for question in questions
+        for place in range(1, MOST_LATE + 1)
+    ]
+    assert 0.045 < sum(levels) <= 0.05  # of 30 groups, a late one could have more than a wealth of 1
+    assert all(0 < plan.late_stake(question, place) <= 1 for question in questions for place in range(1, MOST_LATE + 1))
+
+
+def test_an_attribute_with_one_group_is_watched_once_it_has_two(tmp_path):
+    site = stream(300, site=lambda n: "north")
+    put(tmp_path / "in", "1.csv", site)
+    facts = watch(tmp_path / "in", tmp_path / "out", attributes=("gender", "site")).facts
+    assert [gap.pairs for gap in facts.gaps if gap.question.attribute == "site"] == [()]
+    second = stream(300, seed=1, gap=0.6, share=0.5, site=lambda n: "north")
+    put(tmp_path / "in", "2.csv", second.assign(site=np.where(second.gender == "woman", "south", "north")))
+    done = watch(tmp_path / "in", tmp_path / "out").facts
+    (gap,) = (gap for gap in done.gaps if gap.question.attribute == "site")
+    assert (gap.alarm.first, gap.alarm.second) == ("north", "south")
+
+
+def test_groups_beyond_those_that_are_compared_and_unknown_values_are_named(tmp_path):
     put(tmp_path / "in", "1.csv", stream(100))
     watch(tmp_path / "in", tmp_path / "out")
     late = stream(60, seed=1)
-    late.loc[:9, "gender"], late.loc[10:14, "gender"] = "nonbinary", ""
+    late.loc[:44, "gender"] = [f"new {place // 2}" for place in range(45)]
+    late.loc[45:49, "gender"] = ""
     put(tmp_path / "in", "2.csv", late)
     done = watch(tmp_path / "in", tmp_path / "out")
     gap = gap_of(done.facts)
-    assert {group.group: group.n for group in gap.others} == {"nonbinary": 10, "unknown": 5}
-    assert sum(group.n for group in gap.groups) == 145
+    assert {group.group: group.n for group in gap.others} == {"new 20": 2, "new 21": 2, "new 22": 1, "unknown": 5}
+    assert sum(group.n for group in gap.groups) == 150
     lines = " ".join(watch_lines(done.facts, done.new_rows).split())
-    assert "Not watched, because the first look had no such rows: nonbinary (10)." in lines
+    assert "Not watched, because 20 new groups of gender are already: new 20 (2), new 21 (2) and new 22 (1)." in lines
     assert "Left out, with an unknown value: 5 rows." in lines
 
 
@@ -272,6 +368,21 @@ def test_other_folders_are_not_written_to(tmp_path):
         watch(tmp_path / "in", tmp_path / "in" / "out")
     with pytest.raises(DataError, match="no file or folder"):
         watch(tmp_path / "missing", tmp_path / "out")
+
+
+def test_the_state_of_a_program_with_other_bets_is_refused(tmp_path, capsys):
+    """Its own false alarms and those of other bets would add up."""
+    put(tmp_path / "in", "1.csv", stream(100))
+    watch(tmp_path / "in", tmp_path / "out")
+    state = json.loads((tmp_path / "out" / WATCH).read_text())
+    (tmp_path / "out" / WATCH).write_text(json.dumps({**state, "schema_version": "1"}))
+    files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert main([str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 3
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "watch.json has schema version '1'; this program reads '2'" in printed
+    assert "bets all began with the first row" in printed
+    assert "name another --out to begin a new watch" in printed
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
 
 
 def test_two_looks_at_once_do_not_mix(tmp_path):

@@ -13,6 +13,7 @@ from audit.errors import DataError
 from audit.output.predictions import predictions_table, write_predictions
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
+from audit.records.inputs import DataRecord, ProbeRecord
 from audit.run import main
 from audit.types import Predictions
 
@@ -25,8 +26,8 @@ def answered(labels, scores, attributes):
 
 
 def result(encoder):
-    data = SimpleNamespace(cluster=None, weights=None, numbered=False, notes=())
-    return SimpleNamespace(model=encoder.record, probe=SimpleNamespace(name="p"), data=data, measurements=())
+    data, probe = DataRecord("d", "", "", "", 4, 4, False, {}, (), {}, ()), ProbeRecord("p", "", "", "", (), ())
+    return SimpleNamespace(model=encoder.record, probe=probe, data=data, measurements=())
 
 
 def test_each_label_has_a_column_and_there_are_no_pixels(tmp_path, four_faces, fake_encoder):
