@@ -27,7 +27,7 @@ def draw(template: str, **values: object) -> str:
 _HUGE = 5_000
 """Characters of a name that is shown in one line: to break 100,000 characters into lines takes a browser ten seconds each time."""
 MOST_CHARACTERS = 2**17
-"""Of a text on a page; a longer one is cut. A name has a few dozen, an explanation some thousand; a page repeats names dozens of times."""
+"""The longest text on a page; the rest is cut. A name has a few dozen, an explanation some thousand; pages repeat names dozens of times."""
 _PIECE = re.compile(r"<(script|style|svg|title)\b.*?</\1>|<[^>]*>|[^<]+", re.DOTALL)
 _RUN = re.compile(r"(?:&#?\w+;|[^\s&]){41,}")
 """Characters without a space; an escaped one counts once."""

@@ -42,7 +42,7 @@ _CODE = re.compile(r"(?=.*\d)(?=.*[^\W\d_])\S+")
 
 
 def possible_units(table: pa.Table, names: Sequence[str], code: str) -> list[Note]:
-    """A note of this code about those of the columns whose values may be sampling units, with their numbers; empty if there is none."""
+    """A note of this code about those of the columns whose values may be sampling units, with their numbers; empty without such columns."""
     found = {name: _units(table[name], name) for name in names if holds_labels(table[name].type)}
     units = {name: many for name, many in found.items() if many}
     return [Note(code, {"columns": tuple(units), "values": tuple(units.values()), "rows": len(table)})] if units else []

@@ -1,7 +1,7 @@
 """What the configurations of a model folder may say: no code, no class foreign to transformers, nothing else to open, no absurd size.
 
 transformers follows what these files name: `audio_tokenizer` loads a model from any path, `auto_map` imports a file, `model_args` of a timm
-model take a pickle. Everything that is followed is listed here; ``make compat`` looks for what a new release follows as well. Of a
+model take a pickle. Everything that is followed is listed here; ``make compat`` looks for what a new release follows as well. From a
 `config.json`, only settings that its family knows reach a model (`strictio.model_folders.families`).
 """
 
