@@ -77,6 +77,7 @@ def test_the_recorded_command_names_chosen_clusters_whose_notes_are_gone(folder)
     assert [str(one) for one in verify(folder).ledger.differences] == ["audits[0].data.cluster_chosen: recorded [], recomputed ['person']"]
 
 
+@pytest.mark.slow_except("data-limited-True")
 @pytest.mark.parametrize(
     ("part", "name", "value"),
     [
