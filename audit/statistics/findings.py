@@ -11,7 +11,7 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.naming import finding_id
-from audit.records.base import Verdict
+from audit.records.base import FindingVerdict, Verdict
 from audit.records.finding import CellStatus, ClaimResult, Contrast, Rate, Unresponsive, planned_verdicts
 from audit.records.inputs import Look
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable, with_more_images
@@ -29,10 +29,19 @@ from audit.statistics.metrics import (
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.paired.true_shares import truth_shares
-from audit.statistics.uncovered import Groups, without_truth
+from audit.statistics.uncovered import Groups, TruthByAnswer, without_truth
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths
-from audit.statistics.verdict import decide_finding, is_about_rest, negligible_below, ratio_tolerance, unresponsive, worst
+from audit.statistics.verdict import (
+    decide_finding,
+    is_about_rest,
+    is_withheld,
+    negligible_below,
+    ratio_tolerance,
+    truth_filled,
+    unresponsive,
+    worst,
+)
 from audit.types import UNKNOWN, Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -145,7 +154,7 @@ class _Answered:
             baseline = majority_baseline(counts, outcome, self.predictions.answers)
         counted = _Counted(tallied, self.units_of(question.claim.by, metric, outcome, tallied))
         found = _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
-        return self._with_uncovered(found, counted.units, counts, needs_truth=metric.needs_truth)
+        return self._with_uncovered(found, question, counted.units, counts, needs_truth=metric.needs_truth)
 
     def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> ClaimResult:
         by, settings, predictions = question.claim.by, self.settings, self.predictions
@@ -157,15 +166,18 @@ class _Answered:
         by_group, overall = _rates(_Counted(tallied, units), estimates, None, settings)
         shares = truth_shares(counts, outcome, settings.alpha, independent=independent)
         found = replace(_finding(question, by_group, overall, units, settings), shares=shares)
-        return self._with_uncovered(found, units, counts, needs_truth=True)
+        return self._with_uncovered(found, question, units, counts, needs_truth=True)
 
-    def _with_uncovered(self, found: ClaimResult, units: SamplingUnits, counts: GroupedCounts, *, needs_truth: bool) -> ClaimResult:
+    def _with_uncovered(
+        self, found: ClaimResult, question: _Question, units: SamplingUnits, counts: GroupedCounts, *, needs_truth: bool
+    ) -> ClaimResult:
         """With the images that its gap leaves out."""
         alpha = self.settings.alpha
         outside = Groups(found.by_group, units, alpha).uncovered(found.better)
         if needs_truth:
             missing = counts.by_group((counts.table["y_true"] == UNKNOWN).to_numpy())
             outside += without_truth(found.by_group, missing, counts.by_group(np.ones(len(counts.table), bool)), alpha)
+            outside += TruthByAnswer(found, counts, question.metric, question.outcome, alpha).uncovered()
         return replace(found, uncovered=outside)
 
 
@@ -296,6 +308,7 @@ def decide_verdicts(
         decided = tuple(_responsive(finding, looks.get(finding.measurement), settings.alpha) for finding in decided)
     if invalid and not limited:
         decided = tuple(_unproven(finding) for finding in decided)
+    decided = tuple(_where_truth_is_missing(finding) for finding in decided)
     if undeclared:
         decided = tuple(_without_verdict(finding, "units") if finding.gap else finding for finding in decided)
     if not limited:
@@ -340,6 +353,15 @@ def _responsive(finding: ClaimResult, look: Look | None, alpha: float) -> ClaimR
 
 def _without_verdict(finding: ClaimResult, why: Unresponsive) -> ClaimResult:
     return _open(replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why))
+
+
+def _where_truth_is_missing(finding: ClaimResult) -> ClaimResult:
+    """Withhold a verdict that missing true answers may change; one that remains exceeds the tolerance only if it does in any case."""
+    if is_withheld(finding):
+        verdict: FindingVerdict = "inconclusive" if finding.primary else "no signal"
+        return _open(replace(finding, verdict=verdict, exceeds_tolerance=False, diffuse=False, withheld=finding.verdict))
+    filled = truth_filled(finding)
+    return finding if filled is None else replace(finding, exceeds_tolerance=finding.exceeds_tolerance and filled.low > finding.tolerance)
 
 
 def _unproven(finding: ClaimResult) -> ClaimResult:

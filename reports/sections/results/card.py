@@ -84,7 +84,7 @@ def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
 
 def _facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return the statistics that are not among the three numbers."""
-    shown = "Detectable difference" if finding.verdict == "inconclusive" else "Tolerance" if finding.gap else ""
+    shown = "Detectable difference" if finding.verdict == "inconclusive" and not finding.withheld else "Tolerance" if finding.gap else ""
     return (*(fact for fact in phrases.facts(finding) if fact[0] != shown), *composition_facts(finding))
 
 

@@ -25,7 +25,7 @@ def found_title(finding: Finding, audit: AuditResult) -> str:
     if finding.verdict == "equivalent":
         return f"{title}: no difference of more than {phrases.tolerances(finding)}"
     if finding.verdict == "inconclusive" and finding.gap is not None:
-        return f"{title}: too few images to tell"
+        return f"{title}: {'true answers are missing' if finding.withheld else 'too few images to tell'}"
     return title
 
 
@@ -37,7 +37,7 @@ def three_numbers(finding: Finding, audit: AuditResult, settings: Settings) -> t
     level = f"{interval_level(settings)}\u00a0%"
     third = (
         ("Could reliably detect only", f"above {phrases.detectable_text(finding)}")
-        if finding.verdict == "inconclusive"
+        if finding.verdict == "inconclusive" and not finding.withheld
         else (f"Tolerance ({tolerance_origin(finding, audit, settings)})", phrases.tolerances(finding))
     )
     return (

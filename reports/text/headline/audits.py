@@ -23,6 +23,7 @@ from reports.text.headline.differences import affected, caution, rate_name, size
 from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
 from reports.text.headline.uncounted import uncounted_sentences
+from reports.text.missing_truth import MISSING
 from reports.text.numbers import exact_points, in_words, lower_first, points
 from reports.text.order import planned, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, undecided_sentence
@@ -208,8 +209,8 @@ def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
 
 def _cautions(audit: AuditResult, primary: Sequence[Finding], kind: Kind, settings: Settings) -> tuple[str, ...]:
     """Return what a reader of a disparity must also know, and why a difference that looks like one is undecided."""
-    if kind == "inconclusive":
-        return (undecided_sentence(primary[0], audit, settings),)
+    if kind == "inconclusive":  # what true answers that are missing may change is said with their numbers
+        return () if primary[0].withheld else (undecided_sentence(primary[0], audit, settings),)
     if kind != "disparity":
         return ()
     turned = [_turned(finding, audit) for finding in primary[1:] if reversed_at_equal(finding)][:_MOST_TURNED]
@@ -277,6 +278,9 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
     if not undecided:
         return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
+    if withheld := sum(finding.withheld is not None for finding in undecided):
+        some = "" if withheld == len(undecided) else f" in {withheld} of them"
+        return f"Undecided{where}: {MISSING}{some}{beside}.", _most_open(first, audit, settings), (equal_too,)
     details = (_never_enough(undecided), *ratio_sentences(first), equal_too)
     return f"{_undecided(undecided, where)}{beside}.", _most_open(first, audit, settings), details
 
