@@ -20,9 +20,10 @@ from audit.statistics.metrics import (
     Estimates,
     Metric,
     Outcome,
+    RateRequest,
     Tally,
+    estimates_of,
     majority_baseline,
-    point_estimates,
     resolve,
     tally,
 )
@@ -85,13 +86,12 @@ def findings(
     """
     questions = _questions(measurement, predictions, settings)
     counts = all_counts(predictions, tuple(dict.fromkeys(claim.by for claim in measurement.claims)), levels)
-    estimates = _estimates(questions, counts)
     # No model can always choose the right option by its role: if the same role is right in every row, there is no right constant answer.
     one_role = measurement.options is not None and len(set(() if predictions.y_true is None else predictions.y_true)) < 2
     answered = _Answered(predictions, levels, settings, one_role)
     collected = []
-    for question in questions:
-        collected.append(answered.finding(question, counts[question.claim.by], estimates[question.id]))
+    for question, estimates in zip(questions, answered.estimates(questions, counts), strict=True):
+        collected.append(answered.finding(question, counts[question.claim.by], estimates))
         if tested is not None:
             tested()
     return tuple(collected)
@@ -112,19 +112,6 @@ def _questions(measurement: Measurement, predictions: Predictions, settings: Set
     return tuple(questions.values())
 
 
-def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], GroupedCounts]) -> dict[str, Estimates]:
-    """Point estimates by finding id; all metrics of one outcome and slicing come from one frame."""
-    frames: dict[tuple[tuple[str, ...], Outcome | None], list[_Question]] = {}
-    for question in questions:
-        frames.setdefault((question.claim.by, question.outcome), []).append(question)
-    estimates = {}
-    for (by, outcome), together in frames.items():
-        names = tuple(dict.fromkeys(question.metric.name for question in together))
-        frame = point_estimates(counts[by], names, outcome)
-        estimates.update({question.id: frame[question.metric.name] for question in together})
-    return estimates
-
-
 @dataclass(frozen=True)
 class _Answered:
     """Answers to a measurement, from which its claims are tested one by one."""
@@ -142,18 +129,33 @@ class _Answered:
     def truths(self) -> frozenset[str]:
         return known_truths(self.predictions.y_true)
 
+    def estimates(self, questions: Sequence[_Question], counts: Mapping[tuple[str, ...], GroupedCounts]) -> list[Estimates]:
+        """Point estimates of every question; where it is compared at equal true shares, those of the images whose truth is known."""
+        tables = ((question, counts[question.claim.by]) for question in questions)
+        return estimates_of([
+            RateRequest(table.known_truth() if self.is_at_equal_truth(question) else table, question.metric, question.outcome)
+            for question, table in tables
+        ])  # fmt: skip
+
+    def is_at_equal_truth(self, question: _Question) -> bool:
+        """Whether it is a selection rate whose outcome is true for some images and not for others."""
+        outcome = question.outcome or frozenset()
+        return question.metric.name == "selection_rate" and bool(outcome & self.truths and self.truths - outcome)
+
     def finding(self, question: _Question, counts: GroupedCounts, estimates: Estimates) -> ClaimResult:
         """Test a claim; a selection rate is compared at equal true shares if the truth of its outcome is known."""
         metric, outcome = question.metric, question.outcome
-        if metric.name == "selection_rate" and outcome and outcome & self.truths and self.truths - outcome:
+        if outcome and self.is_at_equal_truth(question):
+            _check_estimates(question, estimates, tally(counts.known_truth(), metric, outcome))
             return self._at_equal_truth(question, outcome, counts)
         tallied = tally(counts, metric, outcome)
-        _check_estimates(estimates, tallied)
+        _check_estimates(question, estimates, tallied)
         baseline = None
         if metric.name == "accuracy" and not self.one_role:
             baseline = majority_baseline(counts, outcome, self.predictions.answers)
         counted = _Counted(tallied, self.units_of(question.claim.by, metric, outcome, tallied))
         found = _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
+        _check_gap(found, estimates)
         return self._with_uncovered(found, question, counted.units, counts, needs_truth=metric.needs_truth)
 
     def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> ClaimResult:
@@ -181,12 +183,32 @@ class _Answered:
         return replace(found, uncovered=outside)
 
 
-def _check_estimates(estimates: Estimates, tallied: Tally) -> None:
+def _check_estimates(question: _Question, estimates: Estimates, tallied: Tally) -> None:
+    """Compare what fairlearn computes with the counts from which intervals and tests follow.
+
+    Raises ArithmeticError where they differ: then one of them is wrong, and no number of this question can be relied on.
+    """
     part, whole = (np.append(counts, counts.sum()) for counts in tallied.parts)
     defined = np.append(tallied.n, tallied.n.sum()) > 0
-    values = np.append(estimates.by_group, estimates.overall)
-    if not np.allclose(values[defined], part[defined] / whole[defined], rtol=0, atol=1e-12):
-        raise ArithmeticError("fairlearn's point estimates and the counts disagree")
+    values, ours = np.append(estimates.by_group, estimates.overall), part / np.where(defined, whole, 1)
+    differ = defined & ~np.isclose(values, ours, rtol=0, atol=1e-12)
+    if differ.any():
+        at = int(differ.argmax())
+        group = " x ".join((*tallied.groups, ("all images",))[at])
+        raise ArithmeticError(f"{question.id}: fairlearn computes {values[at]:.6g} for {group}, and the counts give {ours[at]:.6g}")
+
+
+def _check_gap(found: ClaimResult, estimates: Estimates) -> None:
+    """Compare the gap with the largest difference of fairlearn's rates; one inside clusters is not a difference of two rates.
+
+    Raises ArithmeticError where they differ.
+    """
+    gap, compared = found.gap, [position for position, rate in enumerate(found.by_group) if rate.status == "ok"]
+    if gap is None or gap.within is not None:
+        return
+    difference = float(np.ptp(estimates.by_group[compared]))
+    if abs(difference - gap.value) > _ROUNDING:
+        raise ArithmeticError(f"{found.id}: fairlearn's rates differ by {difference:.6g}, and the gap is {gap.value:.6g}")
 
 
 @dataclass(frozen=True)
