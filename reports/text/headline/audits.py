@@ -174,8 +174,14 @@ def _scope(audit: AuditResult, kind: Kind) -> str:
 
 def _visible(audit: AuditResult, kind: Kind) -> Finding | None:
     """Return the strongest signal if it exceeds the tolerance while the planned questions are equivalent or inconclusive."""
-    strongest = strongest_signals(audit.findings)[:1] if kind in ("equivalent", "inconclusive") else ()
+    strongest = _telling_signals(audit)[:1] if kind in ("equivalent", "inconclusive") else ()
     return next((signal for signal in strongest if signal.gap and signal.gap.low > signal.tolerance), None)
+
+
+def _telling_signals(audit: AuditResult) -> list[Finding]:
+    """Return the strongest signals without error rates by a column that may judge the truth again: they say who judged, not who errs."""
+    again = {note.values.get("column") for note in audit.data.notes if note.code == "judged_again"}
+    return [signal for signal in strongest_signals(audit.findings) if signal.metric == "accuracy" or not again & {*signal.attributes}]
 
 
 def _beside(signal: Finding, texts: _Said, audit: AuditResult, settings: Settings) -> _Said:
@@ -190,7 +196,7 @@ def _not_planned(audit: AuditResult, kind: Kind, settings: Settings) -> str:
 
 
 def _signal(audit: AuditResult) -> str:
-    strongest = next(iter(strongest_signals(audit.findings)), None)
+    strongest = next(iter(_telling_signals(audit)), None)
     pair = None if strongest is None else phrases.leading_pair(strongest)
     if strongest is None or pair is None:
         return ""

@@ -13,7 +13,7 @@ from reports.text.missing_truth import by_answer, filled_sentence, lacking_sente
 from reports.text.numbers import count, decimals, end, in_words, level, percent, points
 from reports.text.order import planned
 
-_CODES = ("log_limited", "equal_rows_by_group")
+_CODES = ("log_limited", "equal_rows_by_group", "judged_again")
 _MOST = 3
 _ROUNDING = 1e-9
 
