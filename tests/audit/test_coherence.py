@@ -141,6 +141,12 @@ BREACHES = {
     "headline_terminal_and_summary_say_the_same": (PLAIN, headlined("All is well")),
     "the_verdict_word_is_that_of_the_facts": (PLAIN, page(r"(<p class=\"verdict-line\">.*?<strong>)\w+", r"\1Equivalent")),
     "one_pair_has_one_number": (PLAIN, lambda case: replace(case, card="Worse for a: 74 %, against 98.6 % for b. The gap is 27 points")),
+    "a_rate_beside_its_rest_says_so": (EVEN, lambda case: replace(case, page=case.page.replace("minus the share of", "and the share of"))),
+    "an_end_is_not_printed_beyond_a_tolerance_that_is_undecided": (
+        PLAIN,
+        headlined("It is undecided whether any two groups differ by more than the tolerance of 5 points. "
+                  "The gap is 8 points (95 % interval 5 to 17)"),
+    ),
     "chance_is_below_a_disparity": (
         PLAIN, tiles(("gap, 95 % interval 1 to 9", "5 points"), ("expected by chance", "8 points")),
     ),
@@ -158,6 +164,8 @@ BREACHES = {
     "a_sample_is_marked": (PLAIN, limited),
     "every_citation_has_a_key_of_its_own": (PLAIN, lambda case: replace(case, page=case.page + "@misc{a-b, @misc{a-b,")),
     "the_scope_counts_the_questions": (PLAIN, page(r"\d+ of (\d+) planned", r"9 of \1 planned")),
+    "every_open_question_is_counted_beside_a_disparity": (PLAIN, facts("disparity", verdict="inconclusive")),
+    "a_withheld_verdict_says_what_is_missing": (PLAIN, facts("disparity", withheld="equivalent")),
     "a_gate_that_says_nothing_does_not_pass": (TINY, lambda case: replace(case, exit_code=0)),
     "the_exit_code_is_that_of_the_gates": (GATED, lambda case: replace(case, exit_code=1 - case.exit_code)),
     "junit_counts_what_failed": (GATED, lambda case: replace(case, exit_code=1 - case.exit_code)),

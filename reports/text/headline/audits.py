@@ -77,7 +77,7 @@ class Headline:
     details: tuple[str, ...]
     """Further sentences that belong to the headline."""
     lines: tuple[AttributeLine, ...]
-    """With a disparity, one line per other attribute that has one; then one per verdict for the attributes without."""
+    """With a disparity, one line per other attribute that has one; then one for every undecided, one for every equivalent question."""
     signal: str
     """The strongest signal of the exploratory comparisons, if any; empty with a disparity."""
     finding: Finding | None
@@ -239,14 +239,18 @@ def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Setting
 
 
 def _lines(audit: AuditResult, primary: Sequence[Finding], *, led: bool) -> tuple[AttributeLine, ...]:
-    """Return the lines of the attributes that the headline does not name, the worst finding of each; of all, if it names no rate."""
+    """Return the lines of the attributes that the headline does not name, the worst finding of each; of all, if it names no rate.
+
+    Then what is undecided, and what is equivalent: every planned question.
+    """
     worst = {finding.attributes: finding for finding in reversed(primary)}
     others = sorted((finding for by, finding in worst.items() if led or by != primary[0].attributes), key=by_severity)
     apart = [finding for finding in others if finding.verdict == "disparity"]
     lines = [AttributeLine("disparity", _line(finding, primary[0], audit)) for finding in apart[:_MOST_LINES]]
     for verdict, word in _REST.items():
-        left = apart[_MOST_LINES:] if verdict == "disparity" else [finding for finding in others if finding.verdict == verdict]
-        lines += [AttributeLine(verdict, f"{word}: {_rates(left, audit)}.")] if left else []
+        left = apart[_MOST_LINES:] if verdict == "disparity" else [finding for finding in primary if finding.verdict == verdict]
+        many = f" in {len(left)} questions" if verdict != "disparity" and len(left) > 1 else ""
+        lines += [AttributeLine(verdict, f"{word}{many}: {_rates(left, audit)}.")] if left else []
     return tuple(lines)
 
 
@@ -383,7 +387,7 @@ def _most_open(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     pair = phrases.leading_pair(finding)
     if pair is None:
         return ""
-    size = size_in_words(pair.difference, pair.low, pair.high, settings)
+    size = size_in_words(finding, pair, settings)
     rate = f"{rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}"
     if phrases.number_compared(finding) == 2:
         return f"The gap in {rate} is {size}."
