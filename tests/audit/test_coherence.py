@@ -230,6 +230,7 @@ CHANGE_BREACHES = {
     ),
     "equal_answers_did_not_change": lambda case: replace(change(verdict="disparity")(case), same_answers=True),
     "a_gap_that_changed_passed_its_test": change(verdict="disparity", direction="grew", gap_p_adjusted=0.5),
+    "no_gap_shrinks_into_answers_without_a_verdict": change(verdict="disparity", direction="shrank", verdict_after="not estimable"),
     "what_may_have_grown_is_said": grown,
     "a_table_has_no_weights": lambda case: replace(case, page="sha256 of the weights"),
 }

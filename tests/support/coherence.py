@@ -717,6 +717,14 @@ def a_gap_that_changed_passed_its_test(case: ChangeCase) -> Iterator[str]:
 
 
 @change_rule
+def no_gap_shrinks_into_answers_without_a_verdict(case: ChangeCase) -> Iterator[str]:
+    """Answers that do not depend on the images are alike for all groups: a gap that is gone with them was not repaired."""
+    for change in changes_of(case):
+        if change["direction"] == "shrank" and change["gap"] and change["verdict_after"] == "not estimable":
+            yield f"{change['id']} shrank, and the audit after has no verdict on it"
+
+
+@change_rule
 def what_may_have_grown_is_said(case: ChangeCase) -> Iterator[str]:
     """Beside "gap shrank", a gap whose own interval says that it grew is not passed over."""
     for comparison in case.facts["comparisons"]:
