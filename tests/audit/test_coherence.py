@@ -113,6 +113,13 @@ def blind(case):
     return replace(case, page=re.sub("one answer|constant", "", case.page))
 
 
+def unscored(case):
+    for one in case.results["audits"]:
+        names = [record["name"] for record in one["measurements"]]
+        one["warnings"] += [{"code": "not_scored", "values": {"measurement": name, "count": 165}} for name in names]
+    return case
+
+
 def tiles(*shown):
     rows = "".join(f"<dt>{what}</dt><dd>{value}</dd>" for what, value in shown)
     return page(r"<dl class=\"tiles\">.*?</dl>", f'<dl class="tiles">{rows}</dl>')
@@ -165,6 +172,7 @@ BREACHES = {
     "every_citation_has_a_key_of_its_own": (PLAIN, lambda case: replace(case, page=case.page + "@misc{a-b, @misc{a-b,")),
     "the_scope_counts_the_questions": (PLAIN, page(r"\d+ of (\d+) planned", r"9 of \1 planned")),
     "every_open_question_is_counted_beside_a_disparity": (PLAIN, facts("disparity", verdict="inconclusive")),
+    "images_that_no_question_counts_are_named_everywhere": (PLAIN, unscored),
     "a_withheld_verdict_says_what_is_missing": (PLAIN, facts("disparity", withheld="equivalent")),
     "a_gate_that_says_nothing_does_not_pass": (TINY, lambda case: replace(case, exit_code=0)),
     "the_exit_code_is_that_of_the_gates": (GATED, lambda case: replace(case, exit_code=1 - case.exit_code)),

@@ -606,6 +606,18 @@ def every_open_question_is_counted_beside_a_disparity(case: Case) -> Iterator[st
 
 
 @rule
+def images_that_no_question_counts_are_named_everywhere(case: Case) -> Iterator[str]:
+    """Images whose true answer is unknown, where every measurement of the audit has the same truth."""
+    for audit in case.results["audits"]:
+        unscored = {note["values"]["measurement"]: note["values"]["count"] for note in audit["warnings"] if note["code"] == "not_scored"}
+        names, truths = {record["name"] for record in audit["measurements"]}, {record["truth"] for record in audit["measurements"]}
+        if len(truths) == 1 and None not in truths and names and names <= set(unscored):
+            for where, text in case.texts.items():
+                if f"{min(unscored[name] for name in names):,} of {audit['data']['used']:,} image" not in text:
+                    yield f"the {where} does not say how many images have no true answer"
+
+
+@rule
 def a_withheld_verdict_says_what_is_missing(case: Case) -> Iterator[str]:
     for audit, _ in audits_of(case):
         if any(finding.get("withheld") for finding in planned(audit)):

@@ -20,8 +20,20 @@ _ROUNDING = 1e-9
 
 def uncounted_sentences(audit: AuditResult, settings: Settings) -> Iterator[str]:
     """Say which images planned questions do not compare, which samples of a log were not run, and whether rows repeat in a group."""
+    yield from _unscored(audit)
     yield from _uncovered(audit, settings.alpha)
     yield from (notes.sentence(note) for note in audit.data.notes if note.code in _CODES)
+
+
+def _unscored(audit: AuditResult) -> Iterator[str]:
+    """Say how many images no question counts, if all have the same true answers, and these are unknown."""
+    truths = {record.truth for record in audit.measurements}
+    unscored = {note.values["measurement"]: note.values["count"] for note in audit.warnings if note.code == "not_scored"}
+    missing = min((int(str(unscored.get(record.name, 0))) for record in audit.measurements), default=0)
+    if missing and len(truths) == 1 and (truth := truths.pop()) is not None:
+        lack = "has" if missing == 1 else "have"
+        of = in_words(audit.data.used, "image")
+        yield f"{count(missing)} of {of} {lack} no {phrases.attributes([truth])}: no question counts {'it' if missing == 1 else 'them'}."
 
 
 def _uncovered(audit: AuditResult, alpha: float) -> Iterator[str]:
