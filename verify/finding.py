@@ -336,7 +336,7 @@ class Question:
             named = {self.record["outcome"]: np.isin(given, list(self.outcome))}
 
         def tallied(which: np.ndarray) -> np.ndarray:
-            return np.bincount(group[which], minlength=len(counts.groups))[compared]
+            return np.asarray(np.bincount(group[which], minlength=len(counts.groups))[compared])
 
         images, without = tallied(np.ones(len(group), bool)), tallied(lacking)
         n, k = (np.array([tallied(of & part) for of in named.values()]) for part in (np.ones(len(group), bool), lacking))
@@ -384,7 +384,7 @@ class Question:
         weight = np.ones(len(group)) if answers.weight is None else answers.weight
 
         def total(which: np.ndarray) -> np.ndarray:
-            return np.bincount(group[which], weight[which], int(group.max()) + 1)[compared]
+            return np.asarray(np.bincount(group[which], weight[which], int(group.max()) + 1)[compared])
 
         selected = np.isin(answers.y_pred.astype(str), list(self.outcome or ()))
         kind = METRICS[self.metric][1]

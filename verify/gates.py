@@ -141,7 +141,7 @@ def _outside(finding: Mapping[str, Any], limit: float) -> bool:
 
 def _reach(one: Mapping[str, Any]) -> float:
     filled = one.get("filled")
-    return max(-one["difference_low"], one["difference_high"]) if filled is None else filled["reach"]
+    return float(max(-one["difference_low"], one["difference_high"]) if filled is None else filled["reach"])
 
 
 def _filled(finding: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -309,9 +309,10 @@ def _judging_again(predictions: Predictions, attributes: pd.DataFrame) -> dict[s
     Images whose true answer is wrong make errors of right answers, and they are in the group of the other value. So rates given the truth
     accuse that group; between a copy, which has no such questions, and something else they are exploratory.
     """
-    truth, images = predictions.y_true, predictions.images_of_rows
-    notes = {}
-    for name, column in attributes.items() if truth is not None else ():
+    truth, images, notes = predictions.y_true, predictions.images_of_rows, dict[str, Note]()
+    if truth is None:
+        return notes
+    for name, column in attributes.items():
         differ = judged_again(column.to_numpy(object), truth, images)
         if differ is not None and disagreeing(column.to_numpy(object), truth, images) is None:
             notes[str(name)] = Note("judged_again", {"column": str(name), "count": differ[0], "total": differ[1]})

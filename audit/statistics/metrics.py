@@ -271,7 +271,8 @@ def _by_code(metric: Metric, codes: np.ndarray, y_true: np.ndarray, y_pred: np.n
             metrics={metric.name: rate}, y_true=y_true, y_pred=y_pred, sensitive_features=pd.Series(codes, name="group"),
             sample_params={metric.name: {"sample_weight": n}},
         )  # fmt: skip
-    return frame.by_group[metric.name]
+    rates: pd.Series = frame.by_group[metric.name]
+    return rates
 
 
 def _coded(counts: GroupedCounts, outcome: Outcome | None) -> tuple[Int[np.ndarray, "r"], ...]:

@@ -149,7 +149,7 @@ class TruthByAnswer:
         )  # fmt: skip
 
     def _by_group(self, mask: Bool[np.ndarray, "r"]) -> Int[np.ndarray, "g"]:
-        return self.counts.by_group(mask)[self.compared]
+        return np.asarray(self.counts.by_group(mask)[self.compared])
 
     def _answers(self) -> dict[str, Bool[np.ndarray, "r"]]:
         """The rows with the outcome, or with each answer; one of two answers is the rest of the other."""
