@@ -348,6 +348,8 @@ def _decided(run: ComparisonRun, changed: Changed, p_adjusted: float | None, com
         return facts
     direction = "reversed" if reversed_pairs else "grew" if gap["difference"] > 0 else "shrank"
     ends = [(pair["low_adjusted"], pair["high_adjusted"]) for pair in reversed_pairs] or [(gap["low"].value, gap["high"].value)]
+    if direction == "shrank" and record["verdict_after"] == "not estimable":
+        return facts | {"verdict": "inconclusive"}
     beyond = any(low > record["tolerance"] or high < -record["tolerance"] for low, high in ends)
     levelled = direction == "shrank" and _levelled_down(changed, alpha)
     return facts | {"direction": direction, "beyond_tolerance": beyond, "levelled_down": levelled}

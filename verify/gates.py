@@ -136,7 +136,17 @@ def _plain(text: str) -> str:
 def _outside(finding: Mapping[str, Any], limit: float) -> bool:
     """Whether images outside the compared groups are shown to differ, and may do so by the limit."""
     outside = finding.get("uncovered", ())  # a question about scores has none
-    return any(one["shown"] and max(-one["difference_low"], one["difference_high"]) >= limit for one in outside)
+    return any(one["shown"] and _reach(one) >= limit for one in outside)
+
+
+def _reach(one: Mapping[str, Any]) -> float:
+    filled = one.get("filled")
+    return float(max(-one["difference_low"], one["difference_high"]) if filled is None else filled["reach"])
+
+
+def _filled(finding: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What missing true answers may change, if they are missing depending on the answer."""
+    return next((one["filled"] for one in finding.get("uncovered", ()) if one.get("filled")), None)
 
 
 def _of_verdict(gate: Gate, verdict: str, audit: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> Facts:
@@ -207,7 +217,15 @@ class _Bound:
         limit = self.gate.limit if self.gate.subject == "gap" else self.finding["tolerance"]
         if breaks == {False} and not self.named and _outside(self.finding, limit):
             return "inconclusive"
-        return "breached" if breaks == {True} else "held"
+        return "inconclusive" if breaks == {True} and self._unfilled else "breached" if breaks == {True} else "held"
+
+    @property
+    def _unfilled(self) -> bool:
+        """Whether missing true answers leave a breach by a gap or a ratio undecided."""
+        filled, subject = _filled(self.finding), self.gate.subject
+        if filled is None or subject == "rate":
+            return False
+        return subject == "ratio" or self.finding.get("withheld") is not None or not self.gate.breaks(filled["low"])
 
     @property
     def _highest(self) -> bool:

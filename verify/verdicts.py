@@ -63,15 +63,36 @@ def decided(
         verdict, exceeds, diffuse = "not estimable", False, False
     if invalid and not limited and verdict in ("equivalent", "inconclusive"):
         verdict, why = "not estimable", "invalid"
+    held_back = None
+    if _withheld(tested, verdict, diffuse=diffuse):
+        held_back, verdict, exceeds, diffuse = verdict, "inconclusive" if tested.primary else "no signal", False, False
+    elif filled := filled_truth(tested.facts):
+        exceeds = exceeds and filled["low"] > tested.record["tolerance"]
     if undeclared and gap is not None:
         verdict, exceeds, diffuse, why = "not estimable", False, False, "units"
     facts: Facts = {"verdict": verdict, "exceeds_tolerance": exceeds, "diffuse": diffuse, "unresponsive": why, "pairs": pairs}
+    facts["withheld"] = held_back
     if gap is None:
         return facts | {"gap": None}
     shows = verdict in ("disparity", "signal")
     gap = {name: value for name, value in gap.items() if name != "significant"}
     gap |= {"p_adjusted": p_adjusted, "leading": tested.facts["gap"]["significant"] if shows else gap["open_pair"]}
     return facts | {"gap": gap | {"too_few": _too_few(tested, alpha)}}
+
+
+def filled_truth(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What missing true answers may change, if they are missing depending on the answer."""
+    return next((one["filled"] for one in facts["uncovered"] if one["filled"]), None)
+
+
+def _withheld(tested: Tested, verdict: str, *, diffuse: bool) -> bool:
+    """Whether missing true answers leave a verdict undecided."""
+    filled, gap = filled_truth(tested.facts), tested.facts["gap"]
+    if filled is None or gap is None:
+        return False
+    if verdict == "equivalent":
+        return filled["reach"] >= tested.record["tolerance"] or tested.facts["ratio_tolerance"] is not None
+    return verdict in ("disparity", "signal") and (filled["low"] <= 0 or diffuse or gap["within"] is not None)
 
 
 def _verdict(tested: Tested, p_adjusted: float | None, alpha: float, *, limited: bool) -> str:

@@ -42,7 +42,8 @@ def adjusted(changes: Sequence[Sequence[Change]]) -> tuple[list[list[Change]], i
 def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstances) -> Change:
     """Add the verdict to a change whose p is adjusted; `joint` has all groups of the claim.
 
-    The rules are those of an audit (`verdicts`), applied to the change of the gap; a swap of their order is a disparity for any p.
+    The rules are those of an audit (`verdicts`), applied to the change of the gap; a swap of their order is a disparity for any p. A gap
+    did not shrink if groups can be compared and the second audit has no verdict on it: answers that do not depend on the images have none.
     """
     settings, gap = circumstances.settings, change.gap
     compared = joint.compared(settings.min_group_size)
@@ -54,6 +55,8 @@ def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstance
     if verdict != "disparity" or gap is None:
         return replace(change, verdict=verdict, direction=None)
     direction: Direction = "reversed" if turned else "grew" if gap.difference > 0 else "shrank"
+    if direction == "shrank" and change.verdict_after == "not estimable":
+        return replace(change, verdict="inconclusive", direction=None)
     levelled = direction == "shrank" and _levelled_down(change, settings.alpha)
     return replace(change, verdict=verdict, direction=direction, beyond_tolerance=_beyond(change), levelled_down=levelled)
 

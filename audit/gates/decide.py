@@ -22,6 +22,7 @@ from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
 from audit.records.replicates import ReplicatedGap
 from audit.results import AuditResult, Finding, Results
 from audit.statistics.bounds import MOST_IMAGES, gap_bounds, images_needed, rate_bounds, ratio_bounds, rounded, stretched
+from audit.statistics.verdict import truth_filled
 from audit.types import Note, Settings
 
 if TYPE_CHECKING:
@@ -153,6 +154,13 @@ class _Bound:
         limit = self.gate.limit if self.gate.subject == "gap" else self.finding.tolerance
         return self.resolved.group is None and _outside(self.finding, limit)
 
+    @property
+    def unfilled(self) -> bool:
+        """Whether missing true answers leave a breach by a gap or a ratio undecided: a gap must be beyond the limit in any case."""
+        filled, subject = truth_filled(self.finding), self.gate.subject
+        kept = filled is None or (subject == "gap" and self.finding.withheld is None and self.holds(filled.low))
+        return subject != "rate" and not kept
+
     def holds(self, number: float) -> bool:
         """Whether this number would breach the gate."""
         return COMPARE[self.gate.operator](number, self.gate.limit)
@@ -179,11 +187,11 @@ class _Bound:
         if self.finding.unresponsive and outcome != "breached":  # for example the rate of a harmful answer that never occurs for any image
             return GateCheck(*key, "not estimable", (Note("unresponsive"), self.measured(bounds, outcome)))
         needed, hints = None, []
-        if outcome == "inconclusive" and not self.audit.data.limited and not blocked:
+        if outcome == "inconclusive" and not self.audit.data.limited and not blocked and truth_filled(self.finding) is None:
             needed, hint = self.would_settle(bounds)
             hints.append(hint)
         reasons = (self.measured(bounds, "blocked" if blocked else outcome), *hints, *self.not_compared())
-        if outcome == "held" and self.outside:
+        if (outcome == "held" and self.outside) or (outcome == "breached" and self.unfilled):
             outcome, reasons = "inconclusive", (*reasons, Note("uncovered"))
         return GateCheck(*key, outcome, reasons, bounds.value, bounds.low, bounds.high, int(self.counts[1].sum()), needed)
 

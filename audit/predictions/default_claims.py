@@ -15,7 +15,7 @@ import pandas as pd
 from audit.encoder import Value
 from audit.errors import DataError, UsageError, nearest
 from audit.predictions.answers import distinct
-from audit.predictions.nesting import copies, disagreeing
+from audit.predictions.nesting import copies, disagreeing, judged_again
 from audit.predictions.pairs import PairColumns, paired_claims
 from audit.predictions.rows import MeasurementAnswers
 from audit.types import UNKNOWN, Better, Claim, Dataset, EffectClaim, Group, LabelSet, Measurement, Note, Predictions, Probe
@@ -204,7 +204,8 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str
     same = copies(attributes, predictions.images_of_rows)
     single = tuple((str(name),) for name in attributes.columns)
     crossed, left_out = _intersections(attributes.drop(columns=list(same)), asking.depth)
-    left_out += [*_copied(same, answers), *_contradicting_truth(answers, attributes)]
+    again = _judging_again(predictions, attributes)
+    left_out += [*_copied(same, answers), *_contradicting_truth(answers, attributes), *again.values()]
     claims = [Claim("accuracy", by, primary=by in single) for by in (*single, *crossed) if predictions.y_true is not None]
     claims += [
         claim
@@ -213,7 +214,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str
     ]
     rates = _error_rates(predictions, asking.outcomes)
     claims += _error_claims(rates, replace(predictions, attributes=attributes))
-    claims = [replace(claim, primary=claim.primary and not {*claim.by} & {*same}) for claim in claims]
+    claims = [replace(claim, primary=claim.primary and not {*claim.by} & {*same, *_not_planned(claim, again)}) for claim in claims]
     question = "Are the answers equally right, and equally frequent, in every group?"
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
     truth = None if predictions.y_true is None else "y_true"
@@ -300,6 +301,27 @@ def _contradicting_truth(answers: MeasurementAnswers, attributes: pd.DataFrame) 
         return []
     errors = {str(name): _label_errors(column.to_numpy(object), truth, images) for name, column in attributes.items()}
     return [Note("nearly_true", {"column": name, **_rows(rows, answers)}) for name, rows in errors.items() if rows.any()]
+
+
+def _judging_again(predictions: Predictions, attributes: pd.DataFrame) -> dict[str, Note]:
+    """A note for each column that may judge the truth a second time: where they differ, the true answer may be the wrong one.
+
+    Images whose true answer is wrong make errors of right answers, and they are in the group of the other value. So rates given the truth
+    accuse that group; between a copy, which has no such questions, and something else they are exploratory.
+    """
+    truth, images, notes = predictions.y_true, predictions.images_of_rows, dict[str, Note]()
+    if truth is None:
+        return notes
+    for name, column in attributes.items():
+        differ = judged_again(column.to_numpy(object), truth, images)
+        if differ is not None and disagreeing(column.to_numpy(object), truth, images) is None:
+            notes[str(name)] = Note("judged_again", {"column": str(name), "count": differ[0], "total": differ[1]})
+    return notes
+
+
+def _not_planned(claim: Claim, again: Mapping[str, Note]) -> frozenset[str]:
+    """The columns by which a claim is exploratory because they may judge the truth a second time: if it is about a rate given the truth."""
+    return frozenset() if claim.metric == "accuracy" else frozenset(again)
 
 
 def _copied(same: Mapping[str, tuple[str, Bool[np.ndarray, "n"]]], answers: MeasurementAnswers) -> list[Note]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.data.cells.groupless import DATES, FREE_TEXT, IDENTIFIERS, no_groups
+from audit.data.cells.groupless import DATES, FREE_TEXT, IDENTIFIERS, TIMES, no_groups
 from audit.data.schema import IMAGE_COLUMNS
 from audit.errors import DataError
 from audit.predictions.columns import all_numbers, as_text, holds_labels
@@ -80,7 +80,7 @@ def _units(column: pa.ChunkedArray, name: str) -> int:
 
 def _are_names(name: str, words: frozenset[str], levels: Sequence[str]) -> bool:
     """Whether the values of a column look like names of images, of people or of other units."""
-    if no_groups("", levels, 0) in (DATES, FREE_TEXT):
+    if no_groups("", levels, 0) in (DATES, TIMES, FREE_TEXT):
         return False
     if words & _KEYS or name.casefold() in IMAGE_COLUMNS or no_groups("", levels, 0) == IDENTIFIERS:
         return True

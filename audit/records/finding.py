@@ -199,35 +199,71 @@ class TruthShare:
     """Agresti-Min interval of the excess; None if images come in clusters or have weights."""
 
 
-UncoveredCode = Literal["not compared", "unknown group", "no true answer"]
+UncoveredCode = Literal["not compared", "unknown group", "no true answer", "truth by answer"]
+
+
+@record
+class LackingTruth:
+    """Images of a compared group with one answer and with any other, and how many of each have no true answer."""
+
+    group: Group
+    n: int
+    lacking: int
+    others: int
+    others_lacking: int
+
+
+@record
+class FilledTruth:
+    """The difference of two groups if every missing true answer were the one that makes it least, or the one that makes it most."""
+
+    higher: Group
+    lower: Group
+    least: float
+    most: float
+    low: float
+    """Lower limit of `least`, simultaneous over all pairs (Newcombe, at the effective number of images that have a true answer)."""
+    reach: float
+    """The largest upper limit of any difference of two groups, however the missing answers are filled."""
 
 
 @record
 class Uncovered:
-    """Images that count for a question, and that its gap leaves out; exploratory."""
+    """Images that count for a question, and that its gap leaves out; exploratory, but `truth by answer` may withhold a verdict."""
 
     code: UncoveredCode
     """`not compared`: of all groups that are shown, but not used for the gap; `unknown group`: those without a value of the attribute;
-    `no true answer`: images of compared groups that the rate cannot count."""
+    `no true answer`: images of compared groups that the rate cannot count; `truth by answer`: the same, where a true answer is shown to be
+    missing more often with one answer than with the others."""
     n: int
     events: int
-    """Without a true answer: such images in `group`, which has the largest share of them."""
+    """Without a true answer: such images in `group`, which has the largest share of them; by answer, those of `group` with `answer`."""
     value: float
-    """The pooled rate; without a true answer, the share of the images of `group` that lack one. With its interval."""
+    """The pooled rate; without a true answer, the share of the images of `group` (with `answer`) that lack one. With its interval."""
     low: float
     high: float
     difference: float
-    """From the pooled rate of the compared groups; without a true answer, from the share in `other`, the least."""
+    """From the pooled rate of the compared groups; without a true answer, from the share in `other`, the least; by answer, from the share
+    among the other answers of `group`."""
     difference_low: float
     difference_high: float
-    """From the limits of both rates (MOVER); without a true answer, Newcombe's at 1 - alpha / m for the m pairs."""
+    """From the limits of both rates (MOVER); without a true answer, Newcombe's at 1 - alpha / m for the m pairs; by answer, for the m
+    groups (of more than two answers, groups and answers)."""
     shown: bool
     """Whether that interval shows that the images are worse (by `better`), or, with an unknown group, different."""
     group: Group = ()
     other: Group = ()
+    answer: str | None = None
+    """The answer, or the outcome, that lacks a true answer more or less often than the others."""
+    lacking: tuple[LackingTruth, ...] = ()
+    """By answer: every compared group."""
+    filled: FilledTruth | None = None
+    """By answer: what the missing true answers may change."""
 
     def matters(self, limit: float) -> bool:
         """Whether a difference is shown that may reach a limit: then a gate on the compared groups alone is undecided."""
+        if self.filled is not None:
+            return self.filled.reach >= limit
         return self.shown and max(-self.difference_low, self.difference_high) >= limit
 
 
@@ -277,6 +313,8 @@ class ClaimResult:
     answer that nearly all images get those that do not."""
     uncovered: tuple[Uncovered, ...] = ()
     """Images that the gap leaves out, if there are any."""
+    withheld: FindingVerdict | None = None
+    """The verdict that the question would have, were true answers not missing depending on the answer."""
 
 
 class Decided(Protocol):

@@ -3,7 +3,7 @@
 ::
 
     counts            one row per (group, true answer, answer) that occurs, with its number of images
-    metrics           the registry of rates; fairlearn's MetricFrame on the count table is the definition of record
+    metrics           the registry of rates; fairlearn's MetricFrame computes them on the count table, and findings compares the two
     intervals         Wilson, Newcombe, weighted sums
     equivalence       bounds for the difference of two groups
     most_significant  the pair of groups that differs most in standard errors

@@ -159,8 +159,9 @@ def with_detectable(finding: ClaimResult, level: float, alpha: float) -> ClaimRe
 def with_more_images(finding: ClaimResult, level: float, alpha: float) -> ClaimResult:
     """Add the images that an inconclusive question needs; only if every image is a sampling unit and has the same weight."""
     everybody = finding.overall
+    missing = any(one.filled for one in finding.uncovered)  # more images would lack as many true answers
     independent = everybody.clusters is None and everybody.effective_n is None and not finding.shares
-    if finding.gap is None or finding.verdict != "inconclusive" or finding.gap.within or not independent:
+    if finding.gap is None or finding.verdict != "inconclusive" or missing or finding.gap.within or not independent:
         return finding
     compared = [rate for rate in finding.by_group if rate.status == "ok"]
     events, n = (np.array(counts, np.int64) for counts in ([rate.events for rate in compared], [rate.n for rate in compared]))

@@ -11,7 +11,7 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.naming import finding_id
-from audit.records.base import Verdict
+from audit.records.base import FindingVerdict, Verdict
 from audit.records.finding import CellStatus, ClaimResult, Contrast, Rate, Unresponsive, planned_verdicts
 from audit.records.inputs import Look
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable, with_more_images
@@ -20,19 +20,29 @@ from audit.statistics.metrics import (
     Estimates,
     Metric,
     Outcome,
+    RateRequest,
     Tally,
+    estimates_of,
     majority_baseline,
-    point_estimates,
     resolve,
     tally,
 )
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.paired.true_shares import truth_shares
-from audit.statistics.uncovered import Groups, without_truth
+from audit.statistics.uncovered import Groups, TruthByAnswer, without_truth
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths
-from audit.statistics.verdict import decide_finding, is_about_rest, negligible_below, ratio_tolerance, unresponsive, worst
+from audit.statistics.verdict import (
+    decide_finding,
+    is_about_rest,
+    is_withheld,
+    negligible_below,
+    ratio_tolerance,
+    truth_filled,
+    unresponsive,
+    worst,
+)
 from audit.types import UNKNOWN, Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -76,13 +86,12 @@ def findings(
     """
     questions = _questions(measurement, predictions, settings)
     counts = all_counts(predictions, tuple(dict.fromkeys(claim.by for claim in measurement.claims)), levels)
-    estimates = _estimates(questions, counts)
     # No model can always choose the right option by its role: if the same role is right in every row, there is no right constant answer.
     one_role = measurement.options is not None and len(set(() if predictions.y_true is None else predictions.y_true)) < 2
     answered = _Answered(predictions, levels, settings, one_role)
     collected = []
-    for question in questions:
-        collected.append(answered.finding(question, counts[question.claim.by], estimates[question.id]))
+    for question, estimates in zip(questions, answered.estimates(questions, counts), strict=True):
+        collected.append(answered.finding(question, counts[question.claim.by], estimates))
         if tested is not None:
             tested()
     return tuple(collected)
@@ -103,19 +112,6 @@ def _questions(measurement: Measurement, predictions: Predictions, settings: Set
     return tuple(questions.values())
 
 
-def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], GroupedCounts]) -> dict[str, Estimates]:
-    """Point estimates by finding id; all metrics of one outcome and slicing come from one frame."""
-    frames: dict[tuple[tuple[str, ...], Outcome | None], list[_Question]] = {}
-    for question in questions:
-        frames.setdefault((question.claim.by, question.outcome), []).append(question)
-    estimates = {}
-    for (by, outcome), together in frames.items():
-        names = tuple(dict.fromkeys(question.metric.name for question in together))
-        frame = point_estimates(counts[by], names, outcome)
-        estimates.update({question.id: frame[question.metric.name] for question in together})
-    return estimates
-
-
 @dataclass(frozen=True)
 class _Answered:
     """Answers to a measurement, from which its claims are tested one by one."""
@@ -133,19 +129,34 @@ class _Answered:
     def truths(self) -> frozenset[str]:
         return known_truths(self.predictions.y_true)
 
+    def estimates(self, questions: Sequence[_Question], counts: Mapping[tuple[str, ...], GroupedCounts]) -> list[Estimates]:
+        """Point estimates of every question; where it is compared at equal true shares, those of the images whose truth is known."""
+        tables = ((question, counts[question.claim.by]) for question in questions)
+        return estimates_of([
+            RateRequest(table.known_truth() if self.is_at_equal_truth(question) else table, question.metric, question.outcome)
+            for question, table in tables
+        ])  # fmt: skip
+
+    def is_at_equal_truth(self, question: _Question) -> bool:
+        """Whether it is a selection rate whose outcome is true for some images and not for others."""
+        outcome = question.outcome or frozenset()
+        return question.metric.name == "selection_rate" and bool(outcome & self.truths and self.truths - outcome)
+
     def finding(self, question: _Question, counts: GroupedCounts, estimates: Estimates) -> ClaimResult:
         """Test a claim; a selection rate is compared at equal true shares if the truth of its outcome is known."""
         metric, outcome = question.metric, question.outcome
-        if metric.name == "selection_rate" and outcome and outcome & self.truths and self.truths - outcome:
+        if outcome and self.is_at_equal_truth(question):
+            _check_estimates(question, estimates, tally(counts.known_truth(), metric, outcome))
             return self._at_equal_truth(question, outcome, counts)
         tallied = tally(counts, metric, outcome)
-        _check_estimates(estimates, tallied)
+        _check_estimates(question, estimates, tallied)
         baseline = None
         if metric.name == "accuracy" and not self.one_role:
             baseline = majority_baseline(counts, outcome, self.predictions.answers)
         counted = _Counted(tallied, self.units_of(question.claim.by, metric, outcome, tallied))
         found = _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
-        return self._with_uncovered(found, counted.units, counts, needs_truth=metric.needs_truth)
+        _check_gap(found, estimates)
+        return self._with_uncovered(found, question, counted.units, counts, needs_truth=metric.needs_truth)
 
     def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> ClaimResult:
         by, settings, predictions = question.claim.by, self.settings, self.predictions
@@ -157,24 +168,47 @@ class _Answered:
         by_group, overall = _rates(_Counted(tallied, units), estimates, None, settings)
         shares = truth_shares(counts, outcome, settings.alpha, independent=independent)
         found = replace(_finding(question, by_group, overall, units, settings), shares=shares)
-        return self._with_uncovered(found, units, counts, needs_truth=True)
+        return self._with_uncovered(found, question, units, counts, needs_truth=True)
 
-    def _with_uncovered(self, found: ClaimResult, units: SamplingUnits, counts: GroupedCounts, *, needs_truth: bool) -> ClaimResult:
+    def _with_uncovered(
+        self, found: ClaimResult, question: _Question, units: SamplingUnits, counts: GroupedCounts, *, needs_truth: bool
+    ) -> ClaimResult:
         """With the images that its gap leaves out."""
         alpha = self.settings.alpha
         outside = Groups(found.by_group, units, alpha).uncovered(found.better)
         if needs_truth:
             missing = counts.by_group((counts.table["y_true"] == UNKNOWN).to_numpy())
             outside += without_truth(found.by_group, missing, counts.by_group(np.ones(len(counts.table), bool)), alpha)
+            outside += TruthByAnswer(found, counts, question.metric, question.outcome, alpha).uncovered()
         return replace(found, uncovered=outside)
 
 
-def _check_estimates(estimates: Estimates, tallied: Tally) -> None:
+def _check_estimates(question: _Question, estimates: Estimates, tallied: Tally) -> None:
+    """Compare what fairlearn computes with the counts from which intervals and tests follow.
+
+    Raises ArithmeticError where they differ: then one of them is wrong, and no number of this question can be relied on.
+    """
     part, whole = (np.append(counts, counts.sum()) for counts in tallied.parts)
     defined = np.append(tallied.n, tallied.n.sum()) > 0
-    values = np.append(estimates.by_group, estimates.overall)
-    if not np.allclose(values[defined], part[defined] / whole[defined], rtol=0, atol=1e-12):
-        raise ArithmeticError("fairlearn's point estimates and the counts disagree")
+    values, ours = np.append(estimates.by_group, estimates.overall), part / np.where(defined, whole, 1)
+    differ = defined & ~np.isclose(values, ours, rtol=0, atol=1e-12)
+    if differ.any():
+        at = int(differ.argmax())
+        group = " x ".join((*tallied.groups, ("all images",))[at])
+        raise ArithmeticError(f"{question.id}: fairlearn computes {values[at]:.6g} for {group}, and the counts give {ours[at]:.6g}")
+
+
+def _check_gap(found: ClaimResult, estimates: Estimates) -> None:
+    """Compare the gap with the largest difference of fairlearn's rates; one inside clusters is not a difference of two rates.
+
+    Raises ArithmeticError where they differ.
+    """
+    gap, compared = found.gap, [position for position, rate in enumerate(found.by_group) if rate.status == "ok"]
+    if gap is None or gap.within is not None:
+        return
+    difference = float(np.ptp(estimates.by_group[compared]))
+    if abs(difference - gap.value) > _ROUNDING:
+        raise ArithmeticError(f"{found.id}: fairlearn's rates differ by {difference:.6g}, and the gap is {gap.value:.6g}")
 
 
 @dataclass(frozen=True)
@@ -296,6 +330,7 @@ def decide_verdicts(
         decided = tuple(_responsive(finding, looks.get(finding.measurement), settings.alpha) for finding in decided)
     if invalid and not limited:
         decided = tuple(_unproven(finding) for finding in decided)
+    decided = tuple(_where_truth_is_missing(finding) for finding in decided)
     if undeclared:
         decided = tuple(_without_verdict(finding, "units") if finding.gap else finding for finding in decided)
     if not limited:
@@ -340,6 +375,15 @@ def _responsive(finding: ClaimResult, look: Look | None, alpha: float) -> ClaimR
 
 def _without_verdict(finding: ClaimResult, why: Unresponsive) -> ClaimResult:
     return _open(replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why))
+
+
+def _where_truth_is_missing(finding: ClaimResult) -> ClaimResult:
+    """Withhold a verdict that missing true answers may change; one that remains exceeds the tolerance only if it does in any case."""
+    if is_withheld(finding):
+        verdict: FindingVerdict = "inconclusive" if finding.primary else "no signal"
+        return _open(replace(finding, verdict=verdict, exceeds_tolerance=False, diffuse=False, withheld=finding.verdict))
+    filled = truth_filled(finding)
+    return finding if filled is None else replace(finding, exceeds_tolerance=finding.exceeds_tolerance and filled.low > finding.tolerance)
 
 
 def _unproven(finding: ClaimResult) -> ClaimResult:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from audit.records.base import FindingVerdict, Verdict
-from audit.records.finding import ClaimResult, Rate, Unresponsive
+from audit.records.finding import ClaimResult, FilledTruth, Rate, Unresponsive
 from audit.records.inputs import Look
 from audit.statistics.metrics import ERROR_RATES
 from audit.types import NO_ANSWER, UNCLEAR
@@ -159,6 +159,26 @@ def unresponsive(finding: ClaimResult, look: Look | None, alpha: float) -> Unres
     by_question = look == "constant" and (0 < rate < 1 or (rate == 1 and finding.outcome == UNCLEAR))
     blind = look in ("constant", "unclear", "order") and (finding.outcome not in NO_ANSWER or by_question)
     return look if blind and finding.verdict != "disparity" else None
+
+
+def truth_filled(finding: ClaimResult) -> FilledTruth | None:
+    """What missing true answers may change, if they are missing depending on the answer."""
+    return next((one.filled for one in finding.uncovered if one.filled), None)
+
+
+def is_withheld(finding: ClaimResult) -> bool:
+    """Whether true answers that are missing depending on the answer leave a verdict undecided.
+
+    Equivalence holds if no two groups can differ by the tolerance however they are filled; a tolerance in ratio has no such bound.
+    A difference holds if its lower limit stays above 0; one inside clusters, or one that no single pair shows, has no such limit.
+    """
+    filled, gap = truth_filled(finding), finding.gap
+    if filled is None or gap is None:
+        return False
+    if finding.verdict == "equivalent":
+        return filled.reach >= finding.tolerance or finding.ratio_tolerance is not None
+    kept = filled.low > 0 and not finding.diffuse and gap.within is None
+    return finding.verdict in ("disparity", "signal") and not kept
 
 
 def worst(decided: Sequence[Verdict]) -> Verdict:

@@ -1,12 +1,15 @@
 """Words in captions, counted in one pass: which of a list of words occur in the captions of which image.
 
 A caption is split into tokens, runs of letters, marks and digits, after NFC normalisation and case folding. So "Nurse's" has the tokens
-``nurse`` and ``s``, "police-officer" has ``police`` and ``officer``. A word occurs in a caption if the caption has its tokens one after
-another. Nothing else is understood: neither plurals nor synonyms, which can be listed as forms of a word, nor negation.
+``nurse`` and ``s``, "police-officer" has ``police`` and ``officer``. Chinese, Japanese, Thai, Lao, Burmese and Khmer have no spaces between
+words: each of their letters is a token, so that a word is found inside a longer one; a run of katakana is one token. A word occurs in a
+caption if the caption has its tokens one after another. Nothing else is understood: neither plurals nor synonyms, which can be listed as
+forms of a word, nor negation.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -27,6 +30,10 @@ from strictio.errors import UsageError
 MOST_WORDS = 5000
 """Maximum number of words that are counted."""
 _NAMES_AT_ONCE = 65_536
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|[\u30a0-\u30ff]+"
+)
+"""Runs of letters and marks of scripts that put no spaces between words, or of katakana."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,19 @@ def tokens_of(text: str) -> list[str]:
 
     >>> tokens_of("A NURSE's café, in the 1990s")
     ['a', 'nurse', 's', 'café', 'in', 'the', '1990s']
+    >>> tokens_of("一名女医生")
+    ['一', '名', '女', '医', '生']
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
+        text = _UNSPACED.sub(_letters_apart, unicodedata.normalize("NFC", text))
     return text.casefold().translate(_SPACED).split()
+
+
+def _letters_apart(run: re.Match[str]) -> str:
+    """Put spaces around every letter, or a run of katakana; marks stay with their letters."""
+    if "\u30a0" <= run[0][0] <= "\u30ff":
+        return f" {run[0]} "
+    return f"{''.join(one if unicodedata.category(one)[0] == 'M' else f' {one}' for one in run[0])} "
 
 
 class _Spaced(dict[int, int]):

@@ -14,11 +14,11 @@ from reports.provenance import written_date
 from reports.text import analyses, changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
 from reports.text.effects import brief_sentence, planned_effects
-from reports.text.errors import comparison_as_errors, comparisons_as_errors
+from reports.text.errors import as_errors, comparison_as_errors, comparisons_as_errors, confused
 from reports.text.evidence import within_sentence
 from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule, signal_sentence
-from reports.text.headline.captions import is_judged, unjudged_sentences
+from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
 from reports.text.next_steps import audit_steps
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
@@ -163,8 +163,9 @@ def questions_markdown(audit: AuditResult, settings: Settings, rows: int | None 
 def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[str, ...]:
     words = [sentences.VERDICTS[finding.verdict].word.lower(), evidence.shift_tag(finding)]
     words += ["group composition"] if composition_sentence(finding) else []
-    pair = phrases.leading_pair(finding)
-    ends = [] if pair is None else [phrases.short_rate(finding, group) for group in (pair.higher, pair.lower)]
+    shown = as_errors(finding, audit)
+    led = phrases.leading_pair(shown)
+    ends = [] if led is None else [phrases.short_rate(shown, group) for group in (led.higher, led.lower)]
     remarks = (
         within_sentence(finding),
         undecided_sentence(finding, audit, settings),
@@ -173,7 +174,11 @@ def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[
         needs_sentence(finding),
     )
     beside = " ".join(filter(None, (phrases.gap_text(finding), *remarks)))
-    return (", ".join(filter(None, words)), sentences.title(finding, audit), *ends, beside, phrases.chance_text(finding))
+    return (", ".join(filter(None, words)), _title(finding, audit), *ends, beside, phrases.chance_text(finding))
+
+
+def _title(finding: Finding, audit: AuditResult) -> str:
+    return groups_title(finding, audit) if confused(finding, audit) else sentences.title(finding, audit)
 
 
 # ---- comparisons ---------------------------------------------------------------------------------------------------------------------

@@ -40,6 +40,14 @@ def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
     return " ".join([*reasons, *(unpaired_images(comparison) if change.verdict == "equivalent" else [])])
 
 
+def without_verdict_after(change: Change) -> str:
+    """Say that a smaller gap is none if the answers after have no verdict of their own; empty if they do."""
+    withheld = change.verdict == "inconclusive" and change.gap is not None and change.verdict_after == "not estimable"
+    if not withheld or change.gap is None or change.gap.difference >= 0:
+        return ""
+    return "A smaller gap does not count here: the audit after has no verdict on this question (“not estimable”)."
+
+
 def change_tags(change: Change, alpha: float) -> tuple[str, ...]:
     """Return what the verdict in a list of questions rests on, or adds to the change.
 
@@ -127,6 +135,8 @@ def _explained(change: Change, gap: GapChange, comparison: Comparison, settings:
     if change.verdict == "equivalent":
         return _why_unchanged(change, gap, comparison, settings)
     tolerance = exact_points(change.tolerance)
+    if why := without_verdict_after(change):
+        return [why]
     if change.verdict == "inconclusive":
         return [
             f"These images show neither a change of the gap nor its absence within {tolerance}; between any two groups they would detect "

@@ -131,6 +131,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "(if several show the same person, say), name the column of the sampling units with --cluster.",
         "nearly_true": "‘{column}’ determines the true answer, or follows from it, in all but {count:,} of {total:,} rows. These look like "
         "label errors and give no questions: no rate of one true answer is compared by ‘{column}’. The rows: {rows}.",
+        "judged_again": "‘{column}’ contradicts the true answer in {count:,} of {total:,} rows: it may be a second judgement of the same "
+        "thing. Where the two differ, the true answer may be the wrong one, so error rates by ‘{column}’ are exploratory.",
         "copied": "‘{column}’ is equivalent to ‘{of}’ in every row: its questions are exploratory.",
         "nearly_copied": "‘{column}’ is equivalent to ‘{of}’ in all but {count:,} of {total:,} rows. These look like label errors, so the "
         "questions by ‘{column}’ are exploratory. The rows: {rows}.",

@@ -245,9 +245,20 @@ def signed_change(corrected: Corrected) -> str:
 
 
 def gap_places(finding: Finding) -> int:
-    """Return how many decimals the interval of the leading pair supports."""
+    """Return how many decimals the interval of the leading pair supports, and enough that no end reads as a tolerance that it is not."""
     pair = leading_pair(finding)
-    return decimals(pair.low, pair.high) if pair else 0
+    if pair is None:
+        return 0
+    places = decimals(pair.low, pair.high)
+    while places < _MOST_PLACES and any(_reads_as(end, finding.tolerance, places) for end in (pair.low, pair.high)):
+        places += 1
+    return places
+
+
+def _reads_as(end: float, tolerance: float, places: int) -> bool:
+    """Whether an end of an interval is printed as, or beyond, a tolerance on the other side of it."""
+    printed = round(100 * end, places)
+    return abs(end - tolerance) > _TINY and (printed - 100 * tolerance) * (end - tolerance) <= 0
 
 
 def gap_and_interval(finding: Finding, places: int | None = None) -> tuple[str, str]:
@@ -316,6 +327,30 @@ def cell_value(cell: Rate, *beside: Rate) -> str:
         return percent(cell.value)
     ends = [(interval.low, interval.high) for interval in (cell, *beside)]
     return percent(cell.value, min(decimals(low, high) for low, high in ends if low is not None and high is not None))
+
+
+def pair_values(finding: Finding, *, together: bool = False) -> tuple[str, ...]:
+    """Return both rates of the leading groups, with enough decimals that their printed difference is the printed gap.
+
+    `together` gives both the same decimals, for a line. A gap inside clusters is not their difference.
+    """
+    pair, cells = leading_pair(finding), [rate_of(finding, group) for group in leading_groups(finding)]
+    if pair is None:
+        return ()
+    places, gap = gap_places(finding), float(f"{100 * pair.difference:.{gap_places(finding)}f}")
+    plain = tuple(cell_value(cell, *(cells if together else ())) for cell in cells)
+    finer = (tuple(_percent(cell, more) for cell in cells) for more in range(max(places, 1), _MOST_PLACES + 1))
+    return next((values for values in (plain, *finer) if _subtracts(values, gap, places)), plain)
+
+
+def _percent(cell: Rate, places: int) -> str:
+    return percent(cell.value, 0 if cell.value in (0, 1) else places)
+
+
+def _subtracts(values: tuple[str, ...], gap: float, places: int) -> bool:
+    """Whether two printed rates differ by a printed gap, but for the rounding of the gap."""
+    first, second = (float(text.removesuffix("%")) for text in values)
+    return abs(abs(first - second) - gap) <= 0.5 * 10.0**-places + _TINY
 
 
 def cell_interval(cell: Rate) -> str:

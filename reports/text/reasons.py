@@ -10,6 +10,7 @@ from audit.results import AuditResult, Finding
 from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.evidence import borrowed_sentence, shift_sentence, within_sentence
+from reports.text.missing_truth import remains_sentence, withheld_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import count, exact_points, in_words, p_phrase, p_value, percent, points, times
 from reports.text.responsiveness import composition_sentence, stays_sentence, why_unresponsive
@@ -142,6 +143,8 @@ def undecided_sentence(finding: Finding, audit: AuditResult, settings: Settings)
     gap, pair = finding.gap, phrases.leading_pair(finding)
     if gap is None or pair is None or audit.data.limited or finding.verdict not in ("inconclusive", "no signal"):
         return ""
+    if finding.withheld:
+        return withheld_sentence(finding, settings.alpha)
     if gap.p_adjusted <= settings.alpha:
         return f"Undecided: {p_words(finding, audit, gap)}, but the interval of the difference includes 0; with two groups, both count."
     if gap.p <= settings.alpha:
@@ -154,6 +157,8 @@ def undecided_sentence(finding: Finding, audit: AuditResult, settings: Settings)
 
 def undecided_tag(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     """Return the same as a tag for a list: ``p = .027, corrected .37``."""
+    if finding.withheld:
+        return "true answers missing by answer"
     if not finding.gap or not undecided_sentence(finding, audit, settings):
         return ""
     corrected = "" if p_value(finding.gap.p) == p_value(finding.gap.p_adjusted) else f", corrected {p_value(finding.gap.p_adjusted)}"
@@ -167,13 +172,13 @@ def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list
         return []
     if finding.verdict == "signal":
         planned = "It was not planned: a reason to test again with new images, not a verdict."
-        return [*[phrases.diffuse(finding)] * finding.diffuse, planned]
+        return [*[phrases.diffuse(finding)] * finding.diffuse, *remains_sentence(finding, settings.alpha), planned]
     if finding.verdict == "equivalent":
         return _why_equivalent(finding, gap, settings)
     if finding.verdict == "disparity":
-        return [*[phrases.diffuse(finding)] * finding.diffuse, beyond_sentence(finding)]
+        return [*[phrases.diffuse(finding)] * finding.diffuse, beyond_sentence(finding), *remains_sentence(finding, settings.alpha)]
     why = undecided_sentence(finding, audit, settings)
-    if finding.verdict == "inconclusive" and not audit.data.limited:
+    if finding.verdict == "inconclusive" and not audit.data.limited and not finding.withheld:
         return [
             *filter(None, [why]),
             f"Too few images to tell: they show neither a difference in {_subject(finding)} nor its absence within "
@@ -244,7 +249,7 @@ def ratio_sentences(finding: Finding) -> list[str]:
         return []
     if finding.verdict == "disparity" and gap.ratio_low is not None and gap.ratio_low > finding.ratio_tolerance:
         return [f"The {rates} of at least one pair differ by a factor of {times(gap.ratio_low)} or more."]
-    if finding.verdict != "inconclusive" or not _in_points(finding):
+    if finding.verdict != "inconclusive" or finding.withheld or not _in_points(finding):
         return []
     inside = f"Every pair lies within ±{exact_points(finding.tolerance)}"
     if gap.equivalence_ratio is not None:
@@ -265,7 +270,7 @@ def negligible_sentence(finding: Finding) -> str:
 
 def too_few_sentence(finding: Finding) -> str:
     """Say which groups are too small to show equivalence, regardless of the answers; empty if all are large enough."""
-    if finding.verdict != "inconclusive" or finding.gap is None or not finding.gap.too_few:
+    if finding.verdict != "inconclusive" or finding.withheld or finding.gap is None or not finding.gap.too_few:
         return ""
     tolerance = exact_points(finding.tolerance)
     few = f"Too few images of {lacking_groups([finding])}"

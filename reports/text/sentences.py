@@ -192,7 +192,7 @@ def _after(finding: Finding, metric: str) -> str:
     """Say what a verdict leaves undecided, and what a difference in points hides if rates are low."""
     missed = f"With this many images, a difference of less than about {detectable_text(finding)} would often be missed."
     if finding.verdict in ("disparity", "inconclusive"):
-        return " ".join(["", *[missed] * (finding.verdict == "inconclusive"), *ratio_sentences(finding)])
+        return " ".join(["", *[missed] * (finding.verdict == "inconclusive" and not finding.withheld), *ratio_sentences(finding)])
     if finding.verdict == "equivalent":
         within = tolerances(finding)
         return f" There is evidence that, in {metric}, any two compared groups differ by less than {within}."

@@ -9,7 +9,7 @@ from audit.records.comparison import Change, Comparison, GapChange, RateChange
 from audit.types import Settings
 from reports.text import comparison as comparison_text
 from reports.text import phrases
-from reports.text.changes import is_worse, levelling, moved_cells, worse_cells
+from reports.text.changes import is_worse, levelling, moved_cells, without_verdict_after, worse_cells
 from reports.text.numbers import count, end, exact_points, in_words, level, number, percent, points, upper_first
 from reports.text.reasons import not_compared
 
@@ -66,12 +66,13 @@ def comparison_sentence(comparison: Comparison, settings: Settings) -> VerdictSe
     cost = _overall_loss(comparison, settings)
     if not changed:
         headline, cautions = _unchanged(primary, comparison)
+        cautions = (*cautions, *_without_verdict(primary, several=_has_several(primary)))
         return VerdictSentence(word, headline, cost, cautions, estimable[:1])
     grown = [] if any(change.direction == "grew" for change in changed) else _may_have_grown(primary)
     counted = f"{word}; {len(grown)} may have grown" if grown else word
     several = _has_several(primary)
     clauses = [_clause(change, changed[:i], settings, several=several) for i, change in enumerate(changed)]
-    cautions = tuple(_grown_sentence(grown, several=several))
+    cautions = (*_grown_sentence(grown, several=several), *_without_verdict(primary, several=several))
     return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", cost, cautions, changed)
 
 
@@ -161,6 +162,15 @@ def _unchanged(primary: Sequence[Change], comparison: Comparison) -> tuple[str, 
     headline = f"Undecided whether {all_of if len(undecided) == len(primary) else f'{len(undecided)} of {len(primary)} gaps'} changed."
     unchanged = f"Not changed by more than the tolerance: {_rates(equal, several=several)}. Larger gaps, if there were any, still exist."
     return headline, (unchanged,) if equal else ()
+
+
+def _without_verdict(changes: Sequence[Change], *, several: bool) -> list[str]:
+    """Name the smaller gaps that do not count because the answers after have no verdict of their own."""
+    named = [change for change in changes if without_verdict_after(change)]
+    if not named:
+        return []
+    gaps, have = ("A smaller gap does", "it") if len(named) == 1 else (f"{len(named)} smaller gaps do", "them")
+    return [f"{gaps} not count, in {_rates(named, several=several)}: the audit after has no verdict on {have} (“not estimable”)."]
 
 
 def _may_have_grown(changes: Sequence[Change]) -> list[Change]:

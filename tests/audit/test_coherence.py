@@ -113,6 +113,13 @@ def blind(case):
     return replace(case, page=re.sub("one answer|constant", "", case.page))
 
 
+def unscored(case):
+    for one in case.results["audits"]:
+        names = [record["name"] for record in one["measurements"]]
+        one["warnings"] += [{"code": "not_scored", "values": {"measurement": name, "count": 165}} for name in names]
+    return case
+
+
 def tiles(*shown):
     rows = "".join(f"<dt>{what}</dt><dd>{value}</dd>" for what, value in shown)
     return page(r"<dl class=\"tiles\">.*?</dl>", f'<dl class="tiles">{rows}</dl>')
@@ -141,6 +148,12 @@ BREACHES = {
     "headline_terminal_and_summary_say_the_same": (PLAIN, headlined("All is well")),
     "the_verdict_word_is_that_of_the_facts": (PLAIN, page(r"(<p class=\"verdict-line\">.*?<strong>)\w+", r"\1Equivalent")),
     "one_pair_has_one_number": (PLAIN, lambda case: replace(case, card="Worse for a: 74 %, against 98.6 % for b. The gap is 27 points")),
+    "a_rate_beside_its_rest_says_so": (EVEN, lambda case: replace(case, page=case.page.replace("minus the share of", "and the share of"))),
+    "an_end_is_not_printed_beyond_a_tolerance_that_is_undecided": (
+        PLAIN,
+        headlined("It is undecided whether any two groups differ by more than the tolerance of 5 points. "
+                  "The gap is 8 points (95 % interval 5 to 17)"),
+    ),
     "chance_is_below_a_disparity": (
         PLAIN, tiles(("gap, 95 % interval 1 to 9", "5 points"), ("expected by chance", "8 points")),
     ),
@@ -158,6 +171,9 @@ BREACHES = {
     "a_sample_is_marked": (PLAIN, limited),
     "every_citation_has_a_key_of_its_own": (PLAIN, lambda case: replace(case, page=case.page + "@misc{a-b, @misc{a-b,")),
     "the_scope_counts_the_questions": (PLAIN, page(r"\d+ of (\d+) planned", r"9 of \1 planned")),
+    "every_open_question_is_counted_beside_a_disparity": (PLAIN, facts("disparity", verdict="inconclusive")),
+    "images_that_no_question_counts_are_named_everywhere": (PLAIN, unscored),
+    "a_withheld_verdict_says_what_is_missing": (PLAIN, facts("disparity", withheld="equivalent")),
     "a_gate_that_says_nothing_does_not_pass": (TINY, lambda case: replace(case, exit_code=0)),
     "the_exit_code_is_that_of_the_gates": (GATED, lambda case: replace(case, exit_code=1 - case.exit_code)),
     "junit_counts_what_failed": (GATED, lambda case: replace(case, exit_code=1 - case.exit_code)),
@@ -222,6 +238,7 @@ CHANGE_BREACHES = {
     ),
     "equal_answers_did_not_change": lambda case: replace(change(verdict="disparity")(case), same_answers=True),
     "a_gap_that_changed_passed_its_test": change(verdict="disparity", direction="grew", gap_p_adjusted=0.5),
+    "no_gap_shrinks_into_answers_without_a_verdict": change(verdict="disparity", direction="shrank", verdict_after="not estimable"),
     "what_may_have_grown_is_said": grown,
     "a_table_has_no_weights": lambda case: replace(case, page="sha256 of the weights"),
 }

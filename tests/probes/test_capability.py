@@ -11,8 +11,12 @@ from audit.errors import DataError, UsageError
 from audit.types import UNKNOWN, LoadOptions
 from probes.capability import TEMPLATES, class_words
 from probes.capability.limits import COUNTS, SENSES, spots
+from reports.exports.card import card
+from reports.exports.markdown import summary_markdown
+from reports.exports.terminal.audits import audit_lines
 from strictio.images.decode import decode
 from tests.support.notes import sentences
+from tests.support.page_text import text_of
 from tests.support.planted import Refuser, picture
 
 
@@ -136,6 +140,18 @@ def test_limits_holds_every_task():
     assert len({bytes(found.images[i]) for i, sense in enumerate(found.attributes["sense"]) if sense != UNKNOWN}) == 2 * len(SENSES)
     with pytest.raises(UsageError, match="takes no --data"):
         probe.load(LoadOptions("somewhere"))
+
+
+def test_images_without_a_class_are_named_on_every_first_screen(tmp_path):
+    """A quarter of 80 images has no class: they are in no question."""
+    for number in range(80):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    rows = [f"{i}.png,{['cup', 'bowl', 'plate', ''][i % 4]},{'north' if i < 40 else 'south'}" for i in range(80)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,class,region", *rows]))
+    done = audit.audit(model=Refuser(), probe="zeroshot", data=str(tmp_path), draws=99, min_group_size=10)
+    texts = text_of(done.to_html()), summary_markdown(done.results), audit_lines(done.results), text_of(card(done.results))
+    for text in texts:
+        assert "20 of 80 images have no class: no question counts them." in " ".join(text.replace("\xa0", " ").split())
 
 
 @pytest.mark.slow

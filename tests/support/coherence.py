@@ -21,7 +21,7 @@ from tests.support.page_text import text_of
 EPSILON = 1e-9
 NUMBER = r"[−-]?\d[\d,]*(?:\.\d+)?"
 ONE_PAIR = re.compile(
-    rf"(?P<first>{NUMBER}) %, against (?P<second>{NUMBER}) % for [^.]*?\. "
+    rf"(?P<first>{NUMBER}) %(?: \([^)]*\))?, against (?P<second>{NUMBER}) %(?: \([^)]*\))? for [^.]*?\. "
     rf"The (?:widest )?(?:gap|difference)(?: within clusters)? is (?P<size>less than )?(?P<gap>{NUMBER}) points?"
 )
 UNKNOWN = "unknown"
@@ -304,14 +304,15 @@ def a_sample_settles_nothing(case: Case) -> Iterator[str]:
 @rule
 def what_was_shown_is_not_hidden(case: Case) -> Iterator[str]:
     """A corrected p under alpha with an interval beyond 0 is a disparity, unless the mix of true answers explains it, or a model that
-    is shown to be no better than one answer for all images differs by less than the tolerance: "equivalent" would say nothing of it.
+    is shown to be no better than one answer for all images differs by less than the tolerance: "equivalent" would say nothing of it; or
+    true answers are missing by answer, of which the first screen must speak.
     """
     alpha = case.settings["alpha"]
     for audit in case.results["audits"]:
         for finding in planned(audit):
             gap = finding["gap"]
             shown = gap is not None and gap["p_adjusted"] <= alpha and gap["low"] > 0
-            settled = finding["verdict"] in ("disparity", "equivalent") or audit["data"]["limited"]
+            settled = finding["verdict"] in ("disparity", "equivalent") or audit["data"]["limited"] or finding.get("withheld")
             if shown and not settled and not (small_and_unresponsive(finding) or explained_by_truths(audit, finding, alpha)):
                 yield f"{finding['id']}: adjusted p {gap['p_adjusted']}, interval from {gap['low']}, yet {finding['verdict']!r}"
 
@@ -384,13 +385,42 @@ def the_verdict_word_is_that_of_the_facts(case: Case) -> Iterator[str]:
 
 @rule
 def one_pair_has_one_number(case: Case) -> Iterator[str]:
-    """Where two rates and their gap stand in one sentence, the gap is the difference of the rates, as printed."""
+    """Where two rates and their gap stand in one sentence, the gap is the difference of the printed rates, but for its own rounding."""
     for where, text in case.texts.items():
         for said in ONE_PAIR.finditer(text):
             first, second, gap = said["first"], said["second"], said["gap"]
             off = abs(abs(value_of(first) - value_of(second)) - value_of(gap))
-            if not said["size"] and off > (unit_of(first) + unit_of(second) + unit_of(gap)) / 2 + EPSILON:
+            if not said["size"] and off > unit_of(gap) / 2 + EPSILON:
                 yield f"{where}: {said[0]!r}"
+
+
+def two_answers(audit: Mapping, finding: Mapping) -> bool:
+    counted = next((record for record in audit["counts"] if record["measurement"] == finding["measurement"]), None)
+    return counted is not None and len(set(counted["answers"]) - {UNKNOWN}) == 2
+
+
+@rule
+def a_rate_beside_its_rest_says_so(case: Case) -> Iterator[str]:
+    """Of two answers, a page shows errors ("taken for"): where a table or a chart gives the rest of 100 %, that is said."""
+    for audit in case.results["audits"]:
+        turned = [f for f in audit["findings"] if f["metric"] in ("true_positive_rate", "true_negative_rate") and two_answers(audit, f)]
+        shown = [f for f in turned if f["primary"] and f["gap"] and f["verdict"] != "not estimable"]
+        page, summary = (case.texts.get(where, "") for where in ("page", "summary"))
+        if shown and page and not re.search(r"true (positive|negative) rate for ‘[^’]*’: 100 % minus the share of", page):
+            yield f"the page gives {shown[0]['id']} as errors and as the rest, without a word"
+        if shown and re.search(r"\| True (positive|negative) rate for", summary):
+            yield "the summary's table gives the rest of the errors that its headline gives"
+
+
+@rule
+def an_end_is_not_printed_beyond_a_tolerance_that_is_undecided(case: Case) -> Iterator[str]:
+    """An interval from 5 points on contradicts "undecided whether any two groups differ by more than 5 points"."""
+    open_whether = rf"undecided whether any two groups differ by more than the tolerance of ({NUMBER}) point"
+    for _, screen in audits_of(case):
+        if screen and (said := re.search(open_whether, screen.text)):
+            first = re.search(rf"The (?:widest )?gap[^.]*? is [^(]*\([^)]*interval ({NUMBER}) to", screen.text)
+            if first and value_of(first[1]) >= value_of(said[1]):
+                yield f"{said[0]!r} beside {first[0]!r}"
 
 
 @rule
@@ -422,7 +452,8 @@ def an_open_question_says_why_its_interval_does_not_decide(case: Case) -> Iterat
         for value, what in screen.tiles:
             interval = re.search(rf"interval ({NUMBER}) to", what)
             shown = interval and value_of(interval[1]) > 0 and "not planned" not in what
-            if shown and "correct" not in screen.text and "the test of all groups does not reject" not in screen.text:
+            reasons = ("correct", "the test of all groups does not reject", "have no true answer, depending on the answer")
+            if shown and not any(reason in screen.text for reason in reasons):
                 yield f"inconclusive beside {value}, {what!r}, and no word of a correction"
 
 
@@ -563,6 +594,38 @@ def the_scope_counts_the_questions(case: Case) -> Iterator[str]:
             yield f"{screen.verdict_line!r}, where {same} of {of} are {audit['verdict']!r}"
 
 
+@rule
+def every_open_question_is_counted_beside_a_disparity(case: Case) -> Iterator[str]:
+    """A reader of "Disparity" learns how many planned questions are undecided, not only of the worst of each attribute."""
+    for audit, screen in audits_of(case):
+        for verdict, word in (("inconclusive", "Undecided"), ("equivalent", "Equivalent")):
+            many = sum(finding["verdict"] == verdict for finding in planned(audit))
+            said = f"{word} in {many} questions: " if many > 1 else f"{word}: "
+            if screen and audit["verdict"] == "disparity" and many and said not in screen.text:
+                yield f"{many} questions are {verdict}, and the first screen lacks {said!r}"
+
+
+@rule
+def images_that_no_question_counts_are_named_everywhere(case: Case) -> Iterator[str]:
+    """Images whose true answer is unknown, where every measurement of the audit has the same truth."""
+    for audit in case.results["audits"]:
+        unscored = {note["values"]["measurement"]: note["values"]["count"] for note in audit["warnings"] if note["code"] == "not_scored"}
+        names, truths = {record["name"] for record in audit["measurements"]}, {record["truth"] for record in audit["measurements"]}
+        if len(truths) == 1 and None not in truths and names and names <= set(unscored):
+            for where, text in case.texts.items():
+                if f"{min(unscored[name] for name in names):,} of {audit['data']['used']:,} image" not in text:
+                    yield f"the {where} does not say how many images have no true answer"
+
+
+@rule
+def a_withheld_verdict_says_what_is_missing(case: Case) -> Iterator[str]:
+    for audit, _ in audits_of(case):
+        if any(finding.get("withheld") for finding in planned(audit)):
+            for where, text in case.texts.items():
+                if where != "card" and "no true answer, depending on the answer" not in text:
+                    yield f"a verdict is withheld, and the {where} does not say that true answers are missing by answer"
+
+
 # ---- gates ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -663,6 +726,14 @@ def a_gap_that_changed_passed_its_test(case: ChangeCase) -> Iterator[str]:
     for change in changes_of(case):
         if change["verdict"] == "disparity" and change["direction"] != "reversed" and change["gap"]["p_adjusted"] > alpha + EPSILON:
             yield f"{change['id']}: {change['direction']} with adjusted p {change['gap']['p_adjusted']}"
+
+
+@change_rule
+def no_gap_shrinks_into_answers_without_a_verdict(case: ChangeCase) -> Iterator[str]:
+    """Answers that do not depend on the images are alike for all groups: a gap that is gone with them was not repaired."""
+    for change in changes_of(case):
+        if change["direction"] == "shrank" and change["gap"] and change["verdict_after"] == "not estimable":
+            yield f"{change['id']} shrank, and the audit after has no verdict on it"
 
 
 @change_rule

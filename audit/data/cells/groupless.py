@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from statistics import median
 
-DATES, FREE_TEXT, IDENTIFIERS = "dates", "free text", "identifiers"
+DATES, TIMES, FREE_TEXT, IDENTIFIERS = "dates", "times of day", "free text", "identifiers"
 _DAY, _MONTH, _YEAR = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])", r"(19|20)\d\d"
 _NAMED_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _TIME = r"([T ]\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[ap]m)?( ?(z|utc|[+-]\d\d:?\d\d))?)?"
@@ -15,8 +15,9 @@ _DATE = re.compile(
     rf"|{_DAY}[- ]{_NAMED_MONTH},?[- ]({_YEAR}|\d\d)|{_NAMED_MONTH} {_DAY},? {_YEAR}|{_NAMED_MONTH},?[- ]{_YEAR}){_TIME}",
     re.IGNORECASE,
 )
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
 _IDENTIFIER = re.compile(
-    r"[0-9a-f]{16,}|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}|[a-z][a-z0-9+.-]*://\S+|.*[^\s.]\.(jpe?g|png|webp|gif|bmp|tiff?|avif|json|txt|csv)",
+    r"[^@\s]+@[^@\s]+\.[^@\s]+|[0-9a-f]{16,}|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}|[a-z][a-z0-9+.-]*://\S+|.*[^\s.]\.(jpe?g|png|webp|gif|bmp|tiff?|avif|json|txt|csv)",
     re.IGNORECASE,
 )
 _TEXTS = frozenset({
@@ -25,14 +26,14 @@ _TEXTS = frozenset({
 _NAMES = frozenset({
     "id", "ids", "uid", "uuid", "guid", "hash", "md5", "sha", "sha1", "sha256", "filename", "filepath", "path", "url", "uri",
 })  # fmt: skip
-_WORDS = 6
-"""Values with so many words, at the median, are sentences."""
+_WORDS, _LONG = 6, 10
+"""Values with so many words, at the median, are sentences; and so are all if one has as many as this."""
 _ROWS = 20
 """In smaller tables, a group may have a single row."""
 
 
 def no_groups(name: str, levels: Sequence[str], rows: int) -> str | None:
-    """What the values of a column are if they are no groups: dates, free text or identifiers; else None.
+    """What the values of a column are if they are no groups: dates, times, free text or identifiers; else None.
 
     `levels` are the distinct values, without missing ones; `rows` is the number of rows of the table.
 
@@ -44,9 +45,11 @@ def no_groups(name: str, levels: Sequence[str], rows: int) -> str | None:
     ('free text', 'identifiers', None)
     """
     words = {word.casefold() for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", name)}
-    if all(_DATE.fullmatch(level.strip()) for level in levels):
-        return DATES
-    if words & _TEXTS or median(len(level.split()) for level in levels) >= _WORDS:
+    for what, pattern in ((DATES, _DATE), (TIMES, _CLOCK)):
+        if all(pattern.fullmatch(level.strip()) for level in levels):
+            return what
+    lengths = [len(level.split()) for level in levels]
+    if words & _TEXTS or median(lengths) >= _WORDS or max(lengths) >= _LONG:
         return FREE_TEXT
     if words & _NAMES or all(_IDENTIFIER.fullmatch(level.strip()) for level in levels) or (rows >= _ROWS and 2 * len(levels) > rows):
         return IDENTIFIERS

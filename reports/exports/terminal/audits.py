@@ -144,8 +144,8 @@ def _size(finding: Finding) -> str:
 
 
 def _ends(finding: Finding) -> str:
-    ends = [phrases.rate_of(finding, group) for group in phrases.leading_groups(finding)]
-    return ", ".join(f"{phrases.group(end.group)} {phrases.cell_value(end, *ends)}" for end in ends)
+    ends = zip(phrases.leading_groups(finding), phrases.pair_values(finding, together=True), strict=True)
+    return ", ".join(f"{phrases.group(group)} {value}" for group, value in ends)
 
 
 def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:

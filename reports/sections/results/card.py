@@ -48,6 +48,7 @@ class Card:
     outside: Sequence[str]
     """Sentences on the groups that are not compared."""
     chart: GroupsChart | None
+    chart_title: str
     legend: Legend
     numbers: Sequence[tuple[str, str]]
     facts: Sequence[tuple[str, str]]
@@ -67,9 +68,10 @@ def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
         placed=placed,
         finding=finding,
         title=found.found_title(finding, context.audit),
-        said=explanation(finding, context.audit, settings),
+        said=[*explanation(finding, context.audit, settings), *found.other_rate(finding, context.audit)],
         outside=not_compared(finding.by_group),
         chart=chart,
+        chart_title=found.chart_title(finding, context.audit),
         legend=legend,
         numbers=found.three_numbers(finding, context.audit, settings),
         facts=_facts(finding),
@@ -84,7 +86,7 @@ def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
 
 def _facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return the statistics that are not among the three numbers."""
-    shown = "Detectable difference" if finding.verdict == "inconclusive" else "Tolerance" if finding.gap else ""
+    shown = "Detectable difference" if finding.verdict == "inconclusive" and not finding.withheld else "Tolerance" if finding.gap else ""
     return (*(fact for fact in phrases.facts(finding) if fact[0] != shown), *composition_facts(finding))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases, sentences
-from reports.text.errors import confused
+from reports.text.errors import as_errors, confused
 from reports.text.headline import interval_level, statement, tolerance_origin
 from reports.text.headline.captions import groups_title
 from reports.text.numbers import count
@@ -25,8 +25,22 @@ def found_title(finding: Finding, audit: AuditResult) -> str:
     if finding.verdict == "equivalent":
         return f"{title}: no difference of more than {phrases.tolerances(finding)}"
     if finding.verdict == "inconclusive" and finding.gap is not None:
-        return f"{title}: too few images to tell"
+        return f"{title}: {'true answers are missing' if finding.withheld else 'too few images to tell'}"
     return title
+
+
+def chart_title(finding: Finding, audit: AuditResult) -> str:
+    """Return the title of the chart, which shows errors where there are only two answers."""
+    return sentences.title(finding, audit) if as_errors(finding, audit) is finding else groups_title(finding, audit)
+
+
+def other_rate(finding: Finding, audit: AuditResult) -> list[str]:
+    """Say that the statistics are about the rate that was tested, not the share of errors that title and chart show, if so."""
+    pair = confused(finding, audit)
+    if pair is None or as_errors(finding, audit) is finding:
+        return []
+    rate = sentences.metric_of(finding, sentences.truth_of(finding, audit))
+    return [f"The statistics below are about the {rate}: 100\u00a0% minus the share of ‘{pair[0]}’ taken for ‘{pair[1]}’."]
 
 
 def three_numbers(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[tuple[str, str], ...]:
@@ -37,7 +51,7 @@ def three_numbers(finding: Finding, audit: AuditResult, settings: Settings) -> t
     level = f"{interval_level(settings)}\u00a0%"
     third = (
         ("Could reliably detect only", f"above {phrases.detectable_text(finding)}")
-        if finding.verdict == "inconclusive"
+        if finding.verdict == "inconclusive" and not finding.withheld
         else (f"Tolerance ({tolerance_origin(finding, audit, settings)})", phrases.tolerances(finding))
     )
     return (

@@ -23,6 +23,7 @@ from reports.text.headline.differences import affected, caution, rate_name, size
 from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
 from reports.text.headline.uncounted import uncounted_sentences
+from reports.text.missing_truth import MISSING
 from reports.text.numbers import exact_points, in_words, lower_first, points
 from reports.text.order import planned, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, undecided_sentence
@@ -76,7 +77,7 @@ class Headline:
     details: tuple[str, ...]
     """Further sentences that belong to the headline."""
     lines: tuple[AttributeLine, ...]
-    """With a disparity, one line per other attribute that has one; then one per verdict for the attributes without."""
+    """With a disparity, one line per other attribute that has one; then one for every undecided, one for every equivalent question."""
     signal: str
     """The strongest signal of the exploratory comparisons, if any; empty with a disparity."""
     finding: Finding | None
@@ -173,8 +174,14 @@ def _scope(audit: AuditResult, kind: Kind) -> str:
 
 def _visible(audit: AuditResult, kind: Kind) -> Finding | None:
     """Return the strongest signal if it exceeds the tolerance while the planned questions are equivalent or inconclusive."""
-    strongest = strongest_signals(audit.findings)[:1] if kind in ("equivalent", "inconclusive") else ()
+    strongest = _telling_signals(audit)[:1] if kind in ("equivalent", "inconclusive") else ()
     return next((signal for signal in strongest if signal.gap and signal.gap.low > signal.tolerance), None)
+
+
+def _telling_signals(audit: AuditResult) -> list[Finding]:
+    """Return the strongest signals without error rates by a column that may judge the truth again: they say who judged, not who errs."""
+    again = {note.values.get("column") for note in audit.data.notes if note.code == "judged_again"}
+    return [signal for signal in strongest_signals(audit.findings) if signal.metric == "accuracy" or not again & {*signal.attributes}]
 
 
 def _beside(signal: Finding, texts: _Said, audit: AuditResult, settings: Settings) -> _Said:
@@ -189,7 +196,7 @@ def _not_planned(audit: AuditResult, kind: Kind, settings: Settings) -> str:
 
 
 def _signal(audit: AuditResult) -> str:
-    strongest = next(iter(strongest_signals(audit.findings)), None)
+    strongest = next(iter(_telling_signals(audit)), None)
     pair = None if strongest is None else phrases.leading_pair(strongest)
     if strongest is None or pair is None:
         return ""
@@ -208,8 +215,8 @@ def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
 
 def _cautions(audit: AuditResult, primary: Sequence[Finding], kind: Kind, settings: Settings) -> tuple[str, ...]:
     """Return what a reader of a disparity must also know, and why a difference that looks like one is undecided."""
-    if kind == "inconclusive":
-        return (undecided_sentence(primary[0], audit, settings),)
+    if kind == "inconclusive":  # what true answers that are missing may change is said with their numbers
+        return () if primary[0].withheld else (undecided_sentence(primary[0], audit, settings),)
     if kind != "disparity":
         return ()
     turned = [_turned(finding, audit) for finding in primary[1:] if reversed_at_equal(finding)][:_MOST_TURNED]
@@ -232,14 +239,18 @@ def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Setting
 
 
 def _lines(audit: AuditResult, primary: Sequence[Finding], *, led: bool) -> tuple[AttributeLine, ...]:
-    """Return the lines of the attributes that the headline does not name, the worst finding of each; of all, if it names no rate."""
+    """Return the lines of the attributes that the headline does not name, the worst finding of each; of all, if it names no rate.
+
+    Then what is undecided, and what is equivalent: every planned question.
+    """
     worst = {finding.attributes: finding for finding in reversed(primary)}
     others = sorted((finding for by, finding in worst.items() if led or by != primary[0].attributes), key=by_severity)
     apart = [finding for finding in others if finding.verdict == "disparity"]
     lines = [AttributeLine("disparity", _line(finding, primary[0], audit)) for finding in apart[:_MOST_LINES]]
     for verdict, word in _REST.items():
-        left = apart[_MOST_LINES:] if verdict == "disparity" else [finding for finding in others if finding.verdict == verdict]
-        lines += [AttributeLine(verdict, f"{word}: {_rates(left, audit)}.")] if left else []
+        left = apart[_MOST_LINES:] if verdict == "disparity" else [finding for finding in primary if finding.verdict == verdict]
+        many = f" in {len(left)} questions" if verdict != "disparity" and len(left) > 1 else ""
+        lines += [AttributeLine(verdict, f"{word}{many}: {_rates(left, audit)}.")] if left else []
     return tuple(lines)
 
 
@@ -277,6 +288,9 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
     if not undecided:
         return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
+    if withheld := sum(finding.withheld is not None for finding in undecided):
+        some = "" if withheld == len(undecided) else f" in {withheld} of them"
+        return f"Undecided{where}: {MISSING}{some}{beside}.", _most_open(first, audit, settings), (equal_too,)
     details = (_never_enough(undecided), *ratio_sentences(first), equal_too)
     return f"{_undecided(undecided, where)}{beside}.", _most_open(first, audit, settings), details
 
@@ -373,7 +387,7 @@ def _most_open(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     pair = phrases.leading_pair(finding)
     if pair is None:
         return ""
-    size = size_in_words(pair.difference, pair.low, pair.high, settings)
+    size = size_in_words(finding, pair, settings)
     rate = f"{rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}"
     if phrases.number_compared(finding) == 2:
         return f"The gap in {rate} is {size}."

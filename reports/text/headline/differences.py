@@ -11,7 +11,7 @@ from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.errors import as_errors, confused, frequency
 from reports.text.evidence import lost_words, shifted
-from reports.text.numbers import decimals, end, lower_first, points, upper_first
+from reports.text.numbers import end, lower_first, points, upper_first
 from reports.text.responsiveness import composition_sentence
 from reports.text.sentences import AT_EQUAL_TRUTH, metric_of, subject_of, truth_of
 
@@ -103,7 +103,8 @@ def statement(finding: Finding, audit: AuditResult, *, natural: bool = False) ->
     if finding.gap and finding.gap.within:
         named = f"{whom_phrase(extremes.first, finding, audit, once=True)} than for {whom_phrase(extremes.second, finding, audit)}"
         return f"{_verb(finding, audit, more)} for {named}, within the same {phrases.units_inside(finding)}"
-    first, second = _rates(extremes, as_errors(finding, audit).metric if natural else "")
+    shown = as_errors(finding, audit)
+    first, second = _rates(shown, extremes, shown.metric if natural else "")
     return (
         f"{_verb(finding, audit, more)} for {whom_phrase(extremes.first, finding, audit, once=True)}: {first}, against {second} for "
         f"{whom_phrase(extremes.second, finding, audit)}"
@@ -117,9 +118,9 @@ def _diffuse_statement(finding: Finding, audit: AuditResult) -> str:
     return f"{differs}, though no two groups stand out; the most different from the rest are {far}"
 
 
-def _rates(extremes: Ends, metric: str) -> tuple[str, str]:
+def _rates(finding: Finding, extremes: Ends, metric: str) -> tuple[str, str]:
     """Return both rates; given their metric, with natural frequencies in brackets, unless equal ones would hide the difference."""
-    first, second = (phrases.cell_value(rate) for rate in (extremes.first, extremes.second))
+    first, second = phrases.pair_values(finding)
     often = [frequency(rate, metric) if metric else "" for rate in (extremes.first, extremes.second)]
     return (first, second) if often[0] == often[1] else (f"{first} ({often[0]})", f"{second} ({often[1]})")
 
@@ -140,13 +141,14 @@ def size_sentence(finding: Finding, settings: Settings) -> str:
     if pair is None:
         return ""
     inside = f" within {phrases.units_inside(finding)}" if finding.gap and finding.gap.within else ""
-    return f"The {'widest gap' if finding.diffuse else 'gap'}{inside} is {size_in_words(pair.difference, pair.low, pair.high, settings)}."
+    return f"The {'widest gap' if finding.diffuse else 'gap'}{inside} is {size_in_words(finding, pair, settings)}."
 
 
-def size_in_words(value: float, low: float, high: float, settings: Settings) -> str:
+def size_in_words(finding: Finding, pair: LeadingPair, settings: Settings) -> str:
     """Return a size in points with its interval in words: ``8 points (95 % interval 5 to 11)``."""
-    places = decimals(low, high)
-    return f"{points(value, places)} ({interval_level(settings)}\u00a0% interval {end(low, places)} to {end(high, places)})"
+    places = phrases.gap_places(finding)
+    interval = f"{interval_level(settings)}\u00a0% interval {end(pair.low, places)} to {end(pair.high, places)}"
+    return f"{points(pair.difference, places)} ({interval})"
 
 
 def interval_level(settings: Settings) -> str:

@@ -67,7 +67,7 @@ def _named(finding: Finding) -> str:
 
 def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: Settings) -> Tile:
     """Return the detectable difference of an undecided question; else the tolerance, or the ratio that exceeds it."""
-    if headline.kind in ("inconclusive", "limited"):
+    if headline.kind in ("inconclusive", "limited") and not finding.withheld:
         return _detectable(finding)
     if beyond_in_ratio_alone(finding):
         least = finding.gap.ratio_low if finding.gap else None

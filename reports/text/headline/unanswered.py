@@ -27,7 +27,7 @@ def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Setting
     size = ""
     pair = None if leading is None else phrases.leading_pair(leading)
     if leading is not None and pair is not None:
-        gap_size = size_in_words(pair.difference, pair.low, pair.high, settings)
+        gap_size = size_in_words(leading, pair, settings)
         size = f"The gap in {rate_name(leading, audit)} by {phrases.attributes(leading.attributes)} is {gap_size}."
     instead = "No answers can be compared, only what came instead."
     return f"None of {in_words(came.total(), 'question')} got an answer: {instead_words(came)}.", size, (instead,)

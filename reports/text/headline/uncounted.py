@@ -9,25 +9,40 @@ from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import notes, phrases
 from reports.text.headline.differences import rate_name
+from reports.text.missing_truth import by_answer, filled_sentence, lacking_sentence
 from reports.text.numbers import count, decimals, end, in_words, level, percent, points
 from reports.text.order import planned
 
-_CODES = ("log_limited", "equal_rows_by_group")
+_CODES = ("log_limited", "equal_rows_by_group", "judged_again")
 _MOST = 3
 _ROUNDING = 1e-9
 
 
 def uncounted_sentences(audit: AuditResult, settings: Settings) -> Iterator[str]:
     """Say which images planned questions do not compare, which samples of a log were not run, and whether rows repeat in a group."""
+    yield from _unscored(audit)
     yield from _uncovered(audit, settings.alpha)
     yield from (notes.sentence(note) for note in audit.data.notes if note.code in _CODES)
+
+
+def _unscored(audit: AuditResult) -> Iterator[str]:
+    """Say how many images no question counts, if all have the same true answers, and these are unknown."""
+    truths = {record.truth for record in audit.measurements}
+    unscored = {note.values["measurement"]: note.values["count"] for note in audit.warnings if note.code == "not_scored"}
+    missing = min((int(str(unscored.get(record.name, 0))) for record in audit.measurements), default=0)
+    if missing and len(truths) == 1 and (truth := truths.pop()) is not None:
+        lack = "has" if missing == 1 else "have"
+        of = in_words(audit.data.used, "image")
+        yield f"{count(missing)} of {of} {lack} no {phrases.attributes([truth])}: no question counts {'it' if missing == 1 else 'them'}."
 
 
 def _uncovered(audit: AuditResult, alpha: float) -> Iterator[str]:
     """Yield sentences about images that planned questions leave out, once per attribute and reason; first what leaves gates undecided."""
     questions: dict[tuple[Group, str], list[tuple[Finding, Uncovered]]] = {}
-    for finding in sorted(planned(audit.findings), key=lambda finding: finding.metric != "accuracy"):
-        for one in finding.uncovered:
+    order = {"disparity": 0, "equivalent": 1, None: 2}
+    for finding in sorted(planned(audit.findings), key=lambda finding: (order.get(finding.withheld, 2), finding.metric != "accuracy")):
+        said = [one for one in finding.uncovered if one.code != "no true answer" or not by_answer(finding)]
+        for one in said:
             questions.setdefault((finding.attributes, one.code), []).append((finding, one))
     chosen = sorted(map(_clearest, questions.values()), key=lambda pair: (not _matters(*pair), -pair[1].n))
     yield from (uncovered_sentence(finding, one, audit, alpha) for finding, one in chosen[:_MOST])
@@ -45,9 +60,19 @@ def _matters(finding: Finding, one: Uncovered) -> bool:
 
 def uncovered_sentence(finding: Finding, one: Uncovered, audit: AuditResult, alpha: float) -> str:
     """Say how many images are left out, their rate with its interval, and how it differs, if it is shown to."""
+    if one.filled is not None:
+        filled = filled_sentence(finding, one.filled, alpha, rate_name(finding, audit))
+        return f"{lacking_sentence(one)} {filled} No gate on this gap holds with a limit below {_reach(finding)}."
     told = _without_truth(finding, one, alpha) if one.code == "no true answer" else _pooled(finding, one, audit, alpha)
     reach = points(max(-one.difference_low, one.difference_high), decimals(one.difference_low, one.difference_high))
     return f"{told} {_why(finding, one)}: no gate on this gap holds with a limit below {reach}." if one.shown else told
+
+
+def _reach(finding: Finding) -> str:
+    """How large a gap may be where true answers are missing, by answer or by group."""
+    missing = [one for one in finding.uncovered if one.shown and one.code == "no true answer"]
+    reach = max(one.filled.reach if one.filled else one.difference_high for one in (*missing, *filter(None, [by_answer(finding)])))
+    return points(reach, decimals(0.0, reach))
 
 
 def _pooled(finding: Finding, one: Uncovered, audit: AuditResult, alpha: float) -> str:

@@ -53,6 +53,19 @@ def test_groups_from_captions_are_used_without_a_column_and_said(tmp_path, capsy
     assert "The groups come from the captions" in printed.out
 
 
+def test_a_word_is_found_in_a_script_without_spaces(tmp_path, capsys):
+    """Two captions of women and two of men, three of them doctors."""
+    captions = ["一名女医生在微笑。", "女司机", "男医生", "这位男子是医生 (doctor)"]
+    rows = ["image,caption", *(f"{place}.png,{caption}" for place, caption in enumerate(captions))]
+    path = run_of(tmp_path, "csv")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows), "utf-8")
+    assert main([path, "--words", "医生,doctor", "--group-words", "woman=女,man=男", "--out", str(tmp_path / "out")]) == 0
+    assert {(row["word"], row["group"]): row["events"] for row in rows_in(tmp_path / "out")} == {
+        ("医生", "woman"): "1", ("医生", "man"): "2", ("doctor", "woman"): "0", ("doctor", "man"): "1",
+    }  # fmt: skip
+    assert "only man" not in capsys.readouterr().out.split("doctor")[0]
+
+
 def test_a_file_of_words_and_the_answers_of_a_probe(tmp_path, capsys):
     (tmp_path / "list.txt").write_text("# jobs\nnurse = nurse | nurses\n\ndoctor=doctor|doctors\n")
     code, rows, _ = words_of(tmp_path, capsys, 'data.groups=["gender"]', "--words", str(tmp_path / "list.txt"), "--probe", "occupations")

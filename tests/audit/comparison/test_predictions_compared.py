@@ -14,6 +14,7 @@ from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
 from audit.run import main
 from tests.support.notes import told
+from verify.command import verify
 
 
 def people(wrong, *, ids=True, people=80, size=5):
@@ -49,6 +50,24 @@ def compared(tmp_path, *names):
 
 def change(comparison, name="predictions/accuracy/group"):
     return next(each for each in comparison["changes"] if each["id"] == name)
+
+
+def test_a_gap_does_not_shrink_into_answers_that_do_not_depend_on_the_images(tmp_path, capsys):
+    """Before, 95 % of a and 70 % of b are right; after, every answer is "yes", and half of both are."""
+    at = np.arange(1600)
+    table = pd.DataFrame({"id": at, "group": np.array(list("ab"))[at % 2], "y_true": np.where(at // 2 % 2, "yes", "no")})
+    right = at // 4 % 20 < np.where(table["group"] == "a", 19, 14)
+    audited(table.assign(y_pred=np.where(right, table["y_true"], np.where(at // 2 % 2, "no", "yes"))), tmp_path / "before")
+    assert audited(table.assign(y_pred="yes"), tmp_path / "after")["verdict"] == "not estimable"
+    capsys.readouterr()
+    comparison = compared(tmp_path, "before", "after")
+    found = change(comparison)
+    assert found["gap"]["high"] < 0
+    assert (found["verdict"], found["direction"], comparison["direction"]) == ("inconclusive", None, None)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "shrank" not in said
+    assert "smaller gaps do not count" in said
+    assert verify(tmp_path / "comparison").ledger.differences == []
 
 
 # ---- clusters ------------------------------------------------------------------------------------------------------------------------

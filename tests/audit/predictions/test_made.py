@@ -267,6 +267,18 @@ def test_dates_are_no_groups(levels):
     assert left_out(answers().assign(taken=levels * 400)) == {"taken": "dates)"}
 
 
+def test_times_sentences_and_addresses_are_no_groups():
+    """One sentence among short remarks is enough; and most categories have fewer than ten words."""
+    said = ["The person stands at the left edge of the picture, facing away", "blurred", "n/a", "ask again"]
+    values = {
+        "at": ["10:15", "9:30 pm", "23:59:59", "00:00"] * 200, "said": said * 200, "mail": ["a@x.org", "b.c@y.co.uk"] * 400,
+        "day": ["Monday", "Tuesday"] * 400, "quarter": ["2024-Q1", "2024-Q2"] * 400, "share": ["10:90", "50:50"] * 400,
+        "told": ["prefer not to say which of these it is", "woman", "man", "other"] * 200,
+    }  # fmt: skip
+    why = {name: text.partition(";")[0].rstrip(")") for name, text in left_out(answers().assign(**values)).items()}
+    assert why == {"at": "times of day", "said": "free text", "mail": "identifiers"}
+
+
 def test_identifiers_are_no_groups():
     frame = answers(n=40)
     values = {

@@ -229,6 +229,12 @@ def test_a_word_is_counted_once_per_caption_and_only_as_a_whole():
     }  # fmt: skip
 
 
+def test_letters_of_scripts_without_spaces_are_tokens_with_their_marks():
+    assert tokens_of("女doctorマンション") == ["女", "doctor", "マンション"]
+    assert tokens_of("หญิง2") == ["ห", "ญิ", "ง", "2"]
+    assert sorted(Finder(read_terms(["女", "マン", "หญิง", "ญ"], "here")).numbers("女性とマンション ผู้หญิง")) == [0, 2]
+
+
 @pytest.mark.parametrize(
     ("entries", "said"),
     [

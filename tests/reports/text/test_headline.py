@@ -157,6 +157,37 @@ def test_a_gap_inside_clusters_stands_beside_no_rates_of_all_images():
     assert "72 %" not in said
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "printed"),
+    [
+        (0.0496, 0.17, "11.00 points (95 % interval 4.96 to 17.00)"), (0.048, 0.17, "11.0 points (95 % interval 4.8 to 17.0)"),
+        (0.052, 0.17, "11.0 points (95 % interval 5.2 to 17.0)"), (0.05, 0.17, "11 points (95 % interval 5 to 17)"),
+        (-0.06, 0.0512, "11.0 points (95 % interval −6.0 to 5.1)"), (0.06, 0.17, "11 points (95 % interval 6 to 17)"),
+    ],
+)  # fmt: skip
+def test_an_end_of_an_interval_is_not_printed_as_a_tolerance_that_it_is_not(low, high, printed):
+    pair = LeadingPair(("man",), ("woman",), 0.11, low, high, 0.02)
+    found = replace(BY_GENDER, gap=replace(BY_GENDER.gap, leading=pair))
+    assert plain(size_sentence(found, Settings())) == f"The gap is {printed}."
+
+
+@pytest.mark.parametrize(
+    ("rates", "gap", "printed"),
+    [((0.1454, 0.0248), 0.1206, ("14.54 %", "2.48 %")), ((0.145, 0.025), 0.12, ("14.5 %", "2.5 %"))],
+)
+def test_printed_rates_differ_by_the_printed_gap(rates, gap, printed):
+    """12.06 is printed as 12.1, and 14.5 - 2.5 is 12."""
+    values = dict(zip((("man",), ("woman",)), rates, strict=True))
+    cells = [
+        replace(cell, value=value, low=value - 0.02, high=value + 0.02)
+        for cell in BY_GENDER.by_group
+        if (value := values.get(cell.group)) is not None
+    ]
+    pair = LeadingPair(("man",), ("woman",), gap, gap - 0.021, gap + 0.021, 0.02)
+    found = replace(BY_GENDER, by_group=tuple(cells), gap=replace(BY_GENDER.gap, leading=pair))
+    assert sorted(plain(value) for value in phrases.pair_values(found)) == sorted(printed)
+
+
 def test_a_file_of_an_earlier_version_leads_with_its_widest_gap():
     old = replace(BY_GENDER, gap=replace(BY_GENDER.gap, leading=None, open_pair=None))
     pair = phrases.leading_pair(old)

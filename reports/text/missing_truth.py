@@ -1,0 +1,68 @@
+"""Where true answers are missing depending on the answer: how many, of which groups and answers, and what they may change."""
+
+from __future__ import annotations
+
+from audit.records.finding import FilledTruth, LackingTruth, Uncovered
+from audit.results import Finding
+from reports.text import phrases
+from reports.text.numbers import decimals, in_words, level, percent, points
+
+_MOST_GROUPS = 4
+MISSING = "true answers are missing more often with some answers than with others"
+
+
+def by_answer(finding: Finding) -> Uncovered | None:
+    """Return the record of true answers that are missing depending on the answer, if they are."""
+    return next((one for one in finding.uncovered if one.filled), None)
+
+
+def lacking_sentence(one: Uncovered) -> str:
+    """``382 images have no true answer, depending on the answer: of b, 35.1 % of answers ‘no’ and 0.0 % of other answers; of a, …``"""
+    places = decimals(one.difference_low, one.difference_high)
+    groups = sorted(one.lacking, key=lambda row: (row.group != one.group, -_share(row.lacking + row.others_lacking, row.n + row.others)))
+    rows = [_of_group(row, one.answer or "", places, named=row is groups[0]) for row in groups[:_MOST_GROUPS]]
+    rows += [in_words(len(groups) - _MOST_GROUPS, "more group")] if len(groups) > _MOST_GROUPS else []
+    return f"{in_words(one.n, 'image')} {'has' if one.n == 1 else 'have'} no true answer, depending on the answer: {'; '.join(rows)}."
+
+
+def _of_group(row: LackingTruth, answer: str, places: int, *, named: bool) -> str:
+    own, others = (percent(_share(*counts), places) for counts in ((row.lacking, row.n), (row.others_lacking, row.others)))
+    with_answer, rest = (f" of answers ‘{answer}’", " of other answers") if named else ("", "")
+    return f"of {phrases.group(row.group)}, {own}{with_answer} and {others}{rest}"
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def filled_sentence(finding: Finding, filled: FilledTruth, alpha: float, rate: str = "") -> str:
+    """Say what the missing true answers may change: the ends of the difference (in a rate), or how far apart two groups may be."""
+    of, depending = f" in {rate}" if rate else "", "Depending on the missing true answers,"
+    if finding.withheld == "equivalent":
+        reach = points(filled.reach, decimals(0.0, filled.reach))
+        also = "; the ratio of their rates has no such limit" if finding.ratio_tolerance is not None else ""
+        return f"{depending} two groups may differ{of} by up to {reach} ({level(alpha)} limit){also}."
+    least, most = (points(abs(one), decimals(filled.least, filled.most)) for one in (filled.least, filled.most))
+    start = f"{least} in the other direction" if filled.least < 0 else least
+    groups = f"{phrases.group(filled.higher)} and {phrases.group(filled.lower)}"
+    ends = f"{depending} {groups} differ{of} by anything from {start} to {most}"
+    if finding.withheld is None or filled.least <= 0:
+        return f"{ends}."
+    if filled.low <= 0:
+        return f"{ends}, and the {level(alpha)} interval of the former includes 0."
+    inside = finding.gap is not None and finding.gap.within is not None
+    return f"{ends}; {'this bounds no difference inside clusters' if inside else 'no single pair shows the difference'}."
+
+
+def remains_sentence(finding: Finding, alpha: float) -> list[str]:
+    """Say between which ends a difference lies that missing true answers leave standing, if true answers are missing."""
+    one = by_answer(finding)
+    return [] if one is None or one.filled is None else [filled_sentence(finding, one.filled, alpha)]
+
+
+def withheld_sentence(finding: Finding, alpha: float) -> str:
+    """Say that missing true answers leave a question undecided; empty if they do not."""
+    one = by_answer(finding)
+    if finding.withheld is None or one is None or one.filled is None:
+        return ""
+    return f"Undecided: {MISSING}. {filled_sentence(finding, one.filled, alpha)}"
