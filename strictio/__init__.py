@@ -3,6 +3,7 @@
 ::
 
     errors  files  folders  schema  limits  console  signals     shared by all programs of this project
+    child/           locked processes, in which libraries of others parse and run what strangers made
     tables/          CSV, JSON lines, Excel, Parquet, Arrow -> columns, read strictly
     logs/            records of logs in JSON: members of archives, elements of an array
     streams/         paths, URLs and tar files -> bytes
