@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -55,11 +56,13 @@ class Child:
     """A process that answers requests by what `make`, ``module:function``, returns; `file` is shared with it.
 
     `packages`: libraries that it imports; `memory`: bytes that it may take beside them. It reads from a socket that the system closes
-    when this process ends, however it ends. One thread at a time may ask. MachineError if no process can be started.
+    when this process ends, however it ends. Threads take turns: one holds `turn` until it has read its answer. MachineError if no process
+    can be started.
     """
 
     def __init__(self, make: str, packages: Sequence[str], memory: int):
         self.file = _shared_file()
+        self.turn = threading.Lock()
         self._ready = self._killed = False
         mine, its = socket.socketpair()
         paths = [str(Path(__file__).parents[2]), *dict.fromkeys(map(_folder_of, packages))]

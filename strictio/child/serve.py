@@ -45,6 +45,23 @@ def serve(shared: int, make: str, memory: int) -> None:
             _send(channel, reply)
 
 
+def read_shared(file: IO[bytes], length: int) -> bytearray:
+    """Return so many bytes from the beginning of the shared file, fewer where it ends."""
+    content = bytearray(length)
+    view, done = memoryview(content), 0
+    while done < length and (part := os.preadv(file.fileno(), [view[done:]], done)):
+        done += part
+    return content if done == length else content[:done]
+
+
+def write_shared(file: IO[bytes], content: bytes | memoryview) -> int:
+    """Write bytes to the beginning of the shared file, and return their number."""
+    view, done = memoryview(content).cast("B"), 0
+    while done < len(view):
+        done += os.pwrite(file.fileno(), view[done:], done)
+    return done
+
+
 def _set_timers(cpu_s: float) -> None:
     """End this process after so much time of the processor, or `WAITING` times as much on the clock; 0: not."""
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
