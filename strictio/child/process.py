@@ -168,6 +168,19 @@ class Child:
         return self.process.poll() is None
 
 
+_shared: dict[tuple[int, str, int], Child] = {}
+_sharing = threading.Lock()
+
+
+def shared_child(make: str, packages: Sequence[str], memory: int) -> Child:
+    """Return the child for `make` that all files of this process share, started again where it has ended."""
+    with _sharing:
+        key = (os.getpid(), make, memory)
+        if key not in _shared or not _shared[key].runs:
+            _shared[key] = Child(make, packages, memory)
+        return _shared[key]
+
+
 def _end(owner: int, process: subprocess.Popen[bytes], channel: socket.socket, file: IO[bytes]) -> None:
     channel.close()
     with suppress(OSError):

@@ -21,7 +21,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-from strictio.child.process import Child, EndedError, TooMuchMemoryError
+from strictio.child.process import Child, EndedError, TooMuchMemoryError, shared_child
 from strictio.child.serve import read_shared, write_shared
 from strictio.errors import UnsafeError
 from strictio.files import read_bytes
@@ -41,6 +41,7 @@ DEADLINE_S, DEADLINE_PER_TEXT_S, USUAL_S = 10.0, 0.02, 0.1
 """Seconds for a call, additional seconds per text, and mean seconds per text once calls took the first in total."""
 MAX_MEMORY = 4 * 2**30
 """Bytes that a tokenizer may take."""
+_CHILD = ("strictio.model_folders.tokenizer_child:reading_texts", ("tokenizers",))
 PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 FIX = "leave this model out, or ask its author for another tokenizer"
 
@@ -153,22 +154,9 @@ def bounded_tokenizer(tokenizer: Any) -> Any:
 
 def check_building(content: str) -> None:
     """Raise UnsafeError for a ``tokenizer.json`` that the package tokenizers does not survive; what it refuses it refuses later, too."""
-    child = _builder(os.getpid())
-    if not child.runs:
-        _builder.cache_clear()
-        child = _builder(os.getpid())
+    child = shared_child(*_CHILD, MAX_MEMORY)
     with child.turn:
         _ask(child, "build", content.encode(), DEADLINE_S)
-
-
-@cache
-def _builder(_: int) -> Child:
-    """The child in which tokenizers are built for a trial, by the process that asks."""
-    return _new_child()
-
-
-def _new_child() -> Child:
-    return Child("strictio.model_folders.tokenizer_child:reading_texts", ("tokenizers",), MAX_MEMORY)
 
 
 def _ask(child: Child, what: str, content: bytes, seconds: float) -> Mapping[str, Any]:
@@ -291,7 +279,7 @@ class LockedTokenizer:
     def _running(self) -> Child:
         owner, child = self._child or (0, None)
         if child is None or owner != os.getpid() or not child.runs:
-            child = _new_child()
+            child = Child(*_CHILD, MAX_MEMORY)
             self._child = os.getpid(), child
             with child.turn:
                 failed = _ask(child, "build", self._backend.to_str().encode(), DEADLINE_S).get("failed")
