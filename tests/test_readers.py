@@ -114,6 +114,8 @@ ALLOWED = {
     ("strictio/templates/sandbox.py", "read_text"): THE_SYSTEM,
     ("strictio/weights/archive.py", "ZipFile"): OPENED,
     ("strictio/weights/archive.py", "mmap"): OPENED,
+    ("strictio/weights/onnx_child.py", "InferenceSession"): IN_MEMORY,
+    ("strictio/weights/onnx_child.py", "mmap"): OPENED,
     ("strictio/weights/onnx_file.py", "file_digest"): OPENED,
     ("strictio/weights/patch.py", "copyfileobj"): OPENED,
     ("strictio/weights/readers/safetensors_file.py", "load_file"): "after its first bytes were read by `open_file`",
