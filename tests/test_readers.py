@@ -31,12 +31,9 @@ FOLDER = "of the files of a folder that was checked (`strictio.model_folders`, `
 OWN = "of a file that this program has just written"
 PRIVATE = "without waiting and without following a link, and also judged by its owner and mode"
 ALLOWED = {
-    ("audit/api/audits.py", "read_parquet"): CHECKED,
     ("audit/api/plan_lock.py", "read_bytes"): INSTALLED,
     ("audit/commands/catalogue.py", "os.fdopen"): OPENED,
     ("audit/commands/catalogue.py", "read_text"): INSTALLED,
-    ("audit/comparison/sides.py", "read_schema"): CHECKED,
-    ("audit/comparison/sides.py", "read_table"): CHECKED,
     ("audit/data/changed/corruptions.py", "Image.open"): IN_MEMORY,
     ("audit/data/changed/imagenet_c.py", "Image.open"): IN_MEMORY,
     ("audit/data/hub.py", "load_dataset"): "of the hub: `datasets` fetches Parquet into its own cache",
@@ -102,9 +99,10 @@ ALLOWED = {
     ("strictio/streams/urls.py", "open"): "of an address",
     ("strictio/tables/arrow_stream.py", "memory_map"): "of a name that was found to be a regular file",
     ("strictio/tables/delimited.py", "read_csv"): OPENED,
-    ("strictio/tables/parquet.py", "ParquetFile"): CHECKED,
-    ("strictio/tables/parquet.py", "read_metadata"): CHECKED,
-    ("strictio/tables/parquet.py", "read_schema"): CHECKED,
+    ("strictio/tables/parquet.py", "read_schema"): IN_MEMORY,
+    ("strictio/tables/parquet_child.py", "ParquetFile"): OPENED,
+    ("strictio/tables/parquet_child.py", "mmap"): OPENED,
+    ("strictio/tables/parquet_child.py", "os.fdopen"): OPENED,
     ("strictio/tables/stream.py", "GzipFile"): OPENED,
     ("strictio/tables/workbook.py", "ZipFile"): OPENED,
     ("strictio/tables/workbook.py", "os.fdopen"): "of a file in memory that has no name",

@@ -116,8 +116,8 @@ class Child:
             raise MachineError(what, why=str(error), fix="free some memory, or install the package again") from error
 
     def _exchanged(self, line: bytes, files: Sequence[int], wall_s: float) -> dict[str, Any]:
-        self._channel.settimeout(wall_s)
         try:
+            self._channel.settimeout(wall_s)
             sent = socket.send_fds(self._channel, [line], list(files)) if files else 0
             self._channel.sendall(line[sent:])
         except OSError as error:

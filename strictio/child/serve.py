@@ -48,10 +48,16 @@ def serve(shared: int, make: str, memory: int) -> None:
 def read_shared(file: IO[bytes], length: int) -> bytearray:
     """Return so many bytes from the beginning of the shared file, fewer where it ends."""
     content = bytearray(length)
-    view, done = memoryview(content), 0
-    while done < length and (part := os.preadv(file.fileno(), [view[done:]], done)):
-        done += part
+    done = fill_shared(file, memoryview(content))
     return content if done == length else content[:done]
+
+
+def fill_shared(file: IO[bytes], view: memoryview) -> int:
+    """Read bytes from the beginning of the shared file into memory; return their number."""
+    done = 0
+    while done < len(view) and (part := os.preadv(file.fileno(), [view[done:]], done)):
+        done += part
+    return done
 
 
 def write_shared(file: IO[bytes], content: bytes | memoryview) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -14,16 +13,12 @@ from strictio.child.process import Child, EndedError, TooMuchMemoryError
 from strictio.child.serve import read_shared, write_shared
 from strictio.errors import DataError, UnsafeError
 from strictio.files import open_file
+from strictio.limits import physical_memory
 from strictio.weights.onnx_file import EXPORT, OnnxFile
 
 LOAD_S, LOAD_PER_MIB_S, RUN_PER_IMAGE_S = 60.0, 1.0, 120.0
 """Seconds of the processor to load a graph, more for each MiB of it and of its weights, and to run it for an image."""
 _KINDS = ("float16", "float32", "float64")
-
-
-def most_memory() -> int:
-    """Return the bytes that a graph may take beside onnxruntime: three quarters of the machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 * 3
 
 
 class OnnxSession:
@@ -34,7 +29,7 @@ class OnnxSession:
 
     def __init__(self, file: OnnxFile, threads: int):
         self._where = str(file.path)
-        self._child = Child("strictio.weights.onnx_child:running_graphs", ("onnxruntime", "numpy"), most_memory())
+        self._child = Child("strictio.weights.onnx_child:running_graphs", ("onnxruntime", "numpy"), physical_memory() // 4 * 3)
         length = write_shared(self._child.file, file.checked)
         sizes = length + sum(path.stat().st_size for path in file.external)
         request = {"do": "load", "length": length, "threads": threads, "names": [path.name for path in file.external]}

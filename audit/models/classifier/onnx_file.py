@@ -243,7 +243,7 @@ def _of_settings(pictures: OnnxTensor, settings: OnnxSettings) -> PreparedPixels
 def _session(file: OnnxFile, device: str) -> Any:
     """A session on the processor in a locked child; on a GPU, whose driver opens files of the system, in this process."""
     try:
-        return OnnxSession(file, torch.get_num_threads()) if device == "cpu" else _session_here(file, device)
+        return OnnxSession(file, torch.get_num_threads()) if device.partition(":")[0] == "cpu" else _session_here(file, device)
     except ImportError as error:
         why = "ONNX files are run by onnxruntime"
         raise MachineError("the extra [onnx] is not installed", why=why, fix="pip install 'vlm-audit[onnx]'") from error

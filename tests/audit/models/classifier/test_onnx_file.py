@@ -179,7 +179,7 @@ def test_a_graph_that_computes_for_too_long_is_refused(files, tmp_path, monkeypa
 
 
 def test_a_graph_that_takes_too_much_memory_is_refused(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_session, "most_memory", lambda: 2**24)
+    monkeypatch.setattr(onnx_session, "physical_memory", lambda: 2**24 // 3 * 4)
     multiplying(tmp_path / "m.onnx", 2)
     refused(f"onnx:{tmp_path / 'm.onnx'}", UnsafeError, "takes too much memory", model_args=stated(files[1]))
 
