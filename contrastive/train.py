@@ -25,6 +25,7 @@ from contrastive.config import Config, read_config, recipes, require_local
 from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams, put
 from strictio.errors import MachineError, VlmAuditError, of_machine
+from strictio.signals import patient
 
 if TYPE_CHECKING:
     from contrastive.training.loop import RunInputs, Training
@@ -153,7 +154,7 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
             "left_out": inputs.left_out,
         }
         log.write("start", step=training.step, **facts)
-    with StopRequest(patient=_processes() > 1) as stop:
+    with patient(), StopRequest(patient=_processes() > 1) as stop:
         loop.run_training(training, inputs, stop, quiet=options.quiet)
     steps = inputs.config.optim.steps
     if training.step < steps and stop.signal is not None:

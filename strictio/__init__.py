@@ -3,6 +3,7 @@
 ::
 
     errors  files  folders  schema  limits  console  arguments  signals     shared by all programs of this project
+    child/           locked processes, in which other libraries parse and run untrusted files
     tables/          CSV, JSON lines, Excel, Parquet, Arrow -> columns, read strictly
     logs/            records of logs in JSON: members of archives, elements of an array
     streams/         paths, URLs and tar files -> bytes

@@ -34,7 +34,7 @@ from audit.statistics.verdict import worst
 from reports.exports import frames
 from reports.exports.card import card
 from reports.read import read_results
-from strictio.files import check_file
+from strictio.tables.parquet import read_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,10 +121,12 @@ class Audit:
         if not path.is_file():
             raise DataError("the predictions of this audit are gone", where=path.name, fix=AGAIN)
         try:
-            check_file(path)
-            return pd.read_parquet(path)
-        except (OSError, ValueError) as error:  # pyarrow's errors are subclasses
-            raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error
+            frame: pd.DataFrame = read_parquet(path).to_pandas()
+        except DataError as error:
+            raise DataError(
+                "the predictions of this audit cannot be read", where=path.name, why=error.why or error.what, fix=AGAIN
+            ) from error
+        return frame
 
     def _table(self) -> pa.Table:
         if any(prediction.count is not None for audited in self.audited for prediction in audited.predictions.values()):

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from audit.errors import DataError, UsageError
 from audit.naming import told_apart
@@ -24,8 +23,8 @@ from audit.predictions.parts.files import COUNTED
 from audit.records.comparison import Side
 from audit.results import AuditResult, MeasurementRecord, Results, from_json
 from audit.types import Note
-from strictio.files import check_file, read_text
-from strictio.tables.parquet import check_size
+from strictio.files import read_text
+from strictio.tables.parquet import parquet_schema, read_parquet
 
 AGAIN = "run the audit again"
 Y_TRUE, Y_PRED = "y_true", "y_pred"
@@ -82,13 +81,12 @@ def _text(path: Path, shown: str) -> str:
 
 def _predictions(path: Path, shown: str) -> pa.Table:
     try:
-        check_file(path)
-        names = [name for name in pq.read_schema(path).names if name != LISTS and not name.startswith(SCORE)]
-        check_size(path, names)
-        return pq.read_table(path, columns=names, read_dictionary=[name for name in names if name != "id"])
-    except (OSError, pa.ArrowException) as error:
-        why = f"{type(error).__name__}: {str(error)[:200]}" if path.exists() else "predictions.parquet is missing"
-        raise DataError(f"the predictions in {shown!r} cannot be read", why=why, fix=AGAIN) from error
+        if not path.exists():
+            raise DataError("predictions.parquet is missing")
+        names = [name for name in parquet_schema(path).names if name != LISTS and not name.startswith(SCORE)]
+        return read_parquet(path, names, texts=[name for name in names if name != "id"])
+    except DataError as error:
+        raise DataError(f"the predictions in {shown!r} cannot be read", why=error.why or error.what, fix=AGAIN) from error
 
 
 def _audited(name: str, results: Results, table: pa.Table, directory: Path, sha256: str) -> FinishedAudit:

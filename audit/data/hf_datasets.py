@@ -13,7 +13,8 @@ from audit.data.schema import Schema, quoted, with_known_columns
 from audit.errors import DataError, UsageError
 from audit.types import Dataset
 from strictio.images.lazy import LazyImages
-from strictio.tables.parquet import check_utf_8, first_line
+from strictio.tables.parquet import check_utf_8
+from strictio.tables.parquet_child import first_line
 
 
 def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Path]) -> Dataset:

@@ -19,7 +19,7 @@ from audit.errors import AuditError, DataError, MachineError, UnsafeError, Usage
 from audit.types import Dataset, Note
 from strictio.hub import ask_hub, offline
 from strictio.tables.arrow_stream import check_saved
-from strictio.tables.parquet import first_line
+from strictio.tables.parquet_child import first_line
 
 LOG = logging.getLogger(__name__)
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]"

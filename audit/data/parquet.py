@@ -15,7 +15,8 @@ from audit.errors import DataError
 from audit.types import Dataset
 from strictio.images.decode import UnreadableImage
 from strictio.images.lazy import LazyImages
-from strictio.tables.parquet import first_line, group_sizes, parquet_schema, read_parquet
+from strictio.tables.parquet import group_sizes, parquet_schema, read_parquet
+from strictio.tables.parquet_child import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -31,7 +31,7 @@ class Design:
     name: str
     make: Callable[[np.random.Generator], pd.DataFrame]
     true: Mapping[str, float] = field(default_factory=dict)
-    """Metric -> how much larger its rate is in group b than in a. Of a metric that is not named, nothing differs."""
+    """Metric -> how much larger its rate is in group b than in a. For any other metric, nothing differs."""
     attributes: Sequence[str] | None = ("group",)
     undecidable: frozenset[str] = frozenset()
     """Metrics whose true difference the design leaves open: their verdicts are not counted."""

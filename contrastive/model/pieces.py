@@ -6,10 +6,10 @@ Texts are padded to the whole context, because such models attend to the padding
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from pydantic import StrictStr
@@ -18,10 +18,8 @@ from torch import Tensor
 from contrastive.model.architecture import Size, Stored
 from contrastive.model.tokenizer import Tokenizer
 from strictio.errors import DataError, UsageError
-from strictio.model_folders.tokenizers import DEADLINE_PER_TEXT_S, DEADLINE_S, check_content, within
+from strictio.model_folders.tokenizers import LockedTokenizer, check_building, check_content
 from strictio.schema import record, sha256_of_json
-
-T = TypeVar("T")
 
 
 @record
@@ -45,23 +43,23 @@ class PieceTokenizer(Stored):
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text` without special tokens."""
-        return self._bounded(1, lambda: list(self._backend.encode(text, add_special_tokens=False).ids))
+        return list(self._backend.encode(text, add_special_tokens=False).ids)
 
     def length(self, text: str) -> int:
         """Return the number of tokens of `text`, with special tokens."""
-        return self._bounded(1, lambda: len(self._backend.encode(text).ids))
+        return len(self._backend.encode(text).ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return a text with these ids, without special tokens."""
-        return self._bounded(1, lambda: str(self._backend.decode(list(ids), skip_special_tokens=True)).strip())
+        return str(self._backend.decode(list(ids), skip_special_tokens=True)).strip()
 
     def __call__(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
         """Return int64[n, context]. `ValueError` for a text that is too long, unless `truncate` (special tokens at its end stay)."""
-        rows = self._bounded(len(texts), lambda: [row.ids for row in self._backend.encode_batch(list(texts))])
+        rows = [row.ids for row in self._backend.encode_batch(list(texts))]
         for text, row in zip(texts, rows, strict=True):
             if len(row) > self.context and not truncate:
                 raise ValueError(f"a text of {len(row)} tokens is longer than the context of {self.context}: {text[:60]!r}")
-        rows = self._bounded(len(texts), lambda: [row.ids for row in self._fitting.encode_batch(list(texts))])
+        rows = [row.ids for row in self._fitting.encode_batch(list(texts))]
         return torch.tensor(rows, dtype=torch.long).reshape(len(texts), self.context)
 
     @cached_property
@@ -75,7 +73,8 @@ class PieceTokenizer(Stored):
 
         try:
             check_content(json.loads(self.content), Path("tokenizer.json"))
-            backend = within(DEADLINE_S, lambda: Backend.from_str(self.content))
+            check_building(self.content)
+            backend = LockedTokenizer(Backend.from_str(self.content))
         except (ValueError, RecursionError, AttributeError) as error:
             raise DataError("the tokenizer cannot be read", why=str(error)[:200]) from error
         except Exception as error:  # tokenizers raises plain exceptions for content that it does not understand
@@ -99,10 +98,6 @@ class PieceTokenizer(Stored):
         padding = {"length": self.context, "pad_id": backend.token_to_id(self.pad), "pad_token": self.pad}
         backend.enable_padding(direction=self.padding_side, **padding)
         return backend
-
-    def _bounded(self, texts: int, work: Callable[[], T]) -> T:
-        result: T = within(DEADLINE_S + DEADLINE_PER_TEXT_S * texts, work)
-        return result
 
 
 AnyTokenizer = Tokenizer | PieceTokenizer

@@ -41,7 +41,7 @@ def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
 
 
 def without_verdict_after(change: Change) -> str:
-    """Say that a smaller gap is none if the answers after have no verdict of their own; empty if they do."""
+    """Say that a smaller gap did not shrink if the answers after have no verdict of their own; empty if they do."""
     withheld = change.verdict == "inconclusive" and change.gap is not None and change.verdict_after == "not estimable"
     if not withheld or change.gap is None or change.gap.difference >= 0:
         return ""

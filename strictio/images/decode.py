@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageMath, ImageOps, UnidentifiedImageError
 
 from strictio.images.jpeg import load_whole
 from strictio.images.structure import check_structure
@@ -220,12 +220,11 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Return a 16-bit grey image as 8-bit: 65535 / 257 = 255 exactly, while Pillow's own conversion clips at 255."""
-    import numpy as np  # only here: it takes longer to import than most images to decode
-
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
+    values = image.convert("I")
+    low, high = values.getextrema()
+    if low < 0 or high > 65535:  # type: ignore[operator]  # a band has two
         raise UnreadableImage("pixel format not accepted")
-    grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    if (transparent := image.info.get("transparency")) is not None:
-        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    grey: Image.Image = ImageMath.lambda_eval(lambda bands: (bands["values"] + 128) / 257, values=values).convert("L")
+    if isinstance(transparent := image.info.get("transparency"), int):
+        grey.putalpha(ImageMath.lambda_eval(lambda bands: (bands["values"] != transparent) * 255, values=values).convert("L"))
     return grey

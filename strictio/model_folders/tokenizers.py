@@ -1,19 +1,28 @@
 """A tokenizer is a small program from the model's author: its normaliser may multiply a text, its patterns may run for hours.
 
-The maximum growth of a text is checked when a tokenizer is loaded; every call is limited in length and time.
+The maximum growth of a text is checked when a tokenizer is loaded. Tokenizers of the package tokenizers are built for a trial, and read
+texts, in a locked child, where every call is limited in length, memory and time. The few that transformers writes in Python are limited in
+length and, by a thread, in time.
 """
 
 from __future__ import annotations
 
 import base64
+import json
+import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
+from strictio.child.process import Child, EndedError, TooMuchMemoryError, shared_child
+from strictio.child.serve import read_shared, write_shared
 from strictio.errors import UnsafeError
 from strictio.files import read_bytes
 from strictio.model_folders.configurations import MOST_BYTES, entries, read_configuration
@@ -30,6 +39,9 @@ MAX_TEXT = 5 * 10**6
 """Maximum number of characters of a text, including the image's placeholder."""
 DEADLINE_S, DEADLINE_PER_TEXT_S, USUAL_S = 10.0, 0.02, 0.1
 """Seconds for a call, additional seconds per text, and mean seconds per text once calls took the first in total."""
+MAX_MEMORY = 4 * 2**30
+"""Bytes that a tokenizer may take."""
+_CHILD = ("strictio.model_folders.tokenizer_child:reading_texts", ("tokenizers",))
 PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 FIX = "leave this model out, or ask its author for another tokenizer"
 
@@ -41,7 +53,9 @@ def check_tokenizer(folder: Path) -> None:
         for model in sorted(folder.glob("*.model")):
             _check_growth("normalizer", [_charsmap_growth(_charsmap_of(model), model)], model)
         return
-    check_content(read_configuration(path, MOST_BYTES[path.name]), path)
+    content = read_configuration(path, MOST_BYTES[path.name])
+    check_content(content, path)
+    check_building(json.dumps(content))
 
 
 def check_content(content: Mapping[str, Any], path: Path) -> None:
@@ -128,43 +142,190 @@ def _refuse(what: str, why: str, path: Path) -> NoReturn:
 
 
 def bounded_tokenizer(tokenizer: Any) -> Any:
-    """Limit a tokenizer's calls: in time, and in how much longer they make texts."""
-    cls: Any = type(tokenizer)
-    tokenizer.__class__ = _bounded(cls)
+    """Let a tokenizer of transformers read texts in a locked child; limit one that has no backend of the package tokenizers in time."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        tokenizer._tokenizer = LockedTokenizer(backend)
+    else:
+        cls: Any = type(tokenizer)
+        tokenizer.__class__ = _bounded(cls)
     return tokenizer
 
 
-class _Bounded:
-    """A tokenizer with limited calls."""
+def check_building(content: str) -> None:
+    """Raise UnsafeError for a ``tokenizer.json`` that the package tokenizers does not survive; what it refuses it refuses later, too."""
+    child = shared_child(*_CHILD, MAX_MEMORY)
+    with child.turn:
+        _ask(child, "build", content.encode(), DEADLINE_S)
 
-    _spent_s, _read = 0.0, 0
-    """Total seconds of its calls, and total number of texts."""
 
-    def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
-        texts = [entry for entry in (text if isinstance(text, list | tuple) else [text]) if isinstance(entry, str)]
-        call = partial(super().__call__, text, *args, **kwargs)  # type: ignore[misc]
-        seconds = DEADLINE_S + DEADLINE_PER_TEXT_S * len(texts)
-        began = time.monotonic()
-        result = within(seconds, lambda: self._bounded_call(texts, call))
-        self._spent_s, self._read = self._spent_s + time.monotonic() - began, self._read + len(texts)
+def _ask(child: Child, what: str, content: bytes, seconds: float) -> Mapping[str, Any]:
+    """Ask a child for something; UnsafeError if it does not survive that."""
+    much = UnsafeError("the tokenizer takes too much memory", why=f"{MAX_MEMORY / 2**30:g} GiB is the most", fix=FIX)
+    try:
+        answer = child.ask({"do": what, "length": write_shared(child.file, content)}, seconds)
+    except TooMuchMemoryError as error:
+        raise much from error
+    except EndedError as error:
+        if error.took_too_long:
+            why = f"{'building it' if what == 'build' else 'a text'} took more than {seconds:.0f} s"
+            raise UnsafeError("the tokenizer does not end", why=why, fix=FIX) from error
+        raise UnsafeError("the tokenizer ends the process that runs it", why=str(error), fix=FIX) from error
+    kind, text = answer.get("failed", ("", ""))
+    if "memory allocation" in text:  # as Oniguruma says it
+        raise much
+    if kind == "PanicException":
+        what = "panics while it is built" if what == "build" else "has a pattern that does not end"
+        raise UnsafeError(f"the tokenizer {what}", why=text[:200], fix=FIX)
+    if kind and what != "build":
+        raise {"TypeError": TypeError, "ValueError": ValueError}.get(kind, Exception)(text)
+    return answer
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What a child made of a text, with the names of the package tokenizers."""
+
+    ids: list[int]
+    type_ids: list[int]
+    attention_mask: list[int]
+    special_tokens_mask: list[int]
+    offsets: list[tuple[int, int]]
+    n_sequences: int
+    overflowing: list[Encoding]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def char_to_token(self, char_pos: int, sequence_index: int = 0) -> int | None:
+        """Return the token that holds a character of a text; of a pair the tokens are not told apart."""
+        if self.n_sequences > 1 or sequence_index:
+            raise TypeError("places in pairs of texts are not known")
+        return next((at for at, (start, stop) in enumerate(self.offsets) if start <= char_pos < stop), None)
+
+
+def _check_lengths(texts: Iterable[Any]) -> None:
+    for text in (text for text in texts if isinstance(text, str) and len(text) > MAX_TEXT):
+        raise UnsafeError(f"the model makes a text of {len(text):,} characters", why=f"{MAX_TEXT:,} is the most", fix=FIX)
+
+
+class LockedTokenizer:
+    """Stands in for a `Tokenizer` of the package tokenizers: what reads texts is done in a locked child, all else by `backend`.
+
+    The child is started when it is first needed, and belongs to the process that asks.
+    """
+
+    def __init__(self, backend: Any):
+        self._backend = backend
+        self._child: tuple[int, Child] | None = None
+        self._spent_s, self._read = 0.0, 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LockedTokenizer, (self._backend,)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+            return
+        setattr(self._backend, name, value)
+        if name != "encode_special_tokens":  # which goes with each request
+            self._child = None
+
+    def add_tokens(self, tokens: Any) -> int:
+        self._child = None
+        return int(self._backend.add_tokens(tokens))
+
+    def add_special_tokens(self, tokens: Any) -> int:
+        self._child = None
+        return int(self._backend.add_special_tokens(tokens))
+
+    def encode(self, sequence: str, pair: str | None = None, add_special_tokens: bool = True) -> Encoding:
+        return self.encode_batch([sequence if pair is None else (sequence, pair)], add_special_tokens)[0]
+
+    def encode_batch(self, texts: Sequence[Any], add_special_tokens: bool = True, is_pretokenized: bool = False) -> list[Encoding]:
+        """Return the encodings of texts, and of pairs of them. Lists of words are not read: tokenizers reads those with numpy."""
+        if is_pretokenized:
+            raise TypeError("lists of words are not read")
+        _check_lengths(texts)
+        asked = {
+            "texts": texts, "add_special_tokens": add_special_tokens,
+            "truncation": self._backend.truncation, "padding": self._backend.padding,
+            "encode_special_tokens": self._backend.encode_special_tokens, "most_growth": (NORMAL_GROWTH, NORMAL_MORE),
+        }  # fmt: skip
+        began, child = time.monotonic(), self._running()
+        with child.turn:
+            answer = _ask(child, "encode", json.dumps(asked).encode(), DEADLINE_S + DEADLINE_PER_TEXT_S * len(texts))
+            content = read_shared(child.file, answer.get("length", 0))
+        if "grown" in answer:
+            place, length = answer["grown"]
+            why = f"it makes {length:,} characters of the {len(texts[place]):,} of {texts[place][:80]!r}"
+            raise UnsafeError("the tokenizer's normalizer multiplies texts", why=why, fix=FIX)
+        encodings = _encodings(content, len(texts))
+        self._account(time.monotonic() - began, len(texts))
+        return encodings
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
+        asked, child = {"ids": list(map(int, ids)), "skip_special_tokens": skip_special_tokens}, self._running()
+        with child.turn:
+            answer = _ask(child, "decode", json.dumps(asked).encode(), DEADLINE_S)
+            return read_shared(child.file, answer["length"]).decode()
+
+    def decode_batch(self, sequences: Sequence[Sequence[int]], skip_special_tokens: bool = True) -> list[str]:
+        return [self.decode(ids, skip_special_tokens) for ids in sequences]
+
+    def _running(self) -> Child:
+        owner, child = self._child or (0, None)
+        if child is None or owner != os.getpid() or not child.runs:
+            child = Child(*_CHILD, MAX_MEMORY)
+            self._child = os.getpid(), child
+            with child.turn:
+                failed = _ask(child, "build", self._backend.to_str().encode(), DEADLINE_S).get("failed")
+            if failed:
+                raise RuntimeError(f"a tokenizer cannot be read again: {failed[1]}")
+        return child
+
+    def _account(self, seconds: float, texts: int) -> None:
+        self._spent_s, self._read = self._spent_s + seconds, self._read + texts
         if self._spent_s > DEADLINE_S and self._spent_s > USUAL_S * self._read:
             why = f"{self._read:,} texts took {self._spent_s:.0f} s"
             raise UnsafeError("the tokenizer takes far longer than texts need", why=why, fix=FIX)
-        return result
+
+
+def _encodings(content: bytearray, texts: int) -> list[Encoding]:
+    """Return the encodings that a child wrote, those of the parts that overflow within the first of a text."""
+    numbers = array("I")
+    numbers.frombytes(content)
+    overflows = numbers[:texts]
+    rows = texts + sum(overflows)
+    lengths, sequences = numbers[texts : texts + 2 * rows : 2], numbers[texts + 1 : texts + 2 * rows : 2]
+    total, start = sum(lengths), texts + 2 * rows
+    if len(numbers) != start + 6 * total:
+        raise UnsafeError("the tokenizer ends the process that runs it", why="its answer is damaged", fix=FIX)
+    ids, types, attended, special = (numbers[start + at * total : start + (at + 1) * total].tolist() for at in range(4))
+    places = iter(numbers[start + 4 * total :].tolist())
+    offsets, ends = list(zip(places, places, strict=True)), list(accumulate(lengths, initial=0))
+    parts = [slice(*pair) for pair in pairwise(ends)]
+    read = [
+        Encoding(ids[part], types[part], attended[part], special[part], offsets[part], sequence, [])
+        for part, sequence in zip(parts, sequences, strict=True)
+    ]
+    firsts = list(accumulate((1 + more for more in overflows), initial=0))
+    return [replace(read[first], overflowing=read[first + 1 : last]) for first, last in pairwise(firsts)]
+
+
+class _Bounded:
+    """A tokenizer written in Python, with calls that are limited in time."""
+
+    def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
+        texts = text if isinstance(text, list | tuple) else [text]
+        _check_lengths(texts)
+        return _within(DEADLINE_S + DEADLINE_PER_TEXT_S * len(texts), partial(super().__call__, text, *args, **kwargs))  # type: ignore[misc]
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
-        return within(DEADLINE_S, partial(super().decode, *args, **kwargs))  # type: ignore[misc]
-
-    def _bounded_call(self, texts: Sequence[str], call: Callable[[], Any]) -> Any:
-        """Call the tokenizer, unless its normalisation makes a text far longer."""
-        normalizer: Any = getattr(getattr(self, "backend_tokenizer", None), "normalizer", None)
-        for text in texts:
-            if len(text) > MAX_TEXT:
-                raise UnsafeError(f"the model makes a text of {len(text):,} characters", why=f"{MAX_TEXT:,} is the most", fix=FIX)
-            if normalizer is not None and (length := len(normalizer.normalize_str(text))) > NORMAL_GROWTH * len(text) + NORMAL_MORE:
-                why = f"it makes {length:,} characters of the {len(text):,} of {text[:80]!r}"
-                raise UnsafeError("the tokenizer's normalizer multiplies texts", why=why, fix=FIX)
-        return call()
+        return _within(DEADLINE_S, partial(super().decode, *args, **kwargs))  # type: ignore[misc]
 
 
 @cache
@@ -173,11 +334,8 @@ def _bounded(cls: Any) -> type:
     return type(cls.__name__, (_Bounded, cls), {"__module__": cls.__module__})
 
 
-def within(seconds: float, work: Callable[[], Any]) -> Any:
-    """Call `work`; raises UnsafeError if it does not finish in time, or a pattern gives up.
-
-    tokenizers releases the GIL, so that a timeout is possible; a call that timed out ends only with the process.
-    """
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """Call `work`; raises UnsafeError if it does not finish in time; it ends with the process then."""
     outcome: list[Any] = []
 
     def attempt() -> None:
@@ -192,8 +350,6 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
     if not outcome:
         raise UnsafeError("the tokenizer does not end", why=f"a text took more than {seconds:.0f} s", fix=FIX)
     result, error = outcome[0]
-    if type(error).__name__ == "PanicException":  # from Rust: not an Exception
-        raise UnsafeError("the tokenizer has a pattern that does not end", why=str(error)[:200], fix=FIX) from error
     if error is not None:
         raise error
     return result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from strictio.errors import DataError, UnsafeError
 from strictio.streams.sources import MOST_TABLE, ByteSource, SourceFile
-from strictio.tables.parquet import first_line
+from strictio.tables.parquet_child import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa

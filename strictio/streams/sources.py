@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from strictio.errors import DataError, MachineError, UnsafeError, UsageError, nearest_file
 from strictio.files import open_file
 from strictio.streams.urls import blocks, file_system, http_part
-from strictio.tables.parquet import first_line
+from strictio.tables.parquet_child import first_line
 
 TIMEOUT_S = 60
 BLOCK, HELD = 4 * 2**20, 8

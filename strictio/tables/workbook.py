@@ -1,134 +1,84 @@
-"""Excel: the only sheet of a workbook that holds anything."""
+"""Excel: the only sheet of a workbook that holds anything, read in a locked child."""
 
 from __future__ import annotations
 
-import datetime as dt
-import warnings
+import json
+import os
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from xml.etree.ElementTree import ParseError
+from typing import IO
 
-from strictio.errors import DataError
-from strictio.files import check_file
+from strictio.child.process import EndedError, TooMuchMemoryError, shared_child
+from strictio.errors import DataError, UnsafeError
+from strictio.files import open_file
 from strictio.limits import bomb, check_unfolded
 from strictio.tables.text_table import Row, TextTable, collect, named_columns
 
-_MOST_ROWS, _MOST_EMPTY = 2**20, 20_000_000  # Excel itself has no more rows
-_EMPTY_ROW = 200
-"""What an empty row counts for among the empty cells: a few bytes of a file may claim a million of them."""
-_MIDNIGHT = dt.time()
+MAX_MEMORY = 4 * 2**30
+"""Bytes that reading a workbook may take."""
+SECONDS, SECONDS_PER_MIB = 30.0, 2.0
+"""Of the processor for a workbook, and more for each MiB that it unfolds to; openpyxl takes a tenth."""
+_AS_CSV = "save it as 'CSV UTF-8'"
 
 
 def read_workbook(path: Path, wanted: Sequence[str] | None) -> TextTable:
     """Return the columns of a workbook, or those that are `wanted` and there; whole numbers read as whole numbers, dates as in ISO 8601."""
-    with _only_sheet(path) as sheet:
-        rows = _rows(sheet, path.name)
+    with _rows(path, wanted, only_header=False) as rows:
         _, header = next(rows)
-        places = named_columns(header, wanted, path.name)
-        return collect(_rectangular(rows, header, path.name), places, path.name, "row")
+        return collect(rows, named_columns([str(cell) for cell in header], wanted, path.name), path.name, "row")
 
 
 def workbook_header(path: Path) -> list[str]:
     """Return the cells of the first row that has any."""
-    with _only_sheet(path) as sheet:
-        return next(_rows(sheet, path.name))[1]
+    with _rows(path, None, only_header=True) as rows:
+        return [str(cell) for cell in next(rows)[1]]
 
 
 @contextmanager
-def _only_sheet(path: Path) -> Iterator[Any]:
-    """Open a workbook for reading; `DataError` if it cannot be read, or several of its sheets hold something."""
-    import openpyxl
-
-    _check_archive(path)
+def _rows(path: Path, wanted: Sequence[str] | None, *, only_header: bool) -> Iterator[Iterator[Row]]:
+    """Give the rows of a workbook, the header first; `DataError` if it cannot be read, or several of its sheets hold something."""
+    damaged = f"{path.name} is not an Excel workbook, or damaged"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about styles and validations, which are not read
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        content = open_file(path)
+    except OSError as error:
+        raise DataError(damaged, why=str(error)[:200], fix=_AS_CSV) from error
+    with content:
+        unfolded = _unfolded(content, path.name)
+        child = shared_child("strictio.tables.workbook_child:reading_workbooks", ("openpyxl", "et_xmlfile"), MAX_MEMORY)
+        request = {"name": path.name, "wanted": None if wanted is None else list(wanted), "only_header": only_header}
+        seconds = SECONDS + SECONDS_PER_MIB * unfolded / 2**20
+        with child.turn:
             try:
-                filled = [sheet for sheet in map(_whole, book.worksheets) if next(_rows(sheet, path.name), None)]
-                if len(filled) != 1:
-                    raise _not_one(path.name, [str(sheet.title) for sheet in filled])
-                yield filled[0]
+                length = child.ask(request, seconds, [content.fileno()])["length"]
+                yield _lines(child.file, length)
+            except TooMuchMemoryError as error:
+                raise bomb(path.name, f"reading it takes over {MAX_MEMORY // 2**30} GiB") from error
+            except EndedError as error:
+                if error.took_too_long:
+                    raise UnsafeError(f"reading {path.name} does not end", why=f"it took over {seconds:.0f} s", fix=_AS_CSV) from error
+                raise DataError(damaged, why="the process that read it has crashed", fix=_AS_CSV) from error
             finally:
-                book.close()
-    except (DataError, MemoryError):
-        raise
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ParseError,
-        zipfile.BadZipFile,
-        zlib.error,
-        RuntimeError,  # zipfile's, of an encrypted archive
-        EOFError,
-    ) as error:
-        # openpyxl raises arbitrary exceptions for malformed XML.
-        why = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise DataError(f"{path.name} is not an Excel workbook, or damaged", why=why, fix="save it as 'CSV UTF-8'") from error
+                child.file.truncate(0)
 
 
-def _whole(sheet: Any) -> Any:
-    """Return a sheet without the size that it claims: openpyxl would leave out what lies beyond it."""
-    sheet.reset_dimensions()
-    return sheet
-
-
-def _not_one(name: str, filled: Sequence[str]) -> DataError:
-    if not filled:
-        return DataError(f"{name} is empty", why="no sheet holds anything", fix="give a table with one row per image")
-    sheets = ", ".join(map(ascii, filled[:20]))
-    return DataError(f"{name} has several sheets", why=f"found {sheets}", fix="save the sheet that is meant as a file of its own")
-
-
-def _check_archive(path: Path) -> None:
-    """Judge the archive by its directory, which Python's reader of archives holds it to."""
+def _unfolded(content: IO[bytes], name: str) -> int:
+    """Judge the archive by its directory, which Python's reader of archives holds it to, and return the bytes that it unfolds to."""
     try:
-        check_file(path)
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(content) as archive:
             entries = archive.infolist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise DataError(f"{path.name} is not an Excel workbook, or damaged", why=str(error)[:200], fix="save it as 'CSV UTF-8'") from error
-    check_unfolded(path.name, path.stat().st_size, sum(entry.file_size for entry in entries))
+        raise DataError(f"{name} is not an Excel workbook, or damaged", why=str(error)[:200], fix=_AS_CSV) from error
+    unfolded = sum(entry.file_size for entry in entries)
+    check_unfolded(name, os.fstat(content.fileno()).st_size, unfolded)
+    return unfolded
 
 
-def _rows(sheet: Any, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that hold something, without the empty cells at their ends, which a file may claim without limit."""
-    empty = 0
-    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-        width = next((at for at in range(len(values), 0, -1) if values[at - 1] not in (None, "")), 0)
-        empty += len(values) - width + (0 if width else _EMPTY_ROW)
-        if empty > _MOST_EMPTY or number > _MOST_ROWS:
-            what = f"over {_MOST_EMPTY:,} empty cells" if empty > _MOST_EMPTY else f"over {_MOST_ROWS:,} rows"
-            raise bomb(name, f"it has {what}")
-        if width:
-            yield number, [_text(value) for value in values[:width]]
-
-
-def _rectangular(rows: Iterator[tuple[int, list[str]]], header: Sequence[str], name: str) -> Iterator[Row]:
-    for number, row in rows:
-        if len(row) > len(header):
-            why = f"found {len(row)} cells, expected {len(header)}: {', '.join(cell[:80] for cell in header[:50])}"
-            raise DataError(f"{name} is ragged", where=f"row {number}", why=why, fix="give each column a name in the first row")
-        yield number, [*row, *[""] * (len(header) - len(row))]
-
-
-def _text(value: Any) -> str:
-    """Return a cell as a CSV file would have it.
-
-    >>> [_text(value) for value in (None, "01", 1, 1.0, 0.5, True, dt.datetime(2020, 3, 9))]
-    ['', '01', '1', '1', '0.5', 'True', '2020-03-09']
-    """
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, dt.datetime) and value.time() == _MIDNIGHT:
-        return value.date().isoformat()
-    return str(value)
+def _lines(file: IO[bytes], length: int) -> Iterator[Row]:
+    """Yield the rows that a child wrote to the shared file."""
+    with os.fdopen(os.dup(file.fileno()), "rb") as lines:
+        lines.seek(0)
+        while lines.tell() < length:
+            number, cells = json.loads(lines.readline())
+            yield number, cells

@@ -24,7 +24,7 @@ from strictio.streams.parquet import open_parquet, read_texts
 from strictio.streams.sources import MOST_TABLE, ByteSource, file_names, is_url, joined, open_source, read_whole
 from strictio.streams.urls import check_protocol
 from strictio.tables import PARQUET, TEXT, ending_of
-from strictio.tables.parquet import first_line
+from strictio.tables.parquet_child import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa

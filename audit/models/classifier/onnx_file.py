@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from audit.errors import DataError, MachineError, UsageError, nearest
+from audit.errors import AuditError, DataError, MachineError, UsageError, nearest
 from audit.models.classifier.labels import Scores, logits_from, named_labels, score_rule
 from audit.models.runtime import canonical, located, log_notes
 from audit.types import Group, ModelRecord, Note
@@ -27,6 +27,7 @@ from strictio.model_folders.check import check_folder
 from strictio.model_folders.configurations import read_configuration
 from strictio.schema import from_dict, record
 from strictio.weights.onnx_file import EXPORT, OnnxFile, OnnxTensor, check_onnx
+from strictio.weights.onnx_session import OnnxSession
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -86,7 +87,7 @@ class PreparedPixels:
 
 
 class OnnxClassifier:
-    """A graph in an onnxruntime session."""
+    """A graph in an onnxruntime session, in a locked child."""
 
     def __init__(self, session: Any, names: tuple[OnnxTensor, str], pixels: PreparedPixels, scores: Scores, record: ModelRecord):
         self.record = record
@@ -240,13 +241,23 @@ def _of_settings(pictures: OnnxTensor, settings: OnnxSettings) -> PreparedPixels
 
 
 def _session(file: OnnxFile, device: str) -> Any:
+    """A session on the processor in a locked child; on a GPU, whose driver opens files of the system, in this process."""
     try:
-        import onnxruntime
+        return OnnxSession(file, torch.get_num_threads()) if device.partition(":")[0] == "cpu" else _session_here(file, device)
     except ImportError as error:
         why = "ONNX files are run by onnxruntime"
         raise MachineError("the extra [onnx] is not installed", why=why, fix="pip install 'vlm-audit[onnx]'") from error
+    except AuditError:
+        raise
+    except Exception as error:  # onnxruntime's own exceptions share no other class
+        raise DataError("onnxruntime cannot load this file", why=" ".join(str(error).split())[:300], fix=EXPORT) from error
+
+
+def _session_here(file: OnnxFile, device: str) -> Any:
+    import onnxruntime
+
     kind, _, index = device.partition(":")
-    provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(kind)
+    provider = {"cuda": "CUDAExecutionProvider"}.get(kind)
     if provider not in onnxruntime.get_available_providers():
         why = f"this onnxruntime has {', '.join(onnxruntime.get_available_providers())}"
         raise MachineError(f"onnxruntime cannot use the device {device!r}", why=why, fix="--device cpu")
@@ -257,10 +268,7 @@ def _session(file: OnnxFile, device: str) -> Any:
     if file.external:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.path.parent))
     chosen = (provider, {"device_id": index}) if index else provider
-    try:
-        return onnxruntime.InferenceSession(file.checked, sess_options=options, providers=[chosen])
-    except Exception as error:  # onnxruntime's own exceptions share no other class
-        raise DataError("onnxruntime cannot load this file", why=" ".join(str(error).split())[:300], fix=EXPORT) from error
+    return onnxruntime.InferenceSession(file.checked, sess_options=options, providers=[chosen])
 
 
 def _record(
@@ -289,6 +297,8 @@ def _try(classifier: OnnxClassifier) -> None:
     labels = classifier.labels
     try:
         rows = classifier.encode_images([Image.new("RGB", (64, 48), (90, 120, 150))])
+    except AuditError:
+        raise
     except Exception as error:  # onnxruntime's own exceptions share no other class
         why = " ".join(str(error).split())[:300]
         raise DataError("this ONNX file does not classify an image", why=why, fix="check its preprocessing, or export it again") from error

@@ -100,6 +100,85 @@ def test_while_the_program_is_imported_nothing_is_begun(tmp_path, faces, short):
     assert (running.returncode, "Traceback" in said, (tmp_path / "out").exists()) == (143, False, False)
 
 
+DEAF = """
+import collections, itertools, signal, sys, time
+from strictio import signals
+signals.PATIENCE_S = 0.5
+
+def native():
+    collections.deque(itertools.repeat(0), maxlen=0)  # holds the interpreter for ever: no handler of Python runs
+
+def stubborn():
+    try:
+        time.sleep(60)
+    finally:
+        time.sleep(60)
+
+def patient():
+    with signals.patient():
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        for _ in range(12):
+            time.sleep(0.1)
+        print("done", flush=True)
+
+def again():
+    for _ in range(2):
+        try:
+            with signals.stopping():
+                signal.raise_signal(signal.SIGTERM)
+        except signals.Stopped:
+            pass
+        time.sleep(0.7)
+    print("done", flush=True)
+
+print("ready", flush=True)
+with signals.stopping():
+    globals()[sys.argv[1]]()
+"""
+ENDS = {"native": -signal.SIGKILL, "stubborn": -signal.SIGKILL, "patient": 0, "again": 0}
+
+
+@pytest.mark.parametrize(("how", "name"), [*((how, "SIGTERM") for how in ENDS), ("native", "SIGINT")])
+def test_what_does_not_stop_is_killed_whatever_native_code_does(how, name):
+    with Forked([sys.executable, "-c", DEAF, how], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        if how != "again":
+            running.send_signal(signal.Signals[name])
+        began = time.monotonic()
+        assert running.communicate(timeout=30)[0] == ("" if ENDS[how] else "done\n")
+        assert running.returncode == ENDS[how]
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.slow
+def test_so_is_an_audit_within_five_seconds(tmp_path, faces, short):
+    (tmp_path / "slow.py").write_text(
+        "STUBBORN = False\n"
+        + "import collections, itertools\n"
+        + SLOW.replace("time.sleep(60)", "collections.deque(itertools.repeat(0), maxlen=0)", 1)
+    )
+    run = [sys.executable, "-m", "audit.run", "--model", "slow.py:Slow", "--probe", short, "--data", faces, "--out", "out"]
+    with Forked(run, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout.readline() == "ready\n"
+        time.sleep(0.2)
+        running.terminate()
+        began = time.monotonic()
+        assert running.wait(30) == -signal.SIGKILL
+    assert time.monotonic() - began < 5
+
+
+def test_a_forked_process_reports_no_signal_of_its_own():
+    with stopping():
+        assert signal.set_wakeup_fd(-1) >= 0
+    with stopping():
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if signal.set_wakeup_fd(-1) == -1 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def test_what_was_set_before_is_set_again():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Stopped) as caught, stopping():

@@ -34,7 +34,7 @@ def fault(monkeypatch, kind, content, seconds=0.3):
 def children():
     """Return the processes that this one has started and that still run, those that have ended and were not asked apart."""
     listed = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False)
-    return [line for line in listed.stdout.splitlines() if "strictio.images" in line]
+    return [line for line in listed.stdout.splitlines() if "strictio.images.worker" in line]
 
 
 def test_pixels_conversions_and_reasons_are_those_of_this_process():
@@ -109,8 +109,8 @@ def test_a_decoder_starts_without_torch_numpy_or_pandas_and_learns_nothing_of_th
     with Decoders(1) as pool:
         pool.decode(png("red"))
         (decoder,) = pool._running
-        environment = Path(f"/proc/{decoder._process.pid}/environ").read_bytes()
-        mapped = Path(f"/proc/{decoder._process.pid}/maps").read_text()
+        environment = Path(f"/proc/{decoder.child.process.pid}/environ").read_bytes()
+        mapped = Path(f"/proc/{decoder.child.process.pid}/maps").read_text()
     assert b"canary" not in environment
     assert "/PIL/" in mapped
     assert not any(name in mapped for name in ("/torch/", "/numpy/", "/pandas/", "/pyarrow/"))
@@ -138,7 +138,7 @@ from audit.testing import png
 decoders.MAX_SECONDS = 0.5
 pool = decoders.Decoders(1)
 pool.decode(png("blue"))
-print(next(iter(pool._running))._process.pid, flush=True)
+print(next(iter(pool._running)).child.process.pid, flush=True)
 pool.decode(png("red"))
 """
 
@@ -173,7 +173,7 @@ def test_a_defect_of_the_program_is_not_taken_for_a_damaged_image(monkeypatch):
     with Decoders(1) as pool:
         pool.decode(png("red"))
         (decoder,) = pool._running
-        monkeypatch.setattr(decoder, "_ask", lambda content, draft: {"error": "ZeroDivisionError"})
+        monkeypatch.setattr(decoder.child, "_exchanged", lambda *_: {"error": "ZeroDivisionError"})
         with pytest.raises(RuntimeError, match="ZeroDivisionError"):
             pool.decode(png("red"))
 
@@ -182,17 +182,3 @@ def test_where_no_process_can_be_started_the_machine_is_at_fault(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with Decoders(1) as pool, pytest.raises(audit.errors.MachineError, match="no process"):
         pool.decode(png("red"))
-
-
-def test_a_system_without_a_limit_of_memory_is_named_once(monkeypatch, caplog):
-    """The process says so of itself; here its answer is the one of such a system."""
-    decoders._say_unlimited.cache_clear()
-    ask = decoders._Decoder._ask
-    with Decoders(1) as pool:
-        pool.decode(png("red"))
-        assert "without a limit" not in caplog.text
-        monkeypatch.setattr(decoders._Decoder, "_ask", lambda *words: {**ask(*words), "unlimited": True})
-        for _ in range(2):
-            assert pool.decode(png("red")).image.size == (16, 16)
-    assert caplog.text.count("images are decoded without a limit of memory") == 1
-    decoders._say_unlimited.cache_clear()

@@ -1,7 +1,10 @@
 """A tokenizer of a stranger: what it makes of a text is bounded, and so is the time that it takes."""
 
 import base64
+import copy
 import json
+import pickle
+import resource
 import struct
 import time
 
@@ -135,6 +138,66 @@ def test_a_pattern_without_end_is_refused_and_not_waited_for(tmp_path, monkeypat
     with pytest.raises(UnsafeError, match="a pattern that does not end"):
         panics("a photo of a person at work in a kitchen")
     capfd.readouterr()  # what Rust prints of its panic
+
+
+def test_a_text_that_takes_too_long_is_not_read_on_in_the_background(monkeypatch):
+    monkeypatch.setattr(texts, "DEADLINE_S", 0.2)
+    slow = bounded_tokenizer(tokenizer(pre_tokenizer=pre_tokenizers.Split(Regex(r"(?:.|.){0,19}(?:\d|Z)"), "isolated")))
+    with pytest.raises(UnsafeError, match="does not end"):
+        slow(["a photo of a b c f g aifjaei fja " * 20])
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    time.sleep(0.3)
+    assert time.process_time() - sum(used[0][:2]) < 0.1
+    assert not slow.backend_tokenizer._child[1].runs
+    assert sum(used[1][:2]) > 0.2  # it was reaped, and waits for nothing
+
+
+PATTERN = {"type": "Split", "pattern": {"Regex": r"[\p{L}\p{N}]" * 7000}, "behavior": "Isolated", "invert": False}
+"""Of 91 kilobytes, which take 120 megabytes to compile; a file may have hundreds."""
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"pre_tokenizer": PATTERN}, "takes too much memory"),
+        (
+            {"model": {"type": "WordLevel", "vocab": {str(number): number for number in range(500_000)}, "unk_token": "1"}},
+            "ends the process",
+        ),
+    ],
+)
+def test_a_tokenizer_that_its_library_does_not_survive_is_built_in_a_child_first(tmp_path, monkeypatch, content, says):
+    tokenizer().save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | content))
+    monkeypatch.setattr(texts, "MAX_MEMORY", 2**26)
+    with pytest.raises(UnsafeError, match=says):
+        load_tokenizer(tmp_path)
+
+
+def test_what_a_child_reads_is_what_the_tokenizer_itself_reads():
+    """Every field that transformers asks for, with pairs, parts that overflow, truncation and padding."""
+    parts = {"post_processor": processors.TemplateProcessing(single="? $A ?", pair="? $A ? $B:1 ?", special_tokens=[("?", 27)])}
+    parts |= {"normalizer": normalizers.Lowercase(), "pre_tokenizer": pre_tokenizers.Split("", "isolated")}
+    plain, made = tokenizer(**parts), bounded_tokenizer(tokenizer(**parts))
+    fields = {f"return_{name}": True for name in ("token_type_ids", "special_tokens_mask", "offsets_mapping", "length")}
+    calls = [
+        (("Ab c",), {}), ((["a", "bcd ef"],), {"padding": True}), ((["a", "b"], ["c d", "e"]), {"padding": "max_length", "max_length": 12}),
+        ((["abcdefghij", "kl"],), {"truncation": True, "max_length": 5, "stride": 1, "return_overflowing_tokens": True}),
+        ((["a"],), {"add_special_tokens": False}), (("x?\u00e4\U0001f600 " * 300,), {}),
+    ]  # fmt: skip
+    for words, options in calls:
+        for _ in range(2):
+            assert made(*words, **options, **fields).data == plain(*words, **options, **fields).data
+    assert made.decode([0, 27, 1], skip_special_tokens=True) == plain.decode([0, 27, 1], skip_special_tokens=True)
+    assert made.batch_decode([[0, 1], [2]]) == plain.batch_decode([[0, 1], [2]])
+    for one in (plain, made):
+        one.add_tokens(["photo"])
+    assert made("a photo")["input_ids"] == plain("a photo")["input_ids"]
+    assert copy.deepcopy(made)("a photo")["input_ids"] == pickle.loads(pickle.dumps(made))("a photo")["input_ids"]
+    assert len(made) == len(plain) == 29
+    read, expected = made("Ab c", add_special_tokens=True), plain("Ab c", add_special_tokens=True)
+    assert [read.char_to_token(place) for place in range(5)] == [expected.char_to_token(place) for place in range(5)]
 
 
 def test_a_decoder_without_end_is_refused(capfd):

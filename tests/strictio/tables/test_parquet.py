@@ -1,6 +1,7 @@
 """Parquet is unfolded as far as its size allows, and its text is text; the headers of its pages say what it would become."""
 
 import io
+import os
 import tempfile
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strictio.child import process
 from strictio.errors import DataError, UnsafeError
-from strictio.tables import column_names
+from strictio.tables import column_names, parquet
 from strictio.tables.pages import Chunk, read_chunks, unfolded
-from strictio.tables.parquet import parquet_schema, read_parquet
+from strictio.tables.parquet import group_sizes, parquet_batches, parquet_schema, read_parquet
 from tests.support.tiers import first
 
 MEGABYTE = "x" * 2**20
@@ -195,3 +197,52 @@ def test_headers_that_lie_are_refused():
     for header in (deep, endless, huge, b"\x15\x00\x00", b"\x15\x00\x15\x01\x15\x02\x00"):
         with pytest.raises(DataError, match="x is damaged"):
             unfolded(io.BytesIO(header), Chunk(0, 1000, 0), "x")
+
+
+# ---- in a locked child -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    table = pa.table({"name": [f"image {row}" for row in range(9000)], "group": pa.array(["a", "b", None] * 3000).dictionary_encode()})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=1000)
+    return tmp_path / "t.parquet", table
+
+
+def test_a_child_reads_what_arrow_itself_reads_also_several_files_in_turn(numbers, monkeypatch):
+    path, table = numbers
+    monkeypatch.setattr(pq, "ParquetFile", lambda *_, **__: pytest.fail("read in this process"))
+    first, second = (parquet_batches(path, ["group", "name"], ["name"], 700) for _ in range(2))
+    batches = [next(first), next(second), next(first)]
+    assert read_parquet(path).equals(table)
+    assert group_sizes(path) == [1000] * 9
+    batches += [*first]
+    assert pa.types.is_dictionary(batches[0].schema.field("name").type)
+    read = pa.Table.from_batches([batches[0], *batches[2:]]).column("name").cast(pa.string())
+    assert read.to_pylist() == table.column("name").to_pylist()
+    second.close()
+    assert read_parquet(path, ["group"], 3).num_rows == 1000
+    assert read_parquet(path, ["name"], texts=["name"]).schema.field("name").type == pa.dictionary(pa.int32(), pa.string())
+
+
+def test_a_file_that_is_cut_while_it_is_read_ends_its_child_alone(numbers):
+    path, table = numbers
+    batches = parquet_batches(path, ["name"], [], 100)
+    next(batches)
+    os.truncate(path, 0)
+    with pytest.raises(DataError, match=r"t\.parquet is not a Parquet file, or damaged"):
+        list(batches)
+    pq.write_table(table, path)
+    assert read_parquet(path).equals(table)
+
+
+def test_what_takes_too_long_is_refused(numbers, monkeypatch):
+    path, table = numbers
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "SECONDS", 0.001)
+        patch.setattr(parquet, "SECONDS_PER_MIB", 0.0)
+        patch.setattr(process, "WAITING", 0)
+        patch.setattr(process, "GRACE_S", 0.001)
+        with pytest.raises(UnsafeError, match=r"reading t\.parquet does not end"):
+            read_parquet(path)
+    assert read_parquet(path).equals(table)

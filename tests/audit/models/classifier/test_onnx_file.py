@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,9 +12,13 @@ import pytest
 from audit.errors import DataError, UnsafeError, UsageError
 from audit.measure.zero_shot import probabilities_of_logits
 from audit.models import load
+from strictio.child.process import Child
+from strictio.child.serve import read_shared
+from strictio.weights import onnx_session
 from strictio.weights.onnx_file import check_onnx
 from tests.support.classifiers import SIDE, exported, folder, softmax
 from tests.support.command import command
+from tests.support.forked import Forked
 from tests.support.model_folders import noise_and_colours, refused
 from tests.support.notes import sentences
 
@@ -132,18 +139,66 @@ def test_onnxruntime_gets_the_checked_graph_alone_and_is_told_its_format(files, 
     late = onnx.ModelProto(producer_name="ORTM").SerializeToString()  # the bytes 5 to 8, were its fields in their usual order
     assert onnx.load_model_from_string(model.SerializeToString() + late).SerializeToString()[4:8] == b"ORTM"
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString() + late)
-    given, session = [], onnxruntime.InferenceSession
+    given, ask = [], Child.ask
 
-    def record(source, *, sess_options, providers):
-        given.append((source, sess_options.get_session_config_entry("session.load_model_format")))
-        return session(source, sess_options=sess_options, providers=providers)
+    def record(child, request, *rest):
+        content = read_shared(child.file, request["length"]) if request["do"] == "load" else b""
+        answer = ask(child, request, *rest)
+        given.append((content, answer.get("format")))
+        return answer
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", record)
+    monkeypatch.setattr(Child, "ask", record)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: pytest.fail("it ran in this process"))
     images = noise_and_colours((300, 64))
     scores = load(f"onnx:{tmp_path / 'm.onnx'}", model_args=stated(files[1])).encode_images(images)
     np.testing.assert_array_equal(scores, load(f"onnx:{files[1]}", model_args=stated(files[1])).encode_images(images))
     assert given[0] == (check_onnx(tmp_path / "m.onnx").checked, "ONNX")
     assert b"ORTM" not in given[0][0]
+
+
+def multiplying(path, times):
+    """A classifier of a few kilobytes that multiplies a matrix of 2,000 x 2,000 with itself, again and again."""
+    helper, values = onnx.helper, np.array([2000, 2000], np.int64)
+    nodes = [helper.make_node("ConstantOfShape", ["shape"], ["m0"]), helper.make_node("GlobalAveragePool", ["pixel_values"], ["pooled"])]
+    nodes += [helper.make_node("ReduceMean", ["pixel_values"], ["mean"], keepdims=1), helper.make_node("Add", ["m0", "mean"], ["a0"])]
+    nodes += [helper.make_node("MatMul", [f"a{at}", f"a{at}"], [f"a{at + 1}"]) for at in range(times)]
+    nodes += [helper.make_node("ReduceMean", [f"a{times}"], ["last"], keepdims=1), helper.make_node("Mul", ["pooled", "last"], ["all"])]
+    nodes += [helper.make_node("Flatten", ["all"], ["logits"])]
+    inputs = [helper.make_tensor_value_info("pixel_values", onnx.TensorProto.FLOAT, ["n", 3, SIDE, SIDE])]
+    outputs = [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["n", 3])]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [onnx.numpy_helper.from_array(values, "shape")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+
+
+def test_a_graph_that_computes_for_too_long_is_refused(files, tmp_path, monkeypatch):
+    multiplying(tmp_path / "m.onnx", 2000)
+    monkeypatch.setattr(onnx_session, "RUN_PER_IMAGE_S", 0.5)
+    began = time.monotonic()
+    refused(f"onnx:{tmp_path / 'm.onnx'}", UnsafeError, "the graph of the ONNX file does not end", model_args=stated(files[1]))
+    assert time.monotonic() - began < 10
+
+
+def test_a_graph_that_takes_too_much_memory_is_refused(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_session, "physical_memory", lambda: 2**24 // 3 * 4)
+    multiplying(tmp_path / "m.onnx", 2)
+    refused(f"onnx:{tmp_path / 'm.onnx'}", UnsafeError, "takes too much memory", model_args=stated(files[1]))
+
+
+@pytest.mark.slow
+def test_a_signal_ends_a_command_while_a_graph_computes(files, tmp_path):
+    multiplying(tmp_path / "m.onnx", 2000)
+    script = "import sys; from strictio.signals import stopping; from audit.models import load; print('ready', flush=True)\n"
+    script += f"with stopping(): load({f'onnx:{tmp_path}/m.onnx'!r}, model_args={stated(files[1])!r})"
+    with Forked([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "ready\n"
+        children = ["ps", "-ww", "-o", "args=", "--ppid", str(running.pid)]
+        while "onnx_child" not in subprocess.run(children, capture_output=True, text=True, check=False).stdout:
+            time.sleep(0.1)
+        time.sleep(1)
+        running.terminate()
+        began = time.monotonic()
+        assert "Stopped" in running.communicate(timeout=30)[1]
+    assert time.monotonic() - began < 3
 
 
 def test_the_format_of_onnxruntime_and_functions_end_the_command_with_4(files, tmp_path):

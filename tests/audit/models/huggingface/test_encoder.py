@@ -528,7 +528,7 @@ def test_a_local_model_opens_no_socket_prints_nothing_and_leaves_the_settings_of
 
     before = constants.HF_HUB_OFFLINE, noise.get_verbosity(), noise.is_progress_bar_enabled()
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("a socket was opened"))
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a socket was opened"))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a name was looked up"))
     load(str(clip_folder)).encode_texts(PROMPTS[:1])
     assert capfd.readouterr() == ("", "")
