@@ -28,7 +28,7 @@ SCHEMES = ("api", "hf", "onnx", "open_clip", "plugin", "text")
 SHOWN = 8
 """Number of names listed if a file does not exist and no name is similar."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
-_HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+_HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,255}))?", re.ASCII)
 _FILE = re.compile(r".+\.py(:\w*)?", re.DOTALL)
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
 

@@ -94,7 +94,20 @@ def test_a_folder_of_that_name_comes_before_the_hub(inside):
 
 
 @pytest.mark.parametrize(
-    "spec", ["", "clip", "hf:", "hf:clip", "hf:a/b/c", "hf:../etc/passwd", "org/na me", "hf:org/name@", "a/b@c d", "a\0b"]
+    "spec",
+    [
+        "",
+        "clip",
+        "hf:",
+        "hf:clip",
+        "hf:a/b/c",
+        "hf:../etc/passwd",
+        "org/na me",
+        "hf:org/name@",
+        "a/b@c d",
+        "a\0b",
+        "hf:" + "a" * 200 + "/b",
+    ],
 )
 def test_a_malformed_spec_is_a_usage_error_that_names_the_forms(inside, spec):
     error = refused(spec, UsageError, "unknown model spec")
