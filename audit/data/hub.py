@@ -23,7 +23,10 @@ from strictio.tables.parquet_child import first_line
 
 LOG = logging.getLogger(__name__)
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]"
-_LOCATION = re.compile(r"hf:(?P<id>\w[\w.-]*(/\w[\w.-]*)?)(@(?P<revision>\w[\w./-]*))?(:(?P<config>[\w.-]*)(/(?P<split>\w+))?)?")
+_LOCATION = re.compile(
+    r"hf:(?P<id>\w[\w.-]{0,95}(/\w[\w.-]{0,95})?)(@(?P<revision>\w[\w./-]{0,254}))?"
+    r"(:(?P<config>[\w.-]{0,255})(/(?P<split>\w{1,255}))?)?"
+)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 

@@ -26,7 +26,7 @@ def running_graphs() -> Answer:
         options.add_session_config_entry("session.load_model_format", "ONNX")  # by itself it would look for its own format
         if files:
             if not hasattr(options, "add_external_initializers_from_files_in_memory"):
-                return {"failed": "this version of onnxruntime cannot take weights from memory: pip install -U onnxruntime"}
+                return {"failed": "this version of onnxruntime cannot take weights from memory: pip install onnxruntime --upgrade"}
             contents = [mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) for descriptor in files]
             options.add_external_initializers_from_files_in_memory(request["names"], contents, list(map(len, contents)))
         graph = bytes(read_shared(file, request["length"]))

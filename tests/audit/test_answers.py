@@ -56,7 +56,7 @@ def summed():
     return replace(gender_probe(dataset), measurements=(asked,))
 
 
-@pytest.mark.slow
+@pytest.mark.slow_except("0.5")
 @pytest.mark.parametrize("scale", [0.5, 10.0])
 def test_a_model_with_independent_probabilities_and_summed_answers_is_audited(summed, scale, tmp_path):
     """Red: a cosine of 1 with both words of a woman and of 0 with both of a man; .99995 and .5 at scale 10, which add up to 3."""

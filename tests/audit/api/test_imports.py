@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = ("torch", "transformers", "datasets", "fairlearn", "sklearn", "matplotlib", "scipy.signal", "reports.render", "jinja2")
+HEAVY = ("torch", "transformers", "datasets", "matplotlib", "scipy.signal", "reports.render", "jinja2")
 SCRIPT = f"""
 import sys
 import pandas as pd

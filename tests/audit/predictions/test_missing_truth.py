@@ -109,6 +109,7 @@ def test_truth_that_is_missing_regardless_of_the_answer_changes_no_verdict(lacki
     assert not any(found.withheld for found in done.results.audits[0].findings)
 
 
+@pytest.mark.slow_except("{'weights': 'w', 'cluster': 'person'}")
 @pytest.mark.parametrize("options", [{}, {"weights": "w"}, {"cluster": "person"}, {"weights": "w", "cluster": "person"}], ids=str)
 def test_the_second_implementation_fills_the_same(options, tmp_path):
     third = table(c=[(700, 30), (300, 0), (150, 0), (850, 20)])

@@ -51,9 +51,9 @@ def test_an_actor_keeps_its_decoders_from_block_to_block_and_ends_them_with_itse
     for first in range(0, 24, 4):
         assert embed({"id": np.arange(first, first + 4)})["fresh"].all()
     assert 1 <= len(started) <= cores()
-    assert [decoder._process.poll() for decoder in started] == [None] * len(started)
+    assert [decoder.child.process.poll() for decoder in started] == [None] * len(started)
     del embed
-    assert None not in [decoder._process.poll() for decoder in started]
+    assert None not in [decoder.child.process.poll() for decoder in started]
 
 
 def test_the_sink_keeps_a_block_that_comes_twice_once_and_counts_what_cannot_be_read(tmp_path):

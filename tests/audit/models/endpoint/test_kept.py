@@ -63,7 +63,6 @@ def test_a_key_that_the_server_gives_back_is_not_kept_and_a_placeholder_changes_
         assert ask(stub.url, tmp_path / "b.log")[0] == [MAN] * 5
 
 
-@pytest.mark.slow
 def test_an_answer_is_kept_up_to_what_it_may_be_long(tmp_path):
     with Stub(lambda asked: "<think>" + "x" * 100_000 + "</think>man") as stub:
         assert ask(stub.url, tmp_path / "a.log")[0] == [MAN] * 5
