@@ -58,6 +58,7 @@ def test_it_may_start_threads_and_import_code(kept):
 
 def test_it_learns_nothing_of_the_environment(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "canary")
+    monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)  # no secret: a child is told whether to use threads
     child = Child(MAKE, (), 2**28)
     assert child.ask({"do": "environment"}, 5) == {"tokens": []}
     child.end()
