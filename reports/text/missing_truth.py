@@ -11,7 +11,7 @@ _MOST_GROUPS = 4
 MISSING = "true answers are missing more often with some answers than with others"
 
 
-def by_answer(finding: Finding) -> Uncovered | None:
+def lacking_by_answer(finding: Finding) -> Uncovered | None:
     """Return the record of true answers that are missing depending on the answer, if they are."""
     return next((one for one in finding.uncovered if one.filled), None)
 
@@ -56,13 +56,13 @@ def filled_sentence(finding: Finding, filled: FilledTruth, alpha: float, rate: s
 
 def remains_sentence(finding: Finding, alpha: float) -> list[str]:
     """Say between which ends a difference lies that missing true answers leave standing, if true answers are missing."""
-    one = by_answer(finding)
+    one = lacking_by_answer(finding)
     return [] if one is None or one.filled is None else [filled_sentence(finding, one.filled, alpha)]
 
 
 def withheld_sentence(finding: Finding, alpha: float) -> str:
     """Say that missing true answers leave a question undecided; empty if they do not."""
-    one = by_answer(finding)
+    one = lacking_by_answer(finding)
     if finding.withheld is None or one is None or one.filled is None:
         return ""
     return f"Undecided: {MISSING}. {filled_sentence(finding, one.filled, alpha)}"

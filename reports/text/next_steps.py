@@ -19,7 +19,7 @@ from reports.text.gates import change_gate_rows, gate_rows
 from reports.text.headline import Headline
 from reports.text.headline.captions import is_judged
 from reports.text.headline.differences import answers_phrase, whom_phrase
-from reports.text.missing_truth import by_answer
+from reports.text.missing_truth import lacking_by_answer
 from reports.text.mitigation import LIMITS
 from reports.text.numbers import count, exact_points, in_words, points
 from reports.text.order import planned
@@ -410,7 +410,7 @@ def _inconclusive(headline: Headline, audit: AuditResult, results: Results) -> t
 
 def _more_images(undecided: Finding, audit: AuditResult) -> str:
     """Say how many more images of which groups to audit or, where their number is unknown, what kind of them."""
-    if by_answer(undecided):
+    if lacking_by_answer(undecided):
         return _FIND_TRUTH
     if needed := needed_step(undecided):
         return needed

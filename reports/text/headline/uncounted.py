@@ -9,7 +9,7 @@ from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import notes, phrases
 from reports.text.headline.differences import rate_name
-from reports.text.missing_truth import by_answer, filled_sentence, lacking_sentence
+from reports.text.missing_truth import filled_sentence, lacking_by_answer, lacking_sentence
 from reports.text.numbers import count, decimals, end, in_words, level, percent, points
 from reports.text.order import planned
 
@@ -41,7 +41,7 @@ def _uncovered(audit: AuditResult, alpha: float) -> Iterator[str]:
     questions: dict[tuple[Group, str], list[tuple[Finding, Uncovered]]] = {}
     order = {"disparity": 0, "equivalent": 1, None: 2}
     for finding in sorted(planned(audit.findings), key=lambda finding: (order.get(finding.withheld, 2), finding.metric != "accuracy")):
-        said = [one for one in finding.uncovered if one.code != "no true answer" or not by_answer(finding)]
+        said = [one for one in finding.uncovered if one.code != "no true answer" or not lacking_by_answer(finding)]
         for one in said:
             questions.setdefault((finding.attributes, one.code), []).append((finding, one))
     chosen = sorted(map(_clearest, questions.values()), key=lambda pair: (not _matters(*pair), -pair[1].n))
@@ -71,7 +71,7 @@ def uncovered_sentence(finding: Finding, one: Uncovered, audit: AuditResult, alp
 def _reach(finding: Finding) -> str:
     """How large a gap may be where true answers are missing, by answer or by group."""
     missing = [one for one in finding.uncovered if one.shown and one.code == "no true answer"]
-    reach = max(one.filled.reach if one.filled else one.difference_high for one in (*missing, *filter(None, [by_answer(finding)])))
+    reach = max(one.filled.reach if one.filled else one.difference_high for one in (*missing, *filter(None, [lacking_by_answer(finding)])))
     return points(reach, decimals(0.0, reach))
 
 
