@@ -324,7 +324,7 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 def _nearest_question(name: str, known: Sequence[GateQuestion]) -> str:
     names = _own_names(known)
     if not names:
-        return "there are no questions here; the first lines of summary.md say why"
+        return "no question was judged: the first lines of summary.md say why"
     if len(names) <= _FEW:
         return nearest(name, names.values())
     alike = {question.id: max(_likeness(name, question_name) for question_name in question.names) for question in known}

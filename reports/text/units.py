@@ -15,7 +15,7 @@ TOGETHER = "rows may belong together"
 def repeated_sentence(audit: AuditResult) -> str:
     """Say which columns repeat as those of sampling units do; empty if the audit knows its units.
 
-    ``Rows may belong together: ‘image_id’ has 150 values in 1,500 rows.``
+    ``Rows may belong together: in 1,500 rows, ‘image_id’ has 150 values.``
     """
     note = next((note for note in audit.data.notes if note.code == UNDECLARED_UNITS), None)
     columns, values = (() if note is None else note.values.get(name, ()) for name in ("columns", "values"))

@@ -33,7 +33,7 @@ _ROWS = 20
 
 
 def no_groups(name: str, levels: Sequence[str], rows: int) -> str | None:
-    """What the values of a column are if they are no groups: dates, times, free text or identifiers; else None.
+    """What the values of a column are if they are not groups: dates, times, free text or identifiers; else None.
 
     `levels` are the distinct values, without missing ones; `rows` is the number of rows of the table.
 
