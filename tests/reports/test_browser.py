@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-@pytest.mark.slow_except("report", "comparison", "watch")
+@pytest.mark.slow_except("report", "comparison")
 def test_the_page_asks_for_nothing_and_logs_nothing(unfolded, addresses, every_name):
     page = unfolded(every_name)
     page.mouse.wheel(0, 20_000)
@@ -53,13 +53,14 @@ def test_the_policy_stops_a_script_that_somebody_might_smuggle_in(visit):
     assert any("Content Security Policy" in line for line in page.logged)
 
 
-@pytest.mark.slow_except("report", "comparison", "watch")
+@pytest.mark.slow_except("report")
 def test_axe_finds_nothing_in_light_or_dark(unfolded, every_name):
     page = unfolded(every_name)
     for scheme in SCHEMES:
         assert (scheme, faults(page, scheme, WCAG)) == (scheme, [])
 
 
+@pytest.mark.slow
 def test_axe_finds_captions_and_cells_that_are_too_faint(visit):
     page = visit("comparison")
     for scheme, faint in (("light", "#999"), ("dark", "#555")):

@@ -35,7 +35,8 @@ READ_HERE = {"PYTHONPATH", "PYTHONIOENCODING", "TORCHINDUCTOR_CACHE_DIR"}
 OPTIONS = {"stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize", "cwd", "env"}
 IMPORTED = (
     "audit.api.pipeline", "audit.models.native", "contrastive.training.loop", "fairlearn.metrics", "jinja2", "pandas", "pyarrow.csv",
-    "pyarrow.parquet", "reports.exports.model_card", "reports.render", "scipy.stats", "torch", "torch._dynamo", "transformers",
+    "pyarrow.parquet", "reports.exports.model_card", "reports.render", "scipy.stats", "torch", "torch._dynamo", "torch.distributed.fsdp",
+    "torch.distributed.tensor", "torch.nn.parallel", "transformers",
 )  # fmt: skip
 PR_SET_CHILD_SUBREAPER = 36
 

@@ -1,35 +1,29 @@
 """Real processes for a test: W processes run a function in one group (gloo); their results come back by rank.
 
-They are forked from a server that has imported torch once, so each starts in milliseconds and none sees what another has changed.
-Tensors and primitives travel in files of a private temporary folder; the processes meet through a file there, not through a port.
+They are forked from the Python that has the libraries (`tests.support.forked`), so none sees what another has changed. Tensors and
+primitives travel in files of a private temporary folder; the processes meet through a file there, not through a port.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
-import multiprocessing
 import os
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from functools import cache
-from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from strictio.errors import VlmAuditError
 from strictio.weights.torch_file import read_archive
+from tests.support.forked import ROOT, Forked
 
 TIMEOUT_S = 300.0
 LAST_LINES = 15
-IMPORTED = [
-    "torch.distributed.fsdp", "torch.distributed.tensor", "torch.nn.parallel", "contrastive.training.loop", "contrastive.train",
-    "torch._dynamo",  # imported by the first optimizer: a second in each process
-]  # fmt: skip
+CHILD = "import sys; from tests.support.spawn import child; child(*sys.argv[1:])"
 
 
 def spawn(
@@ -52,39 +46,36 @@ def spawn(
         finally:
             for child in children:
                 child.kill()
-                child.join()
+                child.wait()
         return [read_archive(folder / f"result{rank}").data for rank in range(size)]
 
 
-@cache
-def _server() -> ForkServerContext:
-    """Return the context of the server, which keeps one thread: OpenMP's would not survive the fork."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
-        multiprocessing.forkserver.ensure_running()
-    return context
+def _start(function: Callable[..., Any], rank: int, size: int, folder: Path) -> Forked:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    if size:
+        env |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+        # The loopback interface: a host name that does not resolve must not matter.
+        env |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+    with (folder / f"log{rank}").open("wb") as log:
+        return Forked(
+            [sys.executable, "-c", CHILD, inspect.getfile(function), function.__qualname__, rank, folder], stdout=log, stderr=log, env=env
+        )
 
 
-def _start(function: Callable[..., Any], rank: int, size: int, folder: Path) -> ForkServerProcess:
-    where = {"OMP_NUM_THREADS": "1"} | ({"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)} if size else {})
-    # The loopback interface: a host name that does not resolve must not matter.
-    where |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
-    arguments = (inspect.getfile(function), function.__qualname__, rank, str(folder), {**os.environ, **where})
-    child = _server().Process(target=_child, args=arguments, daemon=True)
-    child.start()
-    return child
-
-
-def _wait(children: list[ForkServerProcess], folder: Path, deadline: float, grace_s: float) -> None:
-    while (codes := [child.exitcode for child in children]) != [0] * len(children):
+def _wait(children: list[Forked], folder: Path, deadline: float, grace_s: float) -> None:
+    while (codes := [child.poll() for child in children]) != [0] * len(children):
         if any(codes):
             failed = next(rank for rank, code in enumerate(codes) if code)
-            for child in children:
-                child.join(grace_s)
+            _wait_for_all(children, grace_s)
             raise VlmAuditError(f"process {failed} of {len(children)} ended with {codes[failed]}", why=_last_words(folder, len(children)))
         if time.monotonic() > deadline:
             raise VlmAuditError("the processes did not finish in time", why=_last_words(folder, len(children)))
+        time.sleep(0.005)
+
+
+def _wait_for_all(children: list[Forked], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and any(child.poll() is None for child in children):
         time.sleep(0.005)
 
 
@@ -94,16 +85,11 @@ def _last_words(folder: Path, size: int) -> str:
     return "\n".join(f"[{rank}] {line}" for rank, log in enumerate(logs) for line in (log or [])[-LAST_LINES:])
 
 
-def _child(file: str, name: str, rank: int, folder: str, environment: dict[str, str]) -> None:
+def child(file: str, name: str, rank: str, folder: str) -> None:
     """Be one of the processes of `spawn`."""
-    os.environ.clear()
-    os.environ.update(environment)
-    with (Path(folder) / f"log{rank}").open("wb") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
     code = 1
     try:
-        _serve(file, name, rank, Path(folder))
+        _serve(file, name, int(rank), Path(folder))
         code = 0
     except BaseException:
         traceback.print_exc()

@@ -144,6 +144,7 @@ def test_only_a_difference_that_may_reach_the_limit_leaves_a_gate_undecided(rows
     assert verify(tmp_path / "out").ledger.differences == []
 
 
+@pytest.mark.slow_except("weights and clusters")
 @pytest.mark.parametrize("options", [{"weights": "w"}, {"weights": "w", "cluster": "person"}], ids=["weights", "weights and clusters"])
 def test_with_weights_the_second_implementation_finds_the_same(options, tmp_path):
     rows = ROWS.assign(race=SPLIT, person=[f"p{row // 2}" for row in range(N)])

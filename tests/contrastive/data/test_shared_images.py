@@ -63,6 +63,7 @@ def in_a_group(run, table, machines, *settings):
     ]
 
 
+@pytest.mark.slow_except("2-2-shares2")
 @pytest.mark.parametrize(("size", "machines", "shares"), [(2, 1, [5, 5]), (3, 1, [3, 3, 4]), (2, 2, [10, 10])])
 def test_every_process_decodes_its_part_and_has_all(run, table, size, machines, shares):
     alone = inputs_of(run, table).pairs

@@ -4,7 +4,6 @@ Each group of processes is started once and runs all its cases. In every case ea
 backward pass the loss and all gradients are compared with the oracle's, after three steps of AdamW all parameters.
 """
 
-import functools
 import itertools
 from contextlib import nullcontext
 
@@ -20,10 +19,10 @@ from tests.support.oracle import BROKEN, STEPS, TOLERANCE, TOWERS, broken, dista
 from tests.support.spawn import spawn
 
 PAIRS, SIZES = 16, (1, 2, 4)
-WHOLE = 2
-"""So many processes run the whole grid; one and four run the cases in which everything is uneven, and the grid under ``-m slow``."""
 # Tower, how wrapped, loss, rows of a tile (None: all of them here), parts of an accumulated batch (3 does not divide it).
 GRID = list(itertools.product(["vit"], ["ddp", "fsdp2"], ["softmax", "sigmoid"], [1, 3, None], [1, 3]))
+UNEVEN = [case for case in GRID if case[3:] in [(3, 3), (None, 1)]]
+"""What two processes run: the cases in which everything is uneven, and those in which nothing is cut; the whole grid under ``-m slow``."""
 CONV = ("conv", "ddp", "softmax", 3, 1)
 """Has batch norm, which several processes on the CPU are refused (`test_processes`)."""
 
@@ -79,26 +78,24 @@ def run_all(cases):
 
 
 @pytest.fixture(scope="module")
-def groups():
-    """Return a function: size -> what `run_all` returned on every process. Each size is run once."""
-    return functools.cache(lambda size: spawn(run_all, size, cases_of(size)))
+def two():
+    """What `run_all` returned on both processes of a group."""
+    return spawn(run_all, 2, UNEVEN)
 
 
-def cases_of(size):
-    return [case for case in GRID if size == WHOLE or case[3:] == (3, 3)]
-
-
-@pytest.mark.parametrize(("size", "case"), [(size, case) for size in SIZES for case in cases_of(size)], ids=str)
-def test_many_processes_are_one(groups, size, case):
-    assert_one(groups(size), cases_of(size).index(case), case)
+@pytest.mark.parametrize("case", UNEVEN, ids=str)
+def test_two_processes_are_one(two, case):
+    assert_one(two, UNEVEN.index(case), case)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [1, 4])
-def test_other_numbers_of_processes_are_one_in_every_case(size):
-    groups = spawn(run_all, size, GRID)
+@pytest.mark.parametrize("size", SIZES)
+def test_many_processes_are_one_in_every_case(size):
+    group = spawn(run_all, size, GRID)
     for place, case in enumerate(GRID):
-        assert_one(groups, place, case)
+        assert_one(group, place, case)
+    for _, features in group if size > 1 else ():
+        assert_features_agree_and_what_is_broken_is_noticed(features)
 
 
 def assert_one(group, place, case):
@@ -114,13 +111,13 @@ def test_a_lone_process_without_a_group_is_exact_too(case):
     assert max(found.values()) < TOLERANCE, found
 
 
-@pytest.mark.parametrize("size", SIZES[1:])
-def test_features_of_any_length_agree(groups, size):
+def test_features_of_any_length_agree_and_a_broken_reduction_is_noticed(two):
     """Logits reach +-4000: no exponential of one is finite in fp64, only of differences."""
-    assert all(mutants["sound"] < TOLERANCE for _, mutants in groups(size))
+    for _, features in two:
+        assert_features_agree_and_what_is_broken_is_noticed(features)
 
 
-@pytest.mark.parametrize("size", SIZES[1:])
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_reduction_is_noticed(groups, name, size):
-    assert all(mutants[name] > 1e-4 for _, mutants in groups(size))
+def assert_features_agree_and_what_is_broken_is_noticed(found):
+    assert found.pop("sound") < TOLERANCE
+    assert found.keys() == set(BROKEN)
+    assert all(error > 1e-4 for error in found.values()), found

@@ -143,7 +143,7 @@ pool.decode(png("red"))
 """
 
 
-@pytest.mark.slow_except("9", "15")
+@pytest.mark.slow_except("9")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_is_ended_leaves_no_decoder_behind_even_one_that_hangs(monkeypatch, how):
     fault(monkeypatch, "hang", png("red"))
