@@ -50,9 +50,9 @@ def serve(shared: int, make: str, memory: int) -> None:
 
 def read_shared(file: IO[bytes], length: int) -> bytearray:
     """Return so many bytes from the beginning of the shared file, fewer where it ends."""
-    content = bytearray(length)
+    content = bytearray(min(length, os.fstat(file.fileno()).st_size))
     done = fill_shared(file, memoryview(content))
-    return content if done == length else content[:done]
+    return content if done == len(content) else content[:done]
 
 
 def fill_shared(file: IO[bytes], view: memoryview) -> int:
