@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from audit.api.audit_output import PACKAGES, Clock, installed
 from audit.api.audits import Audit, load
-from audit.api.dose_models import DoseTask, Engine, RayModels, audit_request, one_after_another, read_json, trainer, write_json
+from audit.api.dose_models import DoseTask, Engine, RayModels, audit_request, one_after_another, read_values, trainer, write_json
 from audit.api.influence import TARGET, check_measurement, write_target
 from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import planned_questions
@@ -158,7 +158,7 @@ def _stated(folder: Folder, plan: CausesPlan) -> CausesPlan:
     if not folder.is_file(STATED):
         write_json(folder, STATED, _STATED.dump_python(plan, mode="json"))
         return plan
-    before = read_json(folder, STATED, CausesPlan)
+    before = read_values(folder, STATED, CausesPlan)
     old, new = (_STATED.dump_python(one, mode="json") for one in (before, plan))
     changed = [name for name in {**old, **new} if name not in _MAY_CHANGE and old.get(name) != new.get(name)]
     if changed:
@@ -238,7 +238,7 @@ class _Plan:
         if self.read.budget_min is None:
             return tuple(models)
         minutes, planned = self.read.budget_min, tuple(model.name for model in models)
-        kept = read_json(self.folder, BUDGET, _Decided) if self.folder.is_file(BUDGET) else None
+        kept = read_values(self.folder, BUDGET, _Decided) if self.folder.is_file(BUDGET) else None
         if kept is None or (kept.budget_min, kept.planned) != (minutes, planned):
             self._make(models[:1], settings, models)
             each = sum(self._task(models[0], settings).seconds())
@@ -285,12 +285,12 @@ class _Plan:
         for seed in (seeds := whole_seeds(self.plan.influence, models)):
             base = models[None, seed].model
             made_of = {"overrides": list(base.overrides), "checkpoint": models[None, seed].checkpoint}
-            if own.is_file(f"seed-{seed}.json") and read_json(own, f"seed-{seed}.json", _Gradients).made_of == made_of:
+            if own.is_file(f"seed-{seed}.json") and read_values(own, f"seed-{seed}.json", _Gradients).made_of == made_of:
                 continue
             LOG.info("gradients of the groups of captions, seed %d", seed)
             printed = self._gradients([*base.overrides, f"run.out={self._path(base)}"], base.name)
             write_json(own, f"seed-{seed}.json", {"made_of": made_of, "proxies": json.loads(printed)})
-        return {seed: read_json(own, f"seed-{seed}.json", _Gradients).proxies for seed in seeds}
+        return {seed: read_values(own, f"seed-{seed}.json", _Gradients).proxies for seed in seeds}
 
     def _gradients(self, arguments: Sequence[str], name: str) -> str:
         target = self.folder.path / "influence" / TARGET

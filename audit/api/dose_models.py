@@ -63,7 +63,7 @@ class DoseTask:
         folder = self._folder()
         if not folder.is_file(DONE):
             return False
-        before = read_json(folder, DONE, _Done)
+        before = read_values(folder, DONE, _Done)
         if (before.overrides, before.settings) != (self.model.overrides, self.settings):
             why = "the recipe or an override changed since"
             raise UsageError(
@@ -83,7 +83,7 @@ class DoseTask:
 
     def seconds(self) -> tuple[float, float]:
         """Return how long training and audit took; only where it is done."""
-        return read_json(self._folder(), DONE, _Done).seconds
+        return read_values(self._folder(), DONE, _Done).seconds
 
     def _folder(self) -> Folder:
         return Folder.of(self.out).folder(f"models/{self.model.name}", make=True)
@@ -119,7 +119,7 @@ def write_json(folder: Folder, name: str, content: object) -> None:
     write_text(name, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", folder)
 
 
-def read_json(folder: Folder, name: str, kind: type[T]) -> T:
+def read_values(folder: Folder, name: str, kind: type[T]) -> T:
     """Return values that `write_json` wrote; raises `DataError` for anything else, which no run has left."""
     try:
         return TypeAdapter(kind).validate_json(folder.read(name))

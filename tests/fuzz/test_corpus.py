@@ -14,7 +14,7 @@ from tests.fuzz.mutation import INSIDE, mutated
 from tests.fuzz.readers import READERS, Reader, outcome
 
 REFUSED_SEEDS = {"checkpoint": 2, "safetensors": 3, "npz": 3, "samples": 1, "answer": 4}
-"""Of the sound files of a reader those that hold no model that the program knows or no groups, or are a refusal: they are read to the end."""
+"""Of the sound files of a reader those that hold no known model or no groups, or are refusals: they are read to the end and refused."""
 
 
 @pytest.fixture(scope="module")

@@ -472,7 +472,7 @@ def test_a_damaged_file_of_an_earlier_run_is_named(content, tmp_path):
     (tmp_path / "done.json").write_text(content, errors="surrogateescape")
     for kind in (dose_models._Done, api._Decided, api._Gradients, CausesPlan):
         with pytest.raises(DataError, match=r"done\.json is damaged"):
-            dose_models.read_json(Folder.of(tmp_path), "done.json", kind)
+            dose_models.read_values(Folder.of(tmp_path), "done.json", kind)
 
 
 @pytest.mark.parametrize(("name", "content"), [("stated.json", "[" * 100_000), ("stated.json", "{}")])
