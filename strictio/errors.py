@@ -73,8 +73,10 @@ _OF_SYSTEM = re.compile(r"\(os error (\d+)\)")  # how libraries written in Rust 
 _GONE = ("Connection closed by peer", "Connection reset by peer", "Socket closed", "remote process exited")
 
 
-def of_machine(error: BaseException) -> MachineError | None:
-    """Return the MachineError for an error caused by the machine, in whichever form a library raises it; None for any other error.
+def of_machine(error: BaseException) -> VlmAuditError | None:
+    """Return the error that a person can act on for one caused by the machine, in whichever form a library raises it; None for any other.
+
+    It is a MachineError, but for a name that the file system cannot have: UsageError.
 
     >>> of_machine(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
     'out of memory'
@@ -84,6 +86,8 @@ def of_machine(error: BaseException) -> MachineError | None:
     'another process of this run has ended'
     >>> of_machine(Exception("I/O error: No space left on device (os error 28)")).why
     'No space left on device'
+    >>> of_machine(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000)).why
+    'File name too long'
     >>> of_machine(ValueError("embedded null byte"))
     """
     text = str(error)
@@ -93,6 +97,9 @@ def of_machine(error: BaseException) -> MachineError | None:
         why = next((line for line in text.splitlines() if "memory" in line), text)[:200] or None
         fix = "free some memory; in training a smaller data.batch, a larger optim.accumulate, run.recompute=true or run.precision=bf16"
         return MachineError("out of memory", why=why, fix=fix)
+    if isinstance(error, OSError) and number == errno.ENAMETOOLONG:
+        where = f"{str(error.filename)[:60]}…" if error.filename else None
+        return UsageError("a name is too long", where=where, why=error.strerror, fix="name another file")
     if number is not None and not isinstance(error, OSError):
         return MachineError("a file cannot be read or written", why=os.strerror(number), fix="make room, or name another place")
     if isinstance(error, RuntimeError) and any(words in text for words in _GONE):

@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from audit.api.audit_output import PACKAGES, Clock, installed
 from audit.api.audits import Audit, load
-from audit.api.dose_models import DoseTask, Engine, RayModels, audit_request, one_after_another, trainer, write_json
+from audit.api.dose_models import DoseTask, Engine, RayModels, audit_request, one_after_another, read_values, trainer, write_json
 from audit.api.influence import TARGET, check_measurement, write_target
 from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import planned_questions
@@ -158,7 +158,7 @@ def _stated(folder: Folder, plan: CausesPlan) -> CausesPlan:
     if not folder.is_file(STATED):
         write_json(folder, STATED, _STATED.dump_python(plan, mode="json"))
         return plan
-    before = _STATED.validate_json(folder.read(STATED))
+    before = read_values(folder, STATED, CausesPlan)
     old, new = (_STATED.dump_python(one, mode="json") for one in (before, plan))
     changed = [name for name in {**old, **new} if name not in _MAY_CHANGE and old.get(name) != new.get(name)]
     if changed:
@@ -172,6 +172,24 @@ def _stated(folder: Folder, plan: CausesPlan) -> CausesPlan:
 
 
 # ---- the models and what they show -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """How many of the planned models a budget allows."""
+
+    budget_min: float
+    planned: tuple[str, ...]
+    seconds_per_model: float
+    chosen: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """What the trainer computed for a seed, and of which model."""
+
+    made_of: Mapping[str, object]
+    proxies: Proxies
 
 
 @dataclass(frozen=True)
@@ -219,19 +237,18 @@ class _Plan:
         """The models that the budget allows, timed on the first; the decision is kept, so that a resumed run decides the same."""
         if self.read.budget_min is None:
             return tuple(models)
-        asked = {"budget_min": self.read.budget_min, "planned": [model.name for model in models]}
-        kept = json.loads(self.folder.read(BUDGET)) if self.folder.is_file(BUDGET) else {}
-        if {name: kept.get(name) for name in asked} != asked:
+        minutes, planned = self.read.budget_min, tuple(model.name for model in models)
+        kept = read_values(self.folder, BUDGET, _Decided) if self.folder.is_file(BUDGET) else None
+        if kept is None or (kept.budget_min, kept.planned) != (minutes, planned):
             self._make(models[:1], settings, models)
             each = sum(self._task(models[0], settings).seconds())
-            chosen = affordable(self.plan, each, self.read.budget_min * 60)
-            kept = {**asked, "seconds_per_model": each, "chosen": [model.name for model in chosen]}
-            write_json(self.folder, BUDGET, kept)
-        chosen = tuple(model for model in models if model.name in kept["chosen"])
+            kept = _Decided(minutes, planned, each, tuple(model.name for model in affordable(self.plan, each, minutes * 60)))
+            write_json(self.folder, BUDGET, asdict(kept))
+        chosen = tuple(model for model in models if model.name in kept.chosen)
         message = "budget: %g min allow %d of %d models at %.0f s per model (timed on the first)%s"
         left_out = [model.name for model in models if model not in chosen]
         which = f"; left out: {', '.join(left_out)}" if left_out else ""
-        LOG.info(message, self.read.budget_min, len(chosen), len(models), kept["seconds_per_model"], which)
+        LOG.info(message, minutes, len(chosen), len(models), kept.seconds_per_model, which)
         return chosen
 
     def _make(self, models: Sequence[DoseModel], settings: Mapping[str | None, str], chosen: Sequence[DoseModel]) -> None:
@@ -268,12 +285,12 @@ class _Plan:
         for seed in (seeds := whole_seeds(self.plan.influence, models)):
             base = models[None, seed].model
             made_of = {"overrides": list(base.overrides), "checkpoint": models[None, seed].checkpoint}
-            if own.is_file(f"seed-{seed}.json") and json.loads(own.read(f"seed-{seed}.json"))["made_of"] == made_of:
+            if own.is_file(f"seed-{seed}.json") and read_values(own, f"seed-{seed}.json", _Gradients).made_of == made_of:
                 continue
             LOG.info("gradients of the groups of captions, seed %d", seed)
             printed = self._gradients([*base.overrides, f"run.out={self._path(base)}"], base.name)
             write_json(own, f"seed-{seed}.json", {"made_of": made_of, "proxies": json.loads(printed)})
-        return {seed: Proxies.read(json.loads(own.read(f"seed-{seed}.json"))["proxies"]) for seed in seeds}
+        return {seed: read_values(own, f"seed-{seed}.json", _Gradients).proxies for seed in seeds}
 
     def _gradients(self, arguments: Sequence[str], name: str) -> str:
         target = self.folder.path / "influence" / TARGET
@@ -296,7 +313,7 @@ class _Plan:
         if made is None:
             return None, False
         if self.folder.is_file(PREDICTION):
-            kept = PREDICTIONS.from_json(self.folder.read(PREDICTION).decode())
+            kept = PREDICTIONS.from_json(self.folder.read(PREDICTION).decode(errors="replace"))
             if (kept.models, kept.doses) == (made.models, made.doses):
                 return kept, True
         begun = any(self.folder.exists(f"models/{model.name}") for model in chosen if model.part == "held back")

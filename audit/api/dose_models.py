@@ -10,12 +10,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, Popen
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from audit.api.pipeline import run_audit
 from audit.causes.models import DoseModel, training_file
@@ -31,6 +33,16 @@ LOG = logging.getLogger("audit")
 DONE = "done.json"
 _ERRORS = {2: UsageError, 3: DataError, 4: UnsafeError, 5: MachineError}
 _STOP_S = 60
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What a model was made of, and how long that took."""
+
+    overrides: tuple[str, ...]
+    settings: str
+    seconds: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -51,8 +63,8 @@ class DoseTask:
         folder = self._folder()
         if not folder.is_file(DONE):
             return False
-        before = json.loads(folder.read(DONE))
-        if {name: before.get(name) for name in self._made_of} != self._made_of:
+        before = read_values(folder, DONE, _Done)
+        if (before.overrides, before.settings) != (self.model.overrides, self.settings):
             why = "the recipe or an override changed since"
             raise UsageError(
                 f"{self.model.name} was trained with other settings", why=why, fix="name a new folder, or remove that of the model"
@@ -67,16 +79,11 @@ class DoseTask:
         if not is_complete(path / "audit"):
             run_audit(audit_request(self.read, model=str(path / "ckpt.pt"), name=(self.model.name,), out=path / "audit"))
         seconds = [round(trained - begin, 1), round(time.monotonic() - trained, 1)]
-        write_json(self._folder(), DONE, {**self._made_of, "seconds": seconds})
+        write_json(self._folder(), DONE, {"overrides": list(self.model.overrides), "settings": self.settings, "seconds": seconds})
 
     def seconds(self) -> tuple[float, float]:
         """Return how long training and audit took; only where it is done."""
-        training, audit = json.loads(self._folder().read(DONE))["seconds"]
-        return float(training), float(audit)
-
-    @property
-    def _made_of(self) -> Mapping[str, object]:
-        return {"overrides": list(self.model.overrides), "settings": self.settings}
+        return read_values(self._folder(), DONE, _Done).seconds
 
     def _folder(self) -> Folder:
         return Folder.of(self.out).folder(f"models/{self.model.name}", make=True)
@@ -110,6 +117,15 @@ def trainer(read: ReadPlan, path: Path, arguments: Sequence[str], what: str, mod
 def write_json(folder: Folder, name: str, content: object) -> None:
     """Write values as JSON, whole or not at all."""
     write_text(name, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", folder)
+
+
+def read_values(folder: Folder, name: str, kind: type[T]) -> T:
+    """Return values that `write_json` wrote; raises `DataError` for anything else, which no run has left."""
+    try:
+        return TypeAdapter(kind).validate_json(folder.read(name))
+    except (OSError, ValueError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise DataError(f"{name} is damaged", where=str(folder.path / name), why=why, fix="name a new folder for the run") from error
 
 
 # ---- engines -------------------------------------------------------------------------------------------------------------------------

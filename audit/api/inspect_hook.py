@@ -19,6 +19,7 @@ from inspect_ai.hooks import Hooks, TaskEnd, hooks
 
 OUT, OPTIONS = "VLM_AUDIT_OUT", "VLM_AUDIT_OPTIONS"
 LOG = logging.getLogger("audit")
+_MOST_LETTERS = 100
 
 
 @hooks(name="audit_of_task", description="Audits the answers of a task by the groups in the metadata of its samples.")
@@ -31,13 +32,19 @@ class AuditOfTask(Hooks):
 
     async def on_task_end(self, data: TaskEnd) -> None:
         """Audit the log of the task, and say where the report is, or why the audit failed."""
-        folder = Path(os.environ[OUT]) / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', data.log.eval.task)}-{data.eval_id}"
+        task = _part_of_name(data.log.eval.task)
+        folder = Path(os.environ[OUT]) / f"{task}-{_part_of_name(data.eval_id)}"
         words = (*command(data.log.location), "--out", str(folder), "--quiet", *shlex.split(os.environ.get(OPTIONS, "")))
         done = await anyio.run_process(words, check=False)
         if done.returncode in (0, 1):  # 1: a gate in the options is breached
-            LOG.warning("audit of %s (exit code %d): %s", data.log.eval.task, done.returncode, folder / "report.html")
+            LOG.warning("audit of %s (exit code %d): %s", task, done.returncode, folder / "report.html")
         else:
-            LOG.error("no audit of %s: %s", data.log.eval.task, done.stderr.decode(errors="replace").strip())
+            LOG.error("no audit of %s: %s", task, done.stderr.decode(errors="replace").strip())
+
+
+def _part_of_name(text: str) -> str:
+    """Return a text as a part of a folder's name: no path, and short."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text)[:_MOST_LETTERS]
 
 
 def command(location: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import norm, rankdata
@@ -37,11 +37,6 @@ class Proxies:
     similarity: Sequence[float]
     target: float
     steps: Sequence[int]
-
-    @classmethod
-    def read(cls, table: Mapping[str, Any]) -> Proxies:
-        """Return the proxies in the trainer's output."""
-        return cls(*(table[name] for name in ("pairs", "sampled", "tracin", "similarity", "target", "steps")))
 
 
 def whole_seeds(influence: PlannedInfluence, trained: Mapping[tuple[str | None, int], object]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from audit.cli.logs import LogFormat, write_message
 from audit.cli.packages import refuse_namesakes
 from audit.errors import AuditError
 from strictio.console import discard, visible
+from strictio.errors import of_machine
 from strictio.signals import Stopped, stopping
 
 COMPLETE, BREACHED, DEFECT, INTERRUPTED, CLOSED_PIPE = 0, 1, 70, 130, 141
@@ -41,7 +42,9 @@ def ended(
         return _report(f"interrupted ({error or 'SIGINT'}); what was embedded is kept: the same command resumes", code, debug, log_format)
     except SystemExit:
         raise
-    except BaseException as error:  # every other exception, including a panic in Rust, is our defect: exit code 1 would mean a finding
+    except BaseException as error:  # any other, including a panic in Rust, is the machine's or our defect: exit code 1 would mean a finding
+        if (known := of_machine(error)) is not None:
+            return _report(f"error[E{known.exit_code}] {known}", known.exit_code, debug, log_format)
         logging.getLogger("audit").debug("internal error", exc_info=True)
         message = f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}\nfix: run again with --debug and report what it prints"
         return _report(message, DEFECT, debug, log_format)

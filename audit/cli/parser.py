@@ -47,7 +47,7 @@ class Parser(ArgumentParser):
         flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
         hint = nearest(unknown[0].split("=")[0], flags) if unknown else f"{self.prog} --help"
         words = message.partition(": ")[2].split() if "unrecognized" in message else []
-        if words and all(Path(word).exists() for word in words):
+        if words and all(map(os.path.exists, words)):
             hint = self._hint_for_paths(words)
         elif words and (commas := self._hint_for_list(words)):
             hint = commas

@@ -10,7 +10,7 @@ import secrets
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from audit.embedding import shard
 from audit.embedding.folders import LocalFolder
@@ -32,8 +32,8 @@ class Ledger:
         runs = []
         for name in self._folder.names(f"*{_END}"):
             try:
-                run = _RUN.validate_python(json.loads(self._folder.read(name)))
-            except (shard.Rejected, ValidationError, ValueError):
+                run = _RUN.validate_json(self._folder.read(name))
+            except (shard.Rejected, ValueError):
                 continue
             if name != self._own:
                 runs.append(run)

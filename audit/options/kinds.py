@@ -93,6 +93,14 @@ def _path(value: Any) -> Path:
     return Path(value)
 
 
+def _place(value: str | Path) -> str:
+    """A path as text; a URL, which may be longer, unchanged, and so are braces, which stand for several names."""
+    text = str(value)
+    if "://" not in text and "{" not in text:
+        _path(text)
+    return text
+
+
 def path_of(value: Any, what: str) -> Path:
     """Convert a path from Python; raises UsageError if it is invalid."""
     try:
@@ -160,7 +168,7 @@ def _language(value: Any) -> str:
 
 def _exclusions(value: Any) -> Path | tuple[str, ...]:
     if isinstance(value, str | Path):
-        return Path(value)
+        return _path(value)
     if not isinstance(value, list | tuple) or not value or not all(isinstance(identifier, str) for identifier in value):
         raise ValueError("the path of a list, or a sequence of identifiers")
     return tuple(dict.fromkeys(value))
@@ -255,7 +263,7 @@ def _text_or(accepted: Callable[[Any], bool], expected: str) -> PlainValidator:
 
     def check(value: Any) -> Any:
         if isinstance(value, str | Path):
-            return str(value)
+            return _place(value)
         if not accepted(value):
             raise ValueError(expected)
         return value
@@ -362,7 +370,7 @@ def _texts(value: Any, expected: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
-Model = Annotated[Any, PlainValidator(lambda value: str(value) if isinstance(value, str | Path) else _model(value))]
+Model = Annotated[Any, PlainValidator(lambda value: _place(value) if isinstance(value, str | Path) else _model(value))]
 Side = Annotated[
     Any, _text_or(lambda value: is_model(value) or hasattr(value, "results"), "the directory of a finished audit, an Audit, or a model")
 ]

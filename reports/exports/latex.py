@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.text.numbers import NOT_ESTIMABLE, decimals, number, span
+from reports.text.numbers import NOT_ESTIMABLE, clean, decimals, number, span
 
 _NEEDED = ("model", "measurement", "metric", "outcome", "attributes", "group", "n", "rate", "low", "high", "level")
 
@@ -23,11 +23,13 @@ class RatesFrame(pd.DataFrame):
         """Return a table with question, group, n, rate and interval (both in percent), one row per group; or write it to `buf`.
 
         `options` are those of `pandas.DataFrame.to_latex`, such as ``caption`` and ``label``. With ``columns``, or if a needed column was
-        dropped, it is that method, unchanged. The table needs LaTeX's package booktabs.
+        dropped, it is the table of that method. A name is text, and no command of LaTeX, unless ``escape=False``. The table needs LaTeX's
+        package booktabs.
         """
+        names: Any = self.map(lambda value: clean(value) if isinstance(value, str) else value)
         if "columns" in options or not set(_NEEDED) <= set(self.columns):
-            return super().to_latex(buf, **options)
-        shown: Any = pd.DataFrame(map(self._row, self.to_dict("records")), columns=self._heads())
+            return pd.DataFrame.to_latex(names, buf, **{"escape": True} | options)
+        shown: Any = pd.DataFrame(map(names._row, names.to_dict("records")), columns=self._heads())
         return shown.to_latex(buf, **{"index": False, "escape": True, "column_format": "llrrr"} | options)
 
     def _heads(self) -> list[str]:

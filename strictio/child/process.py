@@ -14,14 +14,14 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 from strictio.child.serve import KINDS, MOST_LINE, WAITING
-from strictio.errors import MachineError
+from strictio.errors import MachineError, VlmAuditError
 from strictio.limits import parse_json
 
 log = logging.getLogger("audit")
@@ -29,6 +29,8 @@ START_S = 60.0
 """Seconds that a child may take to import its library."""
 GRACE_S = 2.0
 """Seconds after which a child is killed that its own timers should have ended."""
+_MOST_TEXT = 1000
+"""Characters of each part of an error that a child raises."""
 _BOOTSTRAP = "import sys; sys.path += sys.argv[4:]; from strictio.child.serve import serve; "
 _BOOTSTRAP += "serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))"
 _INHERITED = ("AUDIT_FAULT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM")
@@ -100,11 +102,35 @@ class Child:
         if "memory" in answer:
             raise TooMuchMemoryError
         if "raised" in answer:
-            kind, what, where, why, fix = answer["raised"]
-            raise KINDS[kind](what, where=where, why=why, fix=fix)
+            with self._taken_at_its_word():
+                kind, what, *others = answer["raised"]
+                where, why, fix = (text if text is None else text[:_MOST_TEXT] + "" for text in others)
+                raised = KINDS[kind](what[:_MOST_TEXT] + "", where=where, why=why, fix=fix)
+            raise raised
         if "error" in answer:
             raise RuntimeError(f"a child process failed:\n{answer['error']}")
         return answer
+
+    @contextmanager
+    def answering(self, request: Mapping[str, Any], cpu_s: float, files: Sequence[int] = ()) -> Iterator[dict[str, Any]]:
+        """Give the answer to a request, as `ask` returns it.
+
+        Any error about what it says, or about the bytes that are shared, ends the child: it may have been taken over. Errors of
+        `strictio.errors` are raised as they are.
+        """
+        answer = self.ask(request, cpu_s, files)
+        with self._taken_at_its_word():
+            yield answer
+
+    @contextmanager
+    def _taken_at_its_word(self) -> Iterator[None]:
+        try:
+            yield
+        except (VlmAuditError, EndedError):
+            raise
+        except Exception as error:
+            self.kill()
+            raise self._ended() from error
 
     def _started(self) -> dict[str, Any]:
         try:
@@ -141,10 +167,13 @@ class Child:
                 self._channel.shutdown(socket.SHUT_RDWR)
                 raise self._ended()
         try:
-            answer: dict[str, Any] = parse_json(line)
+            answer = parse_json(line)
         except ValueError as error:
             self.process.kill()
             raise self._ended() from error
+        if not isinstance(answer, dict):
+            self.process.kill()
+            raise self._ended()
         return answer
 
     def _ended(self, *, killed: bool = False) -> EndedError:

@@ -6,6 +6,7 @@ that takes longer than its limit is ended by the system, in whatever code it is.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -40,6 +41,8 @@ def serve(shared: int, make: str, memory: int) -> None:
             _set_timers(request.pop("cpu_s"))
             reply = _answered(answer, request, file, files)
             _set_timers(0)
+            if "memory" in reply:
+                gc.collect()  # what a library holds in cycles would leave no room for the next request
             for descriptor in files:
                 os.close(descriptor)
             _send(channel, reply)
@@ -47,9 +50,9 @@ def serve(shared: int, make: str, memory: int) -> None:
 
 def read_shared(file: IO[bytes], length: int) -> bytearray:
     """Return so many bytes from the beginning of the shared file, fewer where it ends."""
-    content = bytearray(length)
+    content = bytearray(min(length, os.fstat(file.fileno()).st_size))
     done = fill_shared(file, memoryview(content))
-    return content if done == length else content[:done]
+    return content if done == len(content) else content[:done]
 
 
 def fill_shared(file: IO[bytes], view: memoryview) -> int:

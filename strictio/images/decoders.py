@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from operator import index
 from queue import LifoQueue
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from PIL import Image
 
@@ -15,6 +17,8 @@ from strictio.images.decode import MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SECOND
 
 _ATTEMPTS = 2
 """A process may have been ended by something else than its image, such as the system's search for memory."""
+_MOST_REASON = 100
+"""Characters of a reason, and of the name of a conversion."""
 _KEPT = 64 * 1024**2
 """Bytes of pixels for which memory is kept."""
 
@@ -100,22 +104,27 @@ class _Decoder:
         file = self.child.file.fileno()
         os.pwrite(file, content, 0)
         try:
-            answer = self.child.ask({"length": len(content), "draft": draft}, MAX_SECONDS)
+            with self.child.answering({"length": len(content), "draft": draft}, MAX_SECONDS) as answer:
+                found = answer["reason"][:_MOST_REASON] + "" if "reason" in answer else self._image(answer, file)
         except TooMuchMemoryError as error:
             raise UnreadableImage("decoder took too much memory") from error
-        if "reason" in answer:
-            raise UnreadableImage(answer["reason"])
-        width, height = answer["size"]
-        length = 3 * width * height
-        if length > 3 * MAX_PIXELS:
-            raise UnreadableImage("decoder crashed")
+        if isinstance(found, str):
+            raise UnreadableImage(found)
+        return found
+
+    def _image(self, answer: Mapping[str, Any], file: int) -> DecodedImage:
+        """Return the image in the shared file; ValueError where there is none."""
+        width, height = map(index, answer["size"])
+        length, conversions = 3 * width * height, tuple(name[:_MOST_REASON] + "" for name in answer["conversions"])
+        if min(width, height) < 1 or length > 3 * MAX_PIXELS:
+            raise ValueError("no size of an image")
         if len(self._pixels) < length:
             self._pixels = bytearray(length)
         pixels = memoryview(self._pixels)[:length]
         if os.preadv(file, [pixels], answer["offset"]) < length:
-            raise UnreadableImage("decoder crashed")
+            raise ValueError("too few pixels")
         image = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)  # type: ignore[arg-type]  # copies them
         if length > _KEPT:
             self._pixels = bytearray()
             self.child.file.truncate(0)
-        return DecodedImage(image, tuple(answer["conversions"]))
+        return DecodedImage(image, conversions)

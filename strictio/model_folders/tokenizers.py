@@ -159,11 +159,13 @@ def check_building(content: str) -> None:
         _ask(child, "build", content.encode(), DEADLINE_S)
 
 
-def _ask(child: Child, what: str, content: bytes, seconds: float) -> Mapping[str, Any]:
-    """Ask a child for something; UnsafeError if it does not survive that."""
+def _ask(child: Child, what: str, content: bytes, seconds: float, read: Callable[[Mapping[str, Any]], Any] = dict) -> Any:
+    """Ask a child for something, and return what is read from its answer; UnsafeError if it does not survive that."""
     much = UnsafeError("the tokenizer takes too much memory", why=f"{MAX_MEMORY / 2**30:g} GiB is the most", fix=FIX)
     try:
-        answer = child.ask({"do": what, "length": write_shared(child.file, content)}, seconds)
+        with child.answering({"do": what, "length": write_shared(child.file, content)}, seconds) as answer:
+            kind, text = (part[:2000] + "" for part in answer.get("failed", ("", "")))
+            found = answer if kind else read(answer)
     except TooMuchMemoryError as error:
         raise much from error
     except EndedError as error:
@@ -171,7 +173,6 @@ def _ask(child: Child, what: str, content: bytes, seconds: float) -> Mapping[str
             why = f"{'building it' if what == 'build' else 'a text'} took more than {seconds:.0f} s"
             raise UnsafeError("the tokenizer does not end", why=why, fix=FIX) from error
         raise UnsafeError("the tokenizer ends the process that runs it", why=str(error), fix=FIX) from error
-    kind, text = answer.get("failed", ("", ""))
     if "memory allocation" in text:  # as Oniguruma says it
         raise much
     if kind == "PanicException":
@@ -179,7 +180,7 @@ def _ask(child: Child, what: str, content: bytes, seconds: float) -> Mapping[str
         raise UnsafeError(f"the tokenizer {what}", why=text[:200], fix=FIX)
     if kind and what != "build":
         raise {"TypeError": TypeError, "ValueError": ValueError}.get(kind, Exception)(text)
-    return answer
+    return found
 
 
 @dataclass(frozen=True)
@@ -257,21 +258,29 @@ class LockedTokenizer:
         }  # fmt: skip
         began, child = time.monotonic(), self._running()
         with child.turn:
-            answer = _ask(child, "encode", json.dumps(asked).encode(), DEADLINE_S + DEADLINE_PER_TEXT_S * len(texts))
-            content = read_shared(child.file, answer.get("length", 0))
-        if "grown" in answer:
-            place, length = answer["grown"]
-            why = f"it makes {length:,} characters of the {len(texts[place]):,} of {texts[place][:80]!r}"
-            raise UnsafeError("the tokenizer's normalizer multiplies texts", why=why, fix=FIX)
-        encodings = _encodings(content, len(texts))
+
+            def read(answer: Mapping[str, Any]) -> list[Encoding]:
+                if "grown" in answer:
+                    place, length = answer["grown"]
+                    why = f"it makes {length:,} characters of the {len(texts[place]):,} of {texts[place][:80]!r}"
+                    raise UnsafeError("the tokenizer's normalizer multiplies texts", why=why, fix=FIX)
+                return _encodings(read_shared(child.file, answer["length"]), len(texts))
+
+            encodings: list[Encoding] = _ask(
+                child, "encode", json.dumps(asked).encode(), DEADLINE_S + DEADLINE_PER_TEXT_S * len(texts), read
+            )
         self._account(time.monotonic() - began, len(texts))
         return encodings
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         asked, child = {"ids": list(map(int, ids)), "skip_special_tokens": skip_special_tokens}, self._running()
         with child.turn:
-            answer = _ask(child, "decode", json.dumps(asked).encode(), DEADLINE_S)
-            return read_shared(child.file, answer["length"]).decode()
+
+            def read(answer: Mapping[str, Any]) -> str:
+                return read_shared(child.file, answer["length"]).decode()
+
+            text: str = _ask(child, "decode", json.dumps(asked).encode(), DEADLINE_S, read)
+        return text
 
     def decode_batch(self, sequences: Sequence[Sequence[int]], skip_special_tokens: bool = True) -> list[str]:
         return [self.decode(ids, skip_special_tokens) for ids in sequences]
@@ -303,7 +312,7 @@ def _encodings(content: bytearray, texts: int) -> list[Encoding]:
     lengths, sequences = numbers[texts : texts + 2 * rows : 2], numbers[texts + 1 : texts + 2 * rows : 2]
     total, start = sum(lengths), texts + 2 * rows
     if len(numbers) != start + 6 * total:
-        raise UnsafeError("the tokenizer ends the process that runs it", why="its answer is damaged", fix=FIX)
+        raise ValueError("another number of numbers")
     ids, types, attended, special = (numbers[start + at * total : start + (at + 1) * total].tolist() for at in range(4))
     places = iter(numbers[start + 4 * total :].tolist())
     offsets, ends = list(zip(places, places, strict=True)), list(accumulate(lengths, initial=0))

@@ -22,7 +22,6 @@ ATTEMPTS, FIRST_WAIT_S = 6, 0.1
 TIMEOUT_S = 60.0
 MOST_FILE = 1 << 36
 """Limit in bytes, regardless of what a server claims."""
-_CHUNK = 1 << 20
 _UNREACHED = "look at the address, and whether its server runs and can be reached from here (network, proxy); then the same command again"
 
 
@@ -76,8 +75,8 @@ def _by_http(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
                 raise OSError("the server sends another part than the one asked for")
             skip = 0 if partial else start  # a server may not support ranges
             size = None if response.length is None else response.length + start - skip
-            for at in range(0, skip, _CHUNK):
-                response.read(min(_CHUNK, skip - at))
+            for _ in blocks(response, TIMEOUT_S, skip):
+                pass
             yield response, size
     except urllib.error.HTTPError as error:
         if error.code // 100 == 4 and error.code not in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS):

@@ -65,6 +65,8 @@ class SameProtocol(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not newurl.startswith("https://") and not (newurl.startswith("http://") and req.full_url.startswith("http://")):
             raise urllib.error.HTTPError(req.full_url, code, "it leads to something that is not HTTPS", headers, fp)
+        if fp is not None:
+            fp.close()  # urllib would read all that the server sends beside the new address
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strictio.child.process import Child, EndedError, TooMuchMemoryError, shared_child
 from strictio.child.serve import fill_shared, read_shared
@@ -28,20 +28,26 @@ _MOST_CELL = 2**20
 _KEPT = 64 * 2**20
 """Bytes for which the file in memory is kept."""
 _numbers = count()
+T = TypeVar("T")
 
 
 def parquet_schema(path: Path) -> pa.Schema:
     """Return the columns of a Parquet file; `DataError` if it cannot be read, or a name is not text."""
     import pyarrow as pa
 
-    return pa.ipc.read_schema(pa.py_buffer(_answered(path, {"do": "schema", "what": f"cannot read {path.name} as Parquet"})))
+    def schema(content: bytearray) -> pa.Schema:
+        return pa.ipc.read_schema(pa.py_buffer(content))
+
+    return _answered(path, {"do": "schema", "what": f"cannot read {path.name} as Parquet"}, schema)
 
 
 def group_sizes(path: Path) -> list[int]:
     """Return the number of rows of each row group."""
-    sizes = array("q")
-    sizes.frombytes(_answered(path, {"do": "groups", "what": f"cannot read {path.name} as Parquet"}))
-    return sizes.tolist()
+
+    def sizes(content: bytearray) -> list[int]:
+        return array("q", bytes(content)).tolist()
+
+    return _answered(path, {"do": "groups", "what": f"cannot read {path.name} as Parquet"}, sizes)
 
 
 def check_size(path: Path, columns: Sequence[str] | None = None) -> None:
@@ -50,7 +56,7 @@ def check_size(path: Path, columns: Sequence[str] | None = None) -> None:
     For other readers of the file.
     """
     named = None if columns is None else list(columns)
-    _answered(path, {"do": "check", "columns": named, "what": f"cannot read {path.name} as Parquet"})
+    _answered(path, {"do": "check", "columns": named, "what": f"cannot read {path.name} as Parquet"}, len)
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None, group: int | None = None, texts: Sequence[str] = ()) -> pa.Table:
@@ -96,10 +102,15 @@ def _asking(path: Path, what: str) -> Iterator[tuple[Child, int, float]]:
             raise DataError(what, why="the process that read it has crashed", fix=AGAIN) from error
 
 
-def _answered(path: Path, request: Mapping[str, Any]) -> bytearray:
-    with _asking(path, request["what"]) as (child, descriptor, seconds), child.turn:
-        answer = child.ask({**request, "name": path.name}, seconds, [descriptor])
-        return read_shared(child.file, answer.get("length", 0))
+def _answered(path: Path, request: Mapping[str, Any], read: Callable[[bytearray], T]) -> T:
+    """Return what is read from the bytes that a child answers with."""
+    asked = {**request, "name": path.name}
+    with (
+        _asking(path, request["what"]) as (child, descriptor, seconds),
+        child.turn,
+        child.answering(asked, seconds, [descriptor]) as answer,
+    ):
+        return read(read_shared(child.file, answer.get("length", 0)))
 
 
 def _pieces(path: Path, request: Mapping[str, Any]) -> Iterator[pa.Table]:
@@ -112,28 +123,19 @@ def _pieces(path: Path, request: Mapping[str, Any]) -> Iterator[pa.Table]:
             child.ask({**request, "id": number, "name": path.name}, seconds, [descriptor])
         try:
             while True:
-                with child.turn:
-                    answer = child.ask({"do": "next", "id": number}, seconds)
+                with child.turn, child.answering({"do": "next", "id": number}, seconds) as answer:
                     if "done" in answer:
                         return
                     content = pa.allocate_buffer(answer["length"])  # unlike a bytearray not written twice
                     if fill_shared(child.file, memoryview(content)) != answer["length"]:
-                        raise DataError(request["what"], why="the process that read it gives another number of bytes", fix=AGAIN)
+                        raise ValueError("another number of bytes")
                     if answer["length"] > _KEPT:
                         child.file.truncate(0)
-                yield _table(content, request["what"])
+                    piece = pa.ipc.open_stream(content).read_all()
+                yield piece
         finally:
             with suppress(EndedError), child.turn:
                 child.ask({"do": "close", "id": number}, seconds)
-
-
-def _table(content: pa.Buffer, what: str) -> pa.Table:
-    import pyarrow as pa
-
-    try:
-        return pa.ipc.open_stream(content).read_all()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(what, why=first_line(error), fix=AGAIN) from error
 
 
 def check_utf_8(table: pa.Table, source: str) -> None:

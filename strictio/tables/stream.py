@@ -59,10 +59,13 @@ def _check_end(path: Path) -> None:
 @contextmanager
 def text_lines(path: Path, encoding: str, *, errors: str = "strict", newline: str = "") -> Iterator[IO[str]]:
     """Open a text file and skip its byte order mark, if any: the codecs `utf-8` and `utf-16-le` would return it as a character."""
-    with opened(path) as file, io.TextIOWrapper(file, encoding, errors, newline) as text:
-        if encoding != UTF_8 and text.read(1) != _MARK:
-            text.seek(0)
-        yield text
+    try:
+        with opened(path) as file, io.TextIOWrapper(file, encoding, errors, newline) as text:
+            if encoding != UTF_8 and text.read(1) != _MARK:
+                text.seek(0)
+            yield text
+    except UnicodeError as error:  # it was read through before (`survey`)
+        raise DataError(f"{path.name} has changed while it was read", why=str(error), fix="run it again once the file is whole") from error
 
 
 @dataclass

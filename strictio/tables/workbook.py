@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import index
 from pathlib import Path
 from typing import IO
 
@@ -51,8 +52,8 @@ def _rows(path: Path, wanted: Sequence[str] | None, *, only_header: bool) -> Ite
         seconds = SECONDS + SECONDS_PER_MIB * unfolded / 2**20
         with child.turn:
             try:
-                length = child.ask(request, seconds, [content.fileno()])["length"]
-                yield _lines(child.file, length)
+                with child.answering(request, seconds, [content.fileno()]) as answer:
+                    yield _lines(child.file, answer["length"])
             except TooMuchMemoryError as error:
                 raise bomb(path.name, f"reading it takes over {MAX_MEMORY // 2**30} GiB") from error
             except EndedError as error:
@@ -81,4 +82,4 @@ def _lines(file: IO[bytes], length: int) -> Iterator[Row]:
         lines.seek(0)
         while lines.tell() < length:
             number, cells = json.loads(lines.readline())
-            yield number, cells
+            yield index(number), [cell + "" for cell in cells]

@@ -265,6 +265,28 @@ def read_shard(path: Path) -> None:
         cache.read(list(cache._places))
 
 
+def read_answer(path: Path) -> None:
+    """Take the file for what a child says that has been taken over: who asks it, its answer, and what is in the file that it shares."""
+    from unittest import mock
+
+    from strictio.child.process import EndedError
+    from tests.fuzz.answers import ASKED, TakenOver
+
+    asked, _, rest = path.read_bytes().partition(b"\n")
+    line, _, content = rest.partition(b"\n")
+    module, ask = ASKED[asked.decode("latin-1") if asked.decode("latin-1") in ASKED else "image"]
+    with TakenOver(line, content) as child:
+        names = [name for name in ("Child", "shared_child") if hasattr(module(), name)]
+        with mock.patch.multiple(module(), **{name: lambda *_: child for name in names}):
+            try:
+                ask()
+            except EndedError:  # of a decoder, which is then started again
+                return
+            except Exception:
+                if b'"failed"' not in line and b'"error"' not in line:  # what the library itself said of its input
+                    raise
+
+
 def read_configuration(path: Path) -> None:
     from contrastive.config import read_config
 
@@ -297,6 +319,7 @@ READERS = {
     "cache": Reader(".shard", read_shard, sound.shards),
     "answers": Reader(".jsonl", read_answer_log, sound.answer_logs),
     "reply": Reader(".json", read_reply, sound.replies),
+    "answer": Reader(".bin", read_answer, sound.answers_of_children),
     "toml": Reader(".toml", read_configuration, lambda: [sound.TOML.encode()]),
     "prices": Reader(".toml", read_prices, lambda: [b'currency = "USD"\n[models."m"]\ninput = 2.5\noutput = 10\nimage_tokens = 800\n']),
 }

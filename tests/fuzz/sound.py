@@ -459,3 +459,39 @@ def exclusions() -> list[bytes]:
 
     first, second, *_ = four_faces().attributes.index.astype(str)
     return [f"# not these\n{first}\n\n{second}\n".encode(), f"\ufeff{second}\r\nnone\r\n".encode()]
+
+
+def answers_of_children() -> list[bytes]:
+    """Return answers of each kind of child: who asks, the answer, and what is in the file that it shares."""
+    import json
+    from array import array
+
+    import pyarrow as pa
+
+    table, stream = (
+        pa.table({"a": ["x", "y"], "b": pa.array([1, 2]), "c": pa.array(["x", "x"]).dictionary_encode()}),
+        pa.BufferOutputStream(),
+    )
+    with pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write(table)
+    arrow, schema = stream.getvalue().to_pybytes(), table.schema.serialize().to_pybytes()
+    encoded = array("I", [0, 0, 1, 1, 1, 1, 5, 6, 0, 0, 1, 1, 0, 0, 0, 1, 0, 1]).tobytes()
+    said: list[tuple[str, dict[str, object], bytes]] = [
+        ("image", {"size": [2, 1], "offset": 9, "conversions": ["grey to RGB"]}, b"P6\n2 1\n255\n"[:9] + bytes(6)),
+        ("image", {"reason": "damaged"}, b""),
+        ("workbook", {"length": 22}, b'[1, ["id"]]\n[2, ["1"]]\n'[:22]),
+        ("schema", {"length": len(schema)}, schema),
+        ("groups", {"length": 16}, array("q", [1, 2]).tobytes()),
+        ("check", {}, b""),
+        ("read", {"length": len(arrow)}, arrow),
+        ("read", {"raised": ["DataError", "what", None, "why", "fix"]}, b""),
+        ("build", {}, b""),
+        ("encode", {"length": len(encoded)}, encoded),
+        ("encode", {"grown": [1, 99]}, b""),
+        ("encode", {"failed": ["ValueError", "no"]}, b""),
+        ("decode", {"length": 2}, b"ab"),
+        ("graph", {"length": 4, "shape": [1, 1], "dtype": "float32"}, bytes(4)),
+        ("graph", {"failed": "it cannot"}, b""),
+        ("graph", {"memory": True}, b""),
+    ]
+    return [b"\n".join((asked.encode(), json.dumps(answer).encode(), content)) for asked, answer, content in said]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from audit import errors
-from audit.errors import AuditError, MachineError
+from audit.errors import AuditError, MachineError, UsageError
+
+_ADDRESS = re.compile(r"local|auto|(?:ray://)?[\w.\[\]:-]{1,255}:[0-9]{1,5}", re.ASCII)
 
 
 @contextmanager
@@ -19,6 +22,10 @@ def on_cluster(address: str | None, purpose: str, kept: str) -> Iterator[Any]:
     `address`: ``local``, ``auto`` or ``ray://HOST:PORT``; None: ``RAY_ADDRESS``, else ``local``. `purpose` and `kept` complete messages:
     what needs Ray, and what a failed run leaves.
     """
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if _ADDRESS.fullmatch(address) is None:  # Ray would import a module that is called like another protocol
+        what, fix = f"no address of a Ray cluster: {address[:60]!r}", "give local, auto, HOST:PORT or ray://HOST:PORT"
+        raise UsageError(what, where="--ray-address or RAY_ADDRESS", fix=fix)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports
     try:
         import ray
@@ -26,7 +33,6 @@ def on_cluster(address: str | None, purpose: str, kept: str) -> Iterator[Any]:
     except ImportError as error:
         raise MachineError("ray is not installed", why=purpose, fix="pip install 'ray[data]'") from error
     began = not ray.is_initialized()
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         if began:
             _begin(ray, address)

@@ -184,7 +184,7 @@ class Client:
             return
         try:
             apart = (parsedate_to_datetime(headers["date"]) - dt.datetime.now(dt.UTC)).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return
         if abs(apart) > SKEW_S:
             self._skewed = True

@@ -42,12 +42,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             what = f"the safetensors file holds {count:,} tensors; the limit is {MAX_TENSORS:,}"
             raise UnsafeError(what, where=str(path), fix="save the model with fewer tensors")
         tensors: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        check_values(path)
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
         if machine := of_machine(error):
             machine.where = str(path)
             raise machine from error
         raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix=SAVE_AGAIN) from error
-    check_values(path)
     return tensors
 
 
@@ -55,7 +55,7 @@ def check_values(path: Path) -> None:
     """Refuse NaN and infinite weights in a file that the official reader has accepted."""
     with open_file(path) as file:
         size = int.from_bytes(file.read(8), "little")
-        header: dict[str, Any] = json.loads(file.read(size))
+        header: dict[str, Any] = json.loads(file.read(min(size, MAX_HEADER_BYTES)))
         header.pop("__metadata__", None)
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
             begin, end = entry["data_offsets"]

@@ -20,13 +20,14 @@ from audit.api.dose_models import DoseTask, RayModels
 from audit.causes.models import affordable, planned_models
 from audit.causes.plan import OPTIONS
 from audit.commands.causes import main as command
-from audit.errors import AuditError, MachineError, UnsafeError, UsageError
+from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.options.audits import AuditRequest
 from audit.options.schema import facts_of
 from audit.probe.example import drawn
-from audit.records.causes import FILE
+from audit.records.causes import FILE, CausesPlan
 from contrastive.checkpoint.file import load as load_checkpoint
 from reports.render import main as render
+from strictio.folders import Folder
 from tests.support.causes_samples import plan
 from tests.support.forked import Forked
 from tests.support.house import ROOT
@@ -461,3 +462,22 @@ def test_seeds_draw_other_pairs_and_arms_come_last():
     assert first.overrides == ("optim.steps=90", "run.seed=5", "data.intervention.seed=5", "data.intervention.share=0.0")
     assert arm.overrides[-1] == "data.intervention.kind=add"
     assert (held.part, held.dose) == ("held back", 0.75)
+
+
+DAMAGED = ["", "[" * 100_000, "9" * 5_000, "{}", '{"overrides": 1, "settings": "", "seconds": ["x"]}', "\udcff"]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=range(6))
+def test_a_damaged_file_of_an_earlier_run_is_named(content, tmp_path):
+    (tmp_path / "done.json").write_text(content, errors="surrogateescape")
+    for kind in (dose_models._Done, api._Decided, api._Gradients, CausesPlan):
+        with pytest.raises(DataError, match=r"done\.json is damaged"):
+            dose_models.read_values(Folder.of(tmp_path), "done.json", kind)
+
+
+@pytest.mark.parametrize(("name", "content"), [("stated.json", "[" * 100_000), ("stated.json", "{}")])
+def test_the_command_names_it_too(name, content, folder, capsys):
+    (folder / "out").mkdir()
+    (folder / "out" / name).write_text(content)
+    assert main(["plan.toml", "--out", "out"]) == 3
+    assert f"{name} is damaged" in capsys.readouterr().err

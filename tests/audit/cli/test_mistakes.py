@@ -5,6 +5,8 @@ import json
 import pytest
 
 from audit.__main__ import main
+from audit.errors import UsageError
+from audit.options.audits import AuditRequest
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +57,43 @@ def test_no_option_has_an_empty_default(capsys):
     with pytest.raises(SystemExit):
         main(["mitigate", "--help"])
     assert "default: )" not in capsys.readouterr().out
+
+
+LONG = "x" * 5000
+MODEL = ["run", "--model", "m.pt", "--probe", "zeroshot"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([*MODEL, "--data", value] for value in (LONG, f"hf:{LONG}", f"hf:org/{LONG}", f"file:///{LONG}", f"{{0..1}}{LONG}.tar")),
+        *(
+            ["run", "--model", value, "--probe", "zeroshot", "--data", "own.csv"]
+            for value in (f"{LONG}.pt", f"onnx:{LONG}", f"{LONG}.py:C")
+        ),
+        ["mitigate", "--model", f"{LONG}.pt", "--probe", "zeroshot", "--data", "own.csv", "--out", "out"],
+        ["run", "--model", "m.pt", "--probe", f"{LONG}.py"],
+        *([*RUN, flag, LONG] for flag in ("--predictions", "--out", "--junit", "--exclude")),
+        *([name, LONG] for name in ("render", "index", "pack", "compare", "logs", "plan", "train", "new-probe")),
+    ],
+    ids=lambda words: "-".join(words).replace(LONG, "LONG"),
+)
+def test_a_name_that_no_file_can_have_is_a_mistake(words, capsys):
+    try:
+        ended = main(words)
+    except SystemExit as stop:
+        ended = stop.code
+    printed = capsys.readouterr().err
+    assert ended in (2, 3), printed
+    assert "error" in printed
+    assert "defect" not in printed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"data": LONG}, {"data": f"hf:{LONG}"}, {"model": f"{LONG}.pt"}, {"probe": f"{LONG}.py"}, {"exclude": LONG}],
+    ids=lambda options: "-".join(options),
+)
+def test_nor_is_it_an_error_of_the_system_in_python(options):
+    with pytest.raises(UsageError, match="of at most 255 bytes"):
+        AuditRequest(**{"model": "m.pt", "probe": "zeroshot"} | options)

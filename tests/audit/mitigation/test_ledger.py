@@ -36,7 +36,9 @@ def test_what_others_could_have_planted_is_ignored(tmp_path):
     (folder,) = (tmp_path / "mitigations").iterdir()
     (entry,) = folder.iterdir()
     entry.chmod(0o666)
-    (folder / "x.plan").write_text("no JSON")
+    for name, content in {"x": "no JSON", "deep": "[" * 100_000, "number": "9" * 5_000, "other": "{}"}.items():
+        (folder / f"{name}.plan").write_text(content)
+        (folder / f"{name}.plan").chmod(0o600)
     assert Ledger(tmp_path, "a" * 64).earlier() == ()
 
 

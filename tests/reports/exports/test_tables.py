@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -92,3 +93,29 @@ def test_rates_as_latex_have_five_columns():
     assert rates.to_latex(columns=["group", "n"]).splitlines()[2].count("&") == 2  # that of pandas
     odd = rates.assign(group="a_b & c", model=["m", "o", "m", "o", "m", "o"], rate=float("nan"))
     assert r"m: gender.accuracy by race & a\_b \& c & 80 & not estimable &  \\" in odd.to_latex()
+
+
+COMMANDS = [
+    r"\input{/etc/passwd}",
+    r"\immediate\write18{id}",
+    r"\catcode`\@=0 @input x",
+    "^^5cinput x",
+    "a & b \\\\ \\hline",
+    "x % y",
+    "a\n\n\\par",
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_name_is_a_command_of_latex(name):
+    found = run(FakeEncoder(), gender_probe(None), data=four_faces(1)).by_group()
+    named, plain = found.assign(group=name, measurement=name, attributes=name), found.assign(group="g", measurement="g", attributes="g")
+    for options in ({}, {"columns": ["group", "measurement", "rate"]}):
+        text, expected = named.to_latex(**options), plain.to_latex(**options)
+        assert commands(text) - {"textbackslash", "textasciicircum", "space", "{", "}", "&", "%", "_"} == commands(expected) - {"%", "_"}
+        assert len(text.splitlines()) == len(expected.splitlines())
+        assert re.search(r"(?<!\\)%|\^\^", text) is None
+
+
+def commands(text):
+    return set(re.findall(r"\\([A-Za-z]+|.)", text))

@@ -89,6 +89,8 @@ def _answer(request, file, files):
         "no answer": lambda: os._exit(0),
         "long answer": lambda: os.write(0, b"a" * 2**21 + b"\n"),
         "deep answer": lambda: os.write(0, b"[" * 100_000 + b"\n"),
+        "no table": lambda: os.write(0, b"[]\n"),
+        "no error": lambda: os.write(0, b'{"raised": ["DataError", null, null, null, null]}\n'),
         "no JSON": lambda: os.write(0, b"no JSON\n"),
     }
     if request["do"] == "read":

@@ -83,7 +83,7 @@ def test_what_crashes_has_crashed(child):
     assert not caught.value.took_too_long
 
 
-@pytest.mark.parametrize("what", ["long answer", "no answer", "deep answer", "no JSON"])
+@pytest.mark.parametrize("what", ["long answer", "no answer", "deep answer", "no JSON", "no table", "no error"])
 def test_an_answer_that_is_none_ends_it(child, what):
     with pytest.raises(EndedError):
         child.ask({"do": what}, 5)

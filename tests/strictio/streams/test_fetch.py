@@ -11,6 +11,14 @@ from strictio.streams.fetch import fetch
 from tests.support.raw_server import RawServer, flood, head, whole
 
 CHUNKED = head(Transfer_Encoding="chunked")
+LONG = head(Content_Length="9000000")
+
+
+def ends(content):
+    yield LONG + content
+    raise StopAsyncIteration
+
+
 NEVER = {
     "a slow head": (lambda server: server.drip(whole(b"x" * 99)), "no reply begins"),
     "a slow body": (lambda server: itertools.chain([head(Content_Length="9000")], server.drip(b"x" * 9000)), "bytes in 0.3 s"),
@@ -20,10 +28,20 @@ NEVER = {
     "a negative length": (lambda server: [head(Content_Length="-5") + b"x"], "timed out"),
     "another part": (lambda server: [whole(b"x" * 10, "206 Partial Content", Content_Range="bytes 5-14/100")], "another part"),
     "itself": (lambda server: [head("302 Found", Location=f"http://127.0.0.1:{server.port}/b.tar", Content_Length="0")], "302"),
+    "a slow redirection": (
+        lambda server: itertools.chain(
+            [head("302 Found", Location=f"http://127.0.0.1:{server.port}/b.tar", Content_Length="9000")], server.drip(b"x" * 9000)
+        ),
+        "302",
+    ),
+    "a slow start after a break": (
+        lambda server: ends(b"x" * (2 << 20)) if server.requests == 1 else itertools.chain([LONG], server.drip(b"x" * 9000)),
+        "bytes in 0.3 s",
+    ),
 }
 
 
-@pytest.mark.slow_except("a length of 5,000 digits", "another part", "itself")
+@pytest.mark.slow_except("a length of 5,000 digits", "another part", "itself", "a slow redirection", "a slow start after a break")
 @pytest.mark.parametrize("name", NEVER)
 def test_a_server_that_never_ends_or_sends_something_else_is_given_up(name, tmp_path, monkeypatch):
     for setting, value in (("TIMEOUT_S", 0.3), ("ATTEMPTS", 2), ("FIRST_WAIT_S", 0.01)):

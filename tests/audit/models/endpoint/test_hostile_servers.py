@@ -71,6 +71,12 @@ def test_a_wait_that_a_server_asks_for_is_waited_before_the_next_try(tmp_path):
     assert 0.8 <= came[1] - came[0] < 0.8 * 1.1 + SLACK_S
 
 
+@pytest.mark.parametrize("date", [f"Fri, 01 Jan 2021 {'9' * 400}:00:09 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "(" * 50_000])
+def test_a_date_that_is_none_changes_no_answer(date, tmp_path):
+    with RawServer(lambda number: [whole(Date=date)]) as server:
+        assert ask(server.url, tmp_path) == [MAN] * 4
+
+
 def test_a_jump_of_the_clock_changes_no_patience(tmp_path, monkeypatch):
     jumps = iter([0.0, 1e9, -1e9, 1e12])
     monkeypatch.setattr(time, "time", lambda: 1e9 + next(jumps, 0.0))
