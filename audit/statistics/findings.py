@@ -30,10 +30,11 @@ from audit.statistics.metrics import (
     resolve,
     tally,
 )
+from audit.statistics.missing_truth import truth_by_answer
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.paired.true_shares import truth_shares
-from audit.statistics.uncovered import Groups, TruthByAnswer, without_truth
+from audit.statistics.uncovered import Groups, without_truth
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths
 from audit.statistics.verdict import (
@@ -183,7 +184,7 @@ class _Answered:
         if needs_truth:
             missing = counts.by_group((counts.table["y_true"] == UNKNOWN).to_numpy())
             outside += without_truth(found.by_group, missing, counts.by_group(np.ones(len(counts.table), bool)), alpha)
-            outside += TruthByAnswer(found, counts, question.metric, question.outcome, alpha).uncovered()
+            outside += truth_by_answer(found, counts, question.metric, question.outcome, alpha)
         return replace(found, uncovered=outside)
 
 

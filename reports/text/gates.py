@@ -16,7 +16,7 @@ from audit.types import Note
 from reports.text import phrases
 from reports.text.comparison import title as change_title
 from reports.text.effects import WHY_NOT, effect_sentence, effect_title
-from reports.text.headline.uncounted import uncovered_sentence
+from reports.text.headline.uncounted import effect_uncovered_sentence, uncovered_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import decimals, difference, end, exact_points, in_words, number, points
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
@@ -75,6 +75,8 @@ def _uncovered(check: GateCheck, audit: AuditResult, results: Results) -> str:
     """Say which images outside the compared groups leave a gate undecided; of a gate on the whole audit, those of its first questions."""
     if check.finding is None:
         return "Undecided: images that are not compared are shown to differ (see above)."
+    if effect := next((effect for effect in audit.effects if effect.id == check.finding), None):
+        return f"{effect_uncovered_sentence(effect, results.settings.alpha)} So this gate is undecided."
     finding = next(finding for finding in audit.findings if finding.id == check.finding)
     told = [uncovered_sentence(finding, one, audit, results.settings.alpha) for one in finding.uncovered if one.shown]
     return " ".join([*told, "So this gate is undecided."])

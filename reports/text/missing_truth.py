@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from audit.records.effect import EffectResult
 from audit.records.finding import FilledTruth, LackingTruth, Uncovered
 from audit.results import Finding
 from reports.text import phrases
 from reports.text.numbers import decimals, in_words, level, percent, points
 
 _MOST_GROUPS = 4
+_DEPENDING = "Depending on the missing true answers,"
 MISSING = "true answers are missing more often with some answers than with others"
+MISSING_TAG = "true answers missing by answer"
 
 
 def lacking_by_answer(finding: Finding) -> Uncovered | None:
@@ -37,15 +40,15 @@ def _share(part: int, whole: int) -> float:
 
 def filled_sentence(finding: Finding, filled: FilledTruth, alpha: float, rate: str = "") -> str:
     """Say what the missing true answers may change: the ends of the difference (in a rate), or how far apart two groups may be."""
-    of, depending = f" in {rate}" if rate else "", "Depending on the missing true answers,"
+    of = f" in {rate}" if rate else ""
     if finding.withheld == "equivalent":
         reach = points(filled.reach, decimals(0.0, filled.reach))
         also = "; the ratio of their rates has no such limit" if finding.ratio_tolerance is not None else ""
-        return f"{depending} two groups may differ{of} by up to {reach} ({level(alpha)} limit){also}."
+        return f"{_DEPENDING} two groups may differ{of} by up to {reach} ({level(alpha)} limit){also}."
     least, most = (points(abs(one), decimals(filled.least, filled.most)) for one in (filled.least, filled.most))
     start = f"{least} in the other direction" if filled.least < 0 else least
     groups = f"{phrases.group(filled.higher)} and {phrases.group(filled.lower)}"
-    ends = f"{depending} {groups} differ{of} by anything from {start} to {most}"
+    ends = f"{_DEPENDING} {groups} differ{of} by anything from {start} to {most}"
     if finding.withheld is None or filled.least <= 0:
         return f"{ends}."
     if filled.low <= 0:
@@ -66,3 +69,27 @@ def withheld_sentence(finding: Finding, alpha: float) -> str:
     if finding.withheld is None or one is None or one.filled is None:
         return ""
     return f"Undecided: {MISSING}. {filled_sentence(finding, one.filled, alpha)}"
+
+
+def effect_filled_sentence(effect: EffectResult, filled: FilledTruth, alpha: float) -> str:
+    """Say what the missing true answers may change of scores or of a trend: the ends of the estimate, or how far it may be from none."""
+    scores = effect.kind == "superiority"
+    if effect.withheld == "equivalent":
+        reach = f"{points(filled.reach, decimals(0.0, filled.reach))}, {level(alpha)} limit"
+        what = "the share of pairs may be up to that far from 50\u00a0%" if scores else "the change over all steps may be that large"
+        return f"{_DEPENDING} {what}: {reach}."
+    places = decimals(filled.least, filled.most)
+    if scores:
+        ends, none = f"this share of pairs is anything from {percent(filled.least, places)} to {percent(filled.most, places)}", "50\u00a0%"
+    else:
+        start = f"{points(abs(filled.least), places)}{' in the other direction' if filled.least < 0 else ''}"
+        ends, none = f"this change is anything from {start} to {points(filled.most, places)} from one level to the next", "0"
+    included = effect.withheld is not None and filled.low <= effect.none < filled.least
+    return f"{_DEPENDING} {ends}{f'; the {level(alpha)} interval of the former includes {none}' if included else ''}."
+
+
+def effect_withheld_sentence(effect: EffectResult, alpha: float) -> str:
+    """Say that missing true answers leave a question about scores or a trend undecided; empty if they do not."""
+    if effect.withheld is None or effect.filled is None:
+        return ""
+    return f"Undecided: {MISSING}. {effect_filled_sentence(effect, effect.filled, alpha)}"

@@ -620,7 +620,8 @@ def images_that_no_question_counts_are_named_everywhere(case: Case) -> Iterator[
 @rule
 def a_withheld_verdict_says_what_is_missing(case: Case) -> Iterator[str]:
     for audit, _ in audits_of(case):
-        if any(finding.get("withheld") for finding in planned(audit)):
+        effects = (effect for effect in audit["effects"] if effect["primary"])
+        if any(question.get("withheld") for question in (*planned(audit), *effects)):
             for where, text in case.texts.items():
                 if where != "card" and "no true answer, depending on the answer" not in text:
                     yield f"a verdict is withheld, and the {where} does not say that true answers are missing by answer"
