@@ -23,7 +23,7 @@ def outside(
     ends = dict(zip(("value", "low", "high"), rate, strict=True)) | dict(
         zip(("difference", "difference_low", "difference_high"), apart, strict=True)
     )
-    of = {"group": list(names[0]), "other": list(names[1]), "answer": None, "lacking": [], "filled": None}
+    of = {"group": list(names[0]), "other": list(names[1]), "answer": None, "answered_by": None, "lacking": [], "filled": None}
     return {"code": code, "n": n, "events": events, **ends, "shown": bool(shown), **of}
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from audit.comparison.sides import Y_PRED, Y_TRUE
 from audit.naming import levels_of
 from audit.records.comparison import Change, ComparedClaim
+from audit.records.finding import Uncovered
 from audit.records.inputs import undeclared_units
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.statistics.counts.count_table import GroupedCounts, count_table, row_codes
@@ -29,13 +30,15 @@ from audit.statistics.metrics import (
     gap_of_rates,
     row_events,
 )
+from audit.statistics.missing_truth import AnswerOf, TruthByAnswer, answers_of
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import changes_by_group, gap_change, pair_changes
+from audit.statistics.paired.filled import FilledRates
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
 from audit.types import UNKNOWN, Group, Note, Settings
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Bool, Int
 
 _BEFORE = "answer before"
 """Column that only joint tables have."""
@@ -76,7 +79,8 @@ def count_changes(
         questions.append(asked)
         joints[finding.id] = asked.joint(cluster)
         change = _change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims)
-        changes.append(replace(change, confused=_confused(finding, record, audits)))
+        missing = asked.missing_truth(change, joints[finding.id], settings, claims)
+        changes.append(replace(change, confused=_confused(finding, record, audits), missing_truth=missing))
     _check(questions, joints, changes, settings)
     return joints, changes, tuple(refused)
 
@@ -174,11 +178,43 @@ class _Asked:
         of_group = np.bincount(codes, weights=images, minlength=len(groups)).astype(np.int64)
         return JointCounts(groups, cells, of_group, cluster_kinds(table[cluster], places, counted, len(groups)) if cluster else None)
 
+    def missing_truth(self, change: Change, joint: JointCounts, settings: Settings, claims: int) -> Uncovered | None:
+        """Where true answers are missing depending on either answer, or on whether both are the same, and what that may change."""
+        places = [place for place, status in enumerate(joint.statuses(settings.min_group_size)) if status == "ok"]
+        if change.gap is None or not self.metric.needs_truth:
+            return None
+        truth, (before, after) = TruthByAnswer(self.counts, np.array(places), settings.alpha), (self.table[_BEFORE], self.table["y_pred"])
+        sides = [given if self.outcome is None else given.isin(self.outcome) for given in (before, after)]
+        same = (sides[0] == sides[1]).to_numpy()
+        one = truth.depends({
+            **answers_of(before, self.outcome, self.finding.outcome, "before"),
+            **answers_of(after, self.outcome, self.finding.outcome, "after"), AnswerOf(None, "both"): same,
+        })  # fmt: skip
+        if one is None:
+            return None
+        compared = joint.of(places)
+        if self.metric.event == "correct":
+            rates = FilledRates.of_accuracy(compared, truth.images(truth.lacking), truth.images(truth.lacking & ~same))
+        else:
+            would = [side.to_numpy() if self.metric.event == "selected" else ~side.to_numpy() for side in sides]
+            cells = [truth.images(truth.lacking & part) for part in _by_cell(*would)]
+            rates = FilledRates.of_errors(compared, np.stack(cells, axis=1))
+        return replace(one, filled=rates.filled(compared, change, settings.alpha, claims))
+
+    @property
+    def counts(self) -> GroupedCounts:
+        return GroupedCounts(self.table, *self.groups)
+
     def rates(self) -> tuple[RateRequest, RateRequest]:
         """Its rates before and after, to be computed from the answers of each side."""
         sides = self.table.drop(columns="y_pred").rename(columns={_BEFORE: "y_pred"}), self.table
         before, after = (RateRequest(GroupedCounts(side, *self.groups), self.metric, self.outcome) for side in sides)
         return before, after
+
+
+def _by_cell(before: Bool[np.ndarray, "r"], after: Bool[np.ndarray, "r"]) -> tuple[Bool[np.ndarray, "r"], ...]:
+    """The rows in each cell, in the order of `BOTH`, `ONLY_BEFORE`, `ONLY_AFTER` and `NEITHER`."""
+    return before & after, before & ~after, after & ~before, ~before & ~after
 
 
 def _check(questions: Sequence[_Asked], joints: Mapping[str, JointCounts], changes: Sequence[Change], settings: Settings) -> None:

@@ -207,6 +207,8 @@ class TruthShare:
 
 UncoveredCode = Literal["not compared", "unknown group", "no true answer", "truth by answer"]
 
+AnsweredBy = Literal["before", "after", "both"]
+
 
 @record
 class LackingTruth:
@@ -266,6 +268,8 @@ class Uncovered:
     other: Group = ()
     answer: str | None = None
     """The answer, or the outcome, that lacks a true answer more or less often than the others."""
+    answered_by: AnsweredBy | None = None
+    """In a comparison, the model that gives it; `both`: that both give the same answer, or both (or neither) the outcome."""
     lacking: tuple[LackingTruth, ...] = ()
     """By answer: every compared group."""
     filled: FilledTruth | None = None

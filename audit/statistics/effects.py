@@ -257,7 +257,7 @@ class _Scores(_Question):
         """Where true answers are missing depending on the answer, and the probabilities of superiority that the missing ones allow."""
         compared = dict.fromkeys(place for i, j, _ in pairs for place in (i, j))
         truth = self.truth_by_answer([groups[place] for place in compared])
-        one = truth.depends(answers_of(truth.counts, None, None)) if truth else None
+        one = truth.depends(answers_of(truth.counts.table["y_pred"], None, None)) if truth else None
         if one is None:
             return None
         unknown, ends = np.isfinite(score) & (self.predictions.y_true == UNKNOWN), []

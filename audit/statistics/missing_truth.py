@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from audit.records.finding import ClaimResult, FilledTruth, LackingTruth, Uncovered
+from audit.records.finding import AnsweredBy, ClaimResult, FilledTruth, LackingTruth, Uncovered
 from audit.statistics.counts.count_table import GroupedCounts
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import Metric, Outcome, tally
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
     Extremes = tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]
     """The least and the largest value of each group."""
+
+
+class AnswerOf(NamedTuple):
+    """An answer or an outcome by its name; of two models, whose answer it is."""
+
+    answer: str | None
+    side: AnsweredBy | None = None
 
 
 @dataclass(frozen=True)
@@ -39,16 +47,16 @@ class TruthByAnswer:
         """Whether the rows of the count table have no true answer."""
         return (self.counts.table["y_true"] == UNKNOWN).to_numpy()
 
-    def depends(self, answers: Mapping[str, Bool[np.ndarray, "r"]]) -> Uncovered | None:
+    def depends(self, answers: Mapping[AnswerOf, Bool[np.ndarray, "r"]]) -> Uncovered | None:
         """The group and answer where a true answer is missing most clearly more, or less, often than with other answers of the group.
 
-        Newcombe's interval of the difference of both shares, simultaneous over the groups and the `answers` (name -> its rows); images
+        Newcombe's interval of the difference of both shares, simultaneous over the groups and the `answers` (and their rows); images
         count as independent. None if no interval excludes 0.
         """
         if len(self.compared) < 2 or not self.lacking.any():
             return None
-        images, without = (self._by_group(mask) for mask in (np.ones(len(self.lacking), bool), self.lacking))
-        n, k = (np.array([self._by_group(mask & part) for mask in answers.values()]) for part in (True, self.lacking))
+        images, without = (self.images(mask) for mask in (np.ones(len(self.lacking), bool), self.lacking))
+        n, k = (np.array([self.images(mask & part) for mask in answers.values()]) for part in (True, self.lacking))
         others, others_k = images - n, without - k
         both = (n > 0) & (others > 0)
         if not both.any():
@@ -65,11 +73,12 @@ class TruthByAnswer:
         columns = (column.tolist() for column in (n[answer], k[answer], others[answer], others_k[answer]))
         return Uncovered(
             "truth by answer", int(without.sum()), int(k[at]), share, share_low, share_high, apart, float(low[at]), float(high[at]),
-            shown=True, group=groups[group], answer=[*answers][answer],
+            shown=True, group=groups[group], answer=[*answers][answer].answer, answered_by=[*answers][answer].side,
             lacking=tuple(LackingTruth(*row) for row in zip(groups, *columns, strict=True)),
         )  # fmt: skip
 
-    def _by_group(self, mask: Bool[np.ndarray, "r"]) -> Int[np.ndarray, "g"]:
+    def images(self, mask: Bool[np.ndarray, "r"]) -> Int[np.ndarray, "g"]:
+        """Number of images of each compared group in some rows."""
         return np.asarray(self.counts.by_group(mask)[self.compared])
 
     def measured(self, mask: Bool[np.ndarray, "r"]) -> Float[np.ndarray, "g"]:
@@ -77,13 +86,14 @@ class TruthByAnswer:
         return np.asarray(self.counts.by_group(mask, self.counts.measure)[self.compared], float)
 
 
-def answers_of(counts: GroupedCounts, outcome: Outcome | None, name: str | None) -> dict[str, Bool[np.ndarray, "r"]]:
+def answers_of(
+    given: pd.Series, outcome: Outcome | None, name: str | None, side: AnsweredBy | None = None
+) -> dict[AnswerOf, Bool[np.ndarray, "r"]]:
     """The rows with an outcome, by its name; without one those with each answer, where one of two answers is the rest of the other."""
-    given = counts.table["y_pred"]
     if outcome is not None:
-        return {name or "": given.isin(outcome).to_numpy()}
+        return {AnswerOf(name, side): given.isin(outcome).to_numpy()}
     names = sorted(set(given))
-    return {name: (given == name).to_numpy() for name in (names[:1] if len(names) == 2 else names)}
+    return {AnswerOf(name, side): (given == name).to_numpy() for name in (names[:1] if len(names) == 2 else names)}
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ class MissingTruth:
         """
         if self.metric.denominator == "selected":
             return None
-        return self.truth.depends(answers_of(self.truth.counts, self.outcome, self.name))
+        return self.truth.depends(answers_of(self.truth.counts.table["y_pred"], self.outcome, self.name))
 
     def extremes(self) -> Extremes:
         """The least and the largest rate of each compared group, over all ways to fill the missing true answers.

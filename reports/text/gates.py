@@ -27,6 +27,7 @@ LIMITED = "LIMITED RUN: a sample cannot decide a gate, so the command exits with
 _BY_RULE = "by the equivalence test, {pairs} below the limit of {limit}"
 _CORRECTED = "corrected for every question of the gate, the interval reaches below the limit of {limit}"
 """Used if a bound other than the end of the interval decides and lies on the other side of the limit."""
+_FILLED = "True answers are missing depending on the answers, and the missing ones may change this (see above): this gate is undecided."
 _ENDED = {
     "blocked": ", but the permutation test of the whole question does not reject; a breach requires both.",
     "breached": ": all of it {side} the limit of {limit}.",
@@ -200,6 +201,8 @@ def change_check_reason(check: GateCheck, comparison: Comparison) -> str:
 
 def _change_in_words(note: Note, comparison: Comparison, *, limited: bool) -> str:
     values: Mapping[str, Any] = note.values
+    if note.code == "uncovered":
+        return _FILLED
     if note.code == "verdict_on_change":
         return f"The verdict on the change is {values['verdict']}."
     if note.code != "bounded_change":

@@ -297,6 +297,8 @@ def _weigh(verdict: VerdictSentence, comparison: Comparison) -> tuple[str, ...]:
 def _decide_change(change: Change, comparison: Comparison) -> str:
     """Say how many images would decide: variances fall as images grow, so that the detectable change falls with the square root."""
     gap = change.gap
+    if change.withheld:
+        return _FIND_TRUTH
     if comparison.cluster is not None:
         return _more_clusters(comparison.cluster)
     if gap is None or not change.tolerance < gap.minimum_detectable < 1:
