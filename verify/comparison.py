@@ -419,8 +419,9 @@ def _filled(
     chosen, other = (gap["after"], gap["before"]) if grew else (gap["before"], gap["after"])
     towards = (before, after, change) if grew else (after, before, (-change[1], -change[0]))
     back = (after, before, (-change[1], -change[0])) if grew else (before, after, change)
-    least = _growth(*towards, place[tuple(chosen["highest"])], place[tuple(chosen["lowest"])])
-    most = -_growth(*back, place[tuple(other["highest"])], place[tuple(other["lowest"])])
+    pairs = [change[1][a] - change[0][b] for a, b in permutations(range(joint.groups), 2)]
+    least = max(_growth(*towards, place[tuple(chosen["highest"])], place[tuple(chosen["lowest"])]), -float(max(pairs)))
+    most = min(-_growth(*back, place[tuple(other["highest"])], place[tuple(other["lowest"])]), float(max(pairs)))
     margin = gap["difference"] - gap["low"].value if grew else gap["high"].value - gap["difference"]
     end = Drawn(least - margin, gap["low"].error)
     return {"higher": chosen["highest"], "lower": chosen["lowest"], "least": least, "most": most, "low": end, "reach": reach}

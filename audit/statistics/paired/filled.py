@@ -75,8 +75,9 @@ class FilledRates:
         assert gap is not None  # noqa: S101 - at least two groups are compared
         places = {group: position for position, group in enumerate(joint.groups)}
         ends = [tuple(places[group] for group in (side.highest, side.lowest)) for side in (gap.before, gap.after)]
-        grows = _least_growth(self.before, self.after, self.change, *ends[1])
-        shrinks = _least_growth(self.after, self.before, self.change.minus(), *ends[0])
+        widest = -float(max(most.max(), -least.min()))  # a gap changes by no more than some two groups
+        grows = max(_least_growth(self.before, self.after, self.change, *ends[1]), widest)
+        shrinks = max(_least_growth(self.after, self.before, self.change.minus(), *ends[0]), widest)
         side = gap.after if gap.difference >= 0 else gap.before
         if gap.difference >= 0:
             return FilledTruth(side.highest, side.lowest, grows, -shrinks, grows - (gap.difference - gap.low), reach)
