@@ -109,7 +109,9 @@ class Audit:
             if ([tested.record[name] for name in ("measurement", "metric", "outcome")], tested.record["attributes"]) == wanted
         )  # fmt: skip
         of = next((tested.facts["by_group"] for tested in claims), None)
-        return effects.tested(record, self.answers[record["measurement"]], of, self.run.settings)
+        measurement = next(m for m in self.record["measurements"] if m["name"] == record["measurement"])
+        outcome = measurement["outcomes"].get(record["outcome"]) if record["kind"] == "trend" else None
+        return effects.tested(record, self.answers[record["measurement"]], of, outcome, self.run.settings)
 
     @property
     def effect_p(self) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from verify.clusters import Clusters, Kinds
 from verify.formulas import Ends
 from verify.images import Images, Units, leading, multinomial, share_reaching, stream
 from verify.ledger import Drawn, Ledger, Path
+from verify.missing_truth import depends_on
 from verify.paired import Change, drawn
 from verify.verdicts import of_audit
 
@@ -250,7 +252,9 @@ def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[s
     return rows
 
 
-def _changed(run: ComparisonRun, record: Mapping[str, Any], joint: Joint, claims: int, path: Path, ledger: Ledger) -> Changed:
+def _changed(
+    run: ComparisonRun, record: Mapping[str, Any], joint: Joint, lacking: Lacking | None, claims: int, path: Path, ledger: Ledger
+) -> Changed:
     names = [tuple(row["before"]["group"]) for row in record["by_group"]]
     statuses = joint.statuses(names, int(run.settings["min_group_size"]))
     ok = np.array([at for at, status in enumerate(statuses) if status == "ok"], np.int64)
@@ -262,13 +266,14 @@ def _changed(run: ComparisonRun, record: Mapping[str, Any], joint: Joint, claims
     everybody = Joint(np.zeros(len(joint.group), np.int64), joint.before, joint.after, np.ones(len(joint.group), bool), joint.cluster, 1)
     [overall] = _by_group(everybody, [()], ["ok" if len(joint.group) else "not estimable"], run, run.alpha)
     overall["p_adjusted"] = overall["p"]
-    facts: Facts = {"by_group": rows, "overall": overall, "gap": None, "pairs": []}
+    facts: Facts = {"by_group": rows, "overall": overall, "gap": None, "pairs": [], "missing_truth": None}
     compared = joint.of(ok)
     if len(ok) < 2:
         return Changed(record, facts, compared, None, path)
     groups = [list(names[at]) for at in ok]
     facts["pairs"] = _pairs(run, compared, groups, claims)
     facts["gap"] = _gap(run, compared, groups, record["id"])
+    facts["missing_truth"] = _missing_truth(run, lacking, compared, ok, facts, claims) if lacking else None
     recorded = (record["gap"] or {}).get("p")
     agrees = ledger.compare((*path, "gap", "p"), recorded, facts["gap"]["p"])
     return Changed(record, facts, compared, recorded if agrees else facts["gap"]["p"].value, path)
@@ -326,6 +331,133 @@ def _gap_ends(units: Units, names: list[list[str]], alpha: float) -> Facts:
     return {"highest": names[top], "lowest": names[bottom], "value": float(np.ptp(rates)), "low": limits[0], "high": limits[1]}
 
 
+# ---- missing true answers ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """The images without a true answer, in the rows of both models."""
+
+    group: np.ndarray
+    names: list[tuple[str, ...]]
+    lacking: np.ndarray
+    named: Mapping[tuple[str | None, str], np.ndarray]
+    """The rows with each answer before, with each after, and with the same."""
+    cell: np.ndarray | None
+    """0 to 3: in both, only before, only after, in neither, if the image counts; None: every image counts, as right or wrong."""
+
+
+def _lacking(audit: Mapping[str, Any], record: Mapping[str, Any], before: Answers, after: Answers) -> Lacking | None:
+    if before.y_true is None or not METRICS[record["metric"]][3]:
+        return None
+    measurement = next(m for m in audit["measurements"] if m["name"] == record["measurement"])
+    chosen = None if record["outcome"] is None else list(measurement["outcomes"][record["outcome"]])
+    names = [tuple(row["before"]["group"]) for row in record["by_group"]]
+    sides = [side.y_pred.astype(str) for side in (before, after)]
+    named: dict[tuple[str | None, str], np.ndarray] = {}
+    for given, side in zip(sides, ("before", "after"), strict=True):
+        labels = sorted(set(given.tolist()))
+        own = {(label, side): given == label for label in (labels[:1] if len(labels) == 2 else labels)}
+        named |= own if chosen is None else {(record["outcome"], side): np.isin(given, chosen)}
+    first, second = sides if chosen is None else [np.isin(given, chosen) for given in sides]
+    named[None, "both"] = first == second
+    kind = METRICS[record["metric"]][1]
+    if kind == "missed":
+        first, second = ~first, ~second
+    cell = None if kind == "correct" else np.select([first & second, first, second], [0, 1, 2], 3)
+    return Lacking(numbered(before, record["attributes"], names), names, before.y_true == UNKNOWN, named, cell)
+
+
+def _missing_truth(run: ComparisonRun, rows: Lacking, joint: Joint, ok: np.ndarray, facts: Facts, claims: int) -> Facts | None:
+    """Where true answers are missing depending on either answer, and the changes that the missing ones allow."""
+    keys, names = list(rows.named), [rows.names[at] for at in ok]
+    named = {str(at): rows.named[key] for at, key in enumerate(keys)}
+    found = depends_on(rows.lacking, named, rows.group, names, ok, run.alpha)
+    if found is None:
+        return None
+    found["answer"], found["answered_by"] = keys[int(found["answer"])]
+
+    def counted_rows(which: np.ndarray) -> np.ndarray:
+        return np.asarray(np.bincount(rows.group[rows.lacking & which], minlength=len(rows.names))[ok], float)
+
+    n, cells = joint.n.astype(float), joint.cells.astype(float)
+    events = cells[:, 0] + cells[:, 1], cells[:, 0] + cells[:, 2]
+    net = cells[:, 2] - cells[:, 1]
+    if rows.cell is None:
+        every, differing = counted_rows(np.ones(len(rows.group), bool)), counted_rows(~rows.named[None, "both"])
+        n = n + every
+        ends = [(k / n, (k + every) / n) for k in events]
+        change = ((net - differing) / n, (net + differing) / n)
+    else:
+        both, one, two, neither = (counted_rows(rows.cell == kind) for kind in range(4))
+        ups = (both + one, neither + two), (both + two, neither + one)
+        ends = [(k / (n + down), (k + up) / (n + up)) for k, (up, down) in zip(events, ups, strict=True)]
+        same, low, high = both + neither, net - one, net + two
+        change = (low / (n + one + np.where(low > 0, same, 0)), high / (n + two + np.where(high < 0, same, 0)))
+    return found | {"filled": _filled(run, joint, facts, names, (ends[0], ends[1], change), claims)}
+
+
+Limits = tuple[np.ndarray, np.ndarray]
+
+
+def _filled(
+    run: ComparisonRun, joint: Joint, facts: Facts, names: Sequence[Sequence[str]], ends: tuple[Limits, Limits, Limits], claims: int
+) -> Facts:
+    (before, after, change), gap = ends, facts["gap"]
+    i, j = np.triu_indices(joint.groups, 1)
+    low, high = joint.intervals(2 * run.alpha, _tango)
+    moved = np.array([joint.change(group).net.mean() for group in range(joint.groups)])
+    value = moved[i] - moved[j]
+    reach = float(max((value - low - change[0][i] + change[1][j]).max(), (high - value + change[1][i] - change[0][j]).max()))
+    place = {tuple(name): at for at, name in enumerate(names)}
+    turned = [pair for pair in facts["pairs"] if pair["reversed"]]
+    if turned:
+        level = run.alpha / (len(i) * claims)
+        kept = [_reversal(joint, pair, place, (before, after), level) for pair in turned]
+        return max(kept, key=lambda one: float(one["low"].value)) | {"reach": reach}
+    grew = gap["difference"] >= 0
+    chosen, other = (gap["after"], gap["before"]) if grew else (gap["before"], gap["after"])
+    towards = (before, after, change) if grew else (after, before, (-change[1], -change[0]))
+    back = (after, before, (-change[1], -change[0])) if grew else (before, after, change)
+    pairs = [change[1][a] - change[0][b] for a, b in permutations(range(joint.groups), 2)]
+    least = max(_growth(*towards, place[tuple(chosen["highest"])], place[tuple(chosen["lowest"])]), -float(max(pairs)))
+    most = min(-_growth(*back, place[tuple(other["highest"])], place[tuple(other["lowest"])]), float(max(pairs)))
+    margin = gap["difference"] - gap["low"].value if grew else gap["high"].value - gap["difference"]
+    end = Drawn(least - margin, gap["low"].error)
+    return {"higher": chosen["highest"], "lower": chosen["lowest"], "least": least, "most": most, "low": end, "reach": reach}
+
+
+def _growth(before: Limits, after: Limits, change: Limits, high: int, low: int) -> float:
+    """The least that the gap may grow: over all pairs before, the sum of each group's own least part."""
+    parts = []
+    for i, j in permutations(range(len(before[0])), 2):
+        total = 0.0
+        for group in {high, low, i, j}:
+            now, then = (group == high) - (group == low), (group == i) - (group == j)
+            if now == then:
+                total += change[0][group] if now > 0 else -change[1][group]
+            else:
+                total += {1: after[0][group], 0: 0.0, -1: -after[1][group]}[now]
+                total += {1: -before[1][group], 0: 0.0, -1: before[0][group]}[then]
+        parts.append(float(total))
+    return min(parts)
+
+
+def _reversal(joint: Joint, pair: Facts, place: Mapping[tuple[str, ...], int], sides: tuple[Limits, Limits], alpha: float) -> Facts:
+    """The smaller of the difference before, and that in the other direction after."""
+    one, two = (pair["first"], pair["second"]) if pair["before"] > 0 else (pair["second"], pair["first"])
+    i, j = place[tuple(one)], place[tuple(two)]
+    least, most, low = [], [], []
+    for which, (first, second) in enumerate(((i, j), (j, i))):
+        rates = sides[which]
+        value = abs(pair["after" if which else "before"])
+        interval = joint.units(after=bool(which)).differences(np.array([first]), np.array([second]), alpha)
+        least.append(float(rates[0][first] - rates[1][second]))
+        most.append(float(rates[1][first] - rates[0][second]))
+        low.append(least[-1] - (value - float(interval[0][0])))
+    return {"higher": one, "lower": two, "least": min(least), "most": min(most), "low": Drawn(min(low), 0.0)}
+
+
 # ---- verdicts ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -343,14 +475,19 @@ def _decided(run: ComparisonRun, changed: Changed, p_adjusted: float | None, com
     p = 0.0 if reversed_pairs else gap["p_adjusted"] if gap["difference"] else 1.0
     verdict = "equivalent" if bound < record["tolerance"] else "disparity" if p <= alpha else "inconclusive"
     verdict = "inconclusive" if comparison["limited"] else verdict
-    facts |= {"gap": gap, "verdict": verdict}
-    if verdict != "disparity":
-        return facts
+    facts |= {"gap": gap, "verdict": verdict, "withheld": None}
     direction = "reversed" if reversed_pairs else "grew" if gap["difference"] > 0 else "shrank"
     ends = [(pair["low_adjusted"], pair["high_adjusted"]) for pair in reversed_pairs] or [(gap["low"].value, gap["high"].value)]
-    if direction == "shrank" and record["verdict_after"] == "not estimable":
+    if verdict == "disparity" and direction == "shrank" and record["verdict_after"] == "not estimable":
         return facts | {"verdict": "inconclusive"}
+    filled = None if changed.facts["missing_truth"] is None or comparison["same_model"] else changed.facts["missing_truth"]["filled"]
+    if filled is not None and (filled["reach"] >= record["tolerance"] if verdict == "equivalent" else filled["low"].value <= 0):
+        held_back = verdict in ("equivalent", "disparity")
+        facts |= {"verdict": "inconclusive", "withheld": verdict} if held_back else {}
+    if facts["verdict"] != "disparity":
+        return facts
     beyond = any(low > record["tolerance"] or high < -record["tolerance"] for low, high in ends)
+    beyond = beyond and (filled is None or filled["low"].value > record["tolerance"])
     levelled = direction == "shrank" and _levelled_down(changed, alpha)
     return facts | {"direction": direction, "beyond_tolerance": beyond, "levelled_down": levelled}
 
@@ -413,7 +550,8 @@ def _of_comparison(
         name = record["measurement"]
         shared = set.intersection(*(set(answers(name).columns["id"].tolist()) for _, answers in sides.values()))
         joint = _joint(audit, record, _on(first(name), shared), _on(second(name), shared))
-        changes.append(_changed(run, record, joint, claims, (*path, "changes", at), ledger))
+        lacking = _lacking(audit, record, _on(first(name), shared), _on(second(name), shared))
+        changes.append(_changed(run, record, joint, lacking, claims, (*path, "changes", at), ledger))
     return changes
 
 

@@ -11,7 +11,8 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from scipy.stats import rankdata
 
 from verify import formulas
-from verify.answers import UNKNOWN, Answers, column_of
+from verify.answers import METRICS, UNKNOWN, Answers, column_of, numbered
+from verify.missing_truth import MissingTruth
 
 Facts = dict[str, Any]
 POWER, FEWEST_CLUSTERS, FEWEST_LEVELS = 0.8, 15, 3
@@ -35,12 +36,16 @@ class TestedEffect:
 
 
 def tested(
-    record: Mapping[str, Any], answers: Answers, rates: Sequence[Mapping[str, Any]] | None, settings: Mapping[str, Any]
-) -> TestedEffect:
-    """Recompute an effect question; `rates` are the recomputed rates of the claim that a trend is about, with ``at_equal_truth``."""
+    record: Mapping[str, Any], answers: Answers, rates: Sequence[Mapping[str, Any]] | None, outcome: Sequence[str] | None,
+    settings: Mapping[str, Any],
+) -> TestedEffect:  # fmt: skip
+    """Recompute an effect question; `rates` are the recomputed rates of the claim that a trend is about, `outcome` has its answers."""
     if record["kind"] == "superiority":
         return TestedEffect(record, _scores(record, answers, settings))
-    return TestedEffect(record, None if rates is None else _trend(record, rates, settings, clusters=answers.cluster is not None))
+    facts = None if rates is None else _trend(record, rates, settings, clusters=answers.cluster is not None)
+    if facts is not None and rates is not None:
+        facts["missing_truth"] = _missing_truth(record, facts, answers, rates, outcome, float(settings["alpha"]))
+    return TestedEffect(record, facts)
 
 
 # ---- scores --------------------------------------------------------------------------------------------------------------------------
@@ -64,7 +69,7 @@ def _scores(record: Mapping[str, Any], answers: Answers, settings: Mapping[str, 
     effects = [_effect(one, other, area, alpha, len(known)) for one, other, area in known]
     p = min([1.0, *(len(known) * one["p"] for one in effects)]) if effects else None
     thresholds = _sweep(score, column, [level["level"] for level in levels], alpha) if effects else []
-    return {"levels": levels, "effects": effects, "p": p, "thresholds": thresholds}
+    return {"levels": levels, "effects": effects, "p": p, "thresholds": thresholds, "missing_truth": None}
 
 
 def _sweep(score: np.ndarray, column: np.ndarray, levels: Sequence[str], alpha: float) -> list[Facts]:
@@ -156,6 +161,40 @@ def _trend(record: Mapping[str, Any], rates: Sequence[Mapping[str, Any]], settin
     return {"levels": levels, "effects": [effect], "p": min(1.0, value)}
 
 
+def _missing_truth(
+    record: Mapping[str, Any], facts: Facts, answers: Answers, rates: Sequence[Mapping[str, Any]], outcome: Sequence[str] | None,
+    alpha: float,
+) -> Facts | None:  # fmt: skip
+    """Where true answers of the levels are missing depending on the answer, and the slopes that the missing ones allow."""
+    if not facts["effects"] or answers.y_true is None or not METRICS[record["metric"]][3]:
+        return None
+    levels = [[level["level"]] for level in facts["levels"]]
+    every = [*levels, *(rate["group"] for rate in rates if rate["group"] not in levels)]
+    group, compared = numbered(answers, [record["attribute"]], every), np.arange(len(levels))
+    missing = MissingTruth(answers, record["metric"], outcome, record["outcome"], False, alpha)
+    found = missing.depends(group, levels, compared)
+    if found is None:
+        return None
+    n, steps = np.array([level["n"] for level in facts["levels"]], float), len(levels) - 1
+    centred = np.arange(len(n)) - (n * np.arange(len(n))).sum() / n.sum()
+    c = n * centred / (n * centred**2).sum()
+
+    def slope(rates: np.ndarray) -> tuple[float, float, float]:
+        low, high = formulas.wilson(rates * n, n, alpha)
+        below, above = np.where(c > 0, rates - low, high - rates), np.where(c > 0, high - rates, rates - low)
+        value = float(c @ rates)
+        return value, value - float(np.sqrt(((c * below) ** 2).sum())), value + float(np.sqrt(((c * above) ** 2).sum()))
+
+    down, up = missing.extremes(group, compared)
+    (least, low, _), (most, _, high) = slope(np.where(c > 0, down, up)), slope(np.where(c > 0, up, down))
+    first, last = [[facts["effects"][0][end]] for end in ("first", "second")]
+    reach = steps * max(high, -low)
+    filled = {"higher": last, "lower": first, "least": least, "most": most, "low": low, "reach": reach}
+    if facts["effects"][0]["value"] < 0:
+        filled = {"higher": first, "lower": last, "least": -most, "most": -least, "low": -high, "reach": reach}
+    return found | {"filled": filled}
+
+
 # ---- verdicts ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -178,12 +217,22 @@ def decided(
     differ = p_adjusted <= alpha and max(apart) > 0 and not limited
     if undeclared or (record["kind"] == "trend" and blind and not limited):
         return facts | {"verdict": "not estimable", "exceeds_tolerance": False}
+    beyond = differ and max(apart) * steps > record["tolerance"] and record["primary"]
     if not record["primary"]:
-        return facts | {"verdict": "signal" if differ else "no signal", "exceeds_tolerance": False}
-    if not limited and all(one["reach"] < record["tolerance"] for one in effects):
-        return facts | {"verdict": "equivalent", "exceeds_tolerance": False}
-    beyond = differ and max(apart) * steps > record["tolerance"]
-    return facts | {"verdict": "disparity" if differ else "inconclusive", "exceeds_tolerance": beyond}
+        verdict = "signal" if differ else "no signal"
+    elif not limited and all(one["reach"] < record["tolerance"] for one in effects):
+        verdict, beyond = "equivalent", False
+    else:
+        verdict = "disparity" if differ else "inconclusive"
+    missing = (record if effect.facts is None else effect.facts).get("missing_truth")
+    if missing is not None:
+        filled, tolerance = missing["filled"], record["tolerance"]
+        may_change = filled["reach"] >= tolerance if verdict == "equivalent" else filled["low"] <= none
+        if may_change and verdict in ("equivalent", "disparity", "signal"):
+            open_ended = "inconclusive" if record["primary"] else "no signal"
+            return facts | {"verdict": open_ended, "exceeds_tolerance": False, "withheld": verdict}
+        beyond = beyond and (filled["low"] - none) * steps > tolerance
+    return facts | {"verdict": verdict, "exceeds_tolerance": beyond, "withheld": None}
 
 
 def adjusted(effects: Sequence[TestedEffect], others: Sequence[float]) -> tuple[list[float | None], dict[bool, int]]:

@@ -14,6 +14,7 @@ from verify.answers import METRICS, UNKNOWN, Answers, column_of, counted, number
 from verify.clusters import Galleries, Sets, alike_inside, units_of_rows, weights_to_equal_truth
 from verify.images import FEWER_DRAWS, EqualTruth, Images, Null, Units, equal_truth, leading, stream, tied
 from verify.ledger import CLOSE, ERRORS, Drawn
+from verify.missing_truth import MissingTruth, independent_n, outside
 
 RARE, NEGLIGIBLE = 0.1, 5
 OF_COMPOSITION = 1999
@@ -46,18 +47,6 @@ class Counts:
     weights: tuple[np.ndarray, np.ndarray] | None
     """Sums of weights of events and of counted images."""
     units: Units
-
-
-def _outside(
-    code: str, n: int, events: int, rate: tuple[float, ...], apart: tuple[float, float, float], *, shown: bool,
-    names: tuple[Sequence[str], ...] = ((), ()),
-) -> dict[str, Any]:  # fmt: skip
-    """Images outside the gap, as the file has them."""
-    ends = dict(zip(("value", "low", "high"), rate, strict=True)) | dict(
-        zip(("difference", "difference_low", "difference_high"), apart, strict=True)
-    )
-    of = {"group": list(names[0]), "other": list(names[1]), "answer": None, "lacking": [], "filled": None}
-    return {"code": code, "n": n, "events": events, **ends, "shown": bool(shown), **of}
 
 
 def _share(units: Units) -> float:
@@ -290,7 +279,7 @@ class Question:
             low, high = (float(end) for end in formulas.joined(*one, *other))
             n, events = (sum(by_group[at][name] for at in groups) for name in ("n", "events"))
             shown = (high < 0 and better != "low") or (low > 0 and better != "high")
-            found.append(_outside(code, n, events, rate, (rate[0] - base[0], low, high), shown=shown))
+            found.append(outside(code, n, events, rate, (rate[0] - base[0], low, high), shown=shown))
         return found + self._without_truth(counts, compared)
 
     def _together(self, counts: Counts, groups: Sequence[int]) -> tuple[float, float, float]:
@@ -318,54 +307,25 @@ class Question:
         own = (float(shares[most]), *(float(end) for end in formulas.wilson(k[most], n[most], self.run.alpha)))
         apart = (own[0] - float(shares[least]), low, high)
         names = tuple(counts.groups[compared[at]] for at in (most, least))
-        return [_outside("no true answer", int(k.sum()), int(k[most]), own, apart, shown=low > 0, names=names)]
+        return [outside("no true answer", int(k.sum()), int(k[most]), own, apart, shown=low > 0, names=names)]
 
     def _truth_by_answer(
         self, counts: Counts, compared: np.ndarray, by_group: Sequence[Mapping[str, Any]], gap: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         """Where a true answer is missing more, or less, often with one answer of a group than with its others."""
-        answers, alpha = self.answers, self.run.alpha
-        by_truth = METRICS[self.metric][3] or self.at_equal_truth
-        if answers.y_true is None or not by_truth or METRICS[self.metric][0] == "selected" or not (answers.y_true == UNKNOWN).any():
+        if self.answers.y_true is None or not (METRICS[self.metric][3] or self.at_equal_truth):
             return []
-        group, lacking = numbered(answers, self.record["attributes"], counts.groups), answers.y_true == UNKNOWN
-        given = answers.y_pred.astype(str)
-        names = sorted(set(given.tolist()))
-        named = {name: given == name for name in (names[:1] if len(names) == 2 else names)}
-        if self.outcome is not None:
-            named = {self.record["outcome"]: np.isin(given, list(self.outcome))}
-
-        def tallied(which: np.ndarray) -> np.ndarray:
-            return np.asarray(np.bincount(group[which], minlength=len(counts.groups))[compared])
-
-        images, without = tallied(np.ones(len(group), bool)), tallied(lacking)
-        n, k = (np.array([tallied(of & part) for of in named.values()]) for part in (np.ones(len(group), bool), lacking))
-        others, others_k = images - n, without - k
-        both = (n > 0) & (others > 0)
-        if not both.any():
+        missing = MissingTruth(self.answers, self.metric, self.outcome, self.record["outcome"], self.at_equal_truth, self.run.alpha)
+        group = numbered(self.answers, self.record["attributes"], counts.groups)
+        found = missing.depends(group, [counts.groups[of] for of in compared], compared)
+        if found is None:
             return []
-        ends = formulas.newcombe(k, np.maximum(n, 1), others_k, np.maximum(others, 1), alpha / both.sum())
-        distance = np.where(both, np.maximum(ends[0], -ends[1]), -1.0)
-        at = np.unravel_index(leading(distance.ravel()), distance.shape)
-        if distance[at] <= 0:
-            return []
-        share = k[at] / n[at]
-        rate = (float(share), *(float(end) for end in formulas.wilson(k[at], n[at], alpha)))
-        apart = (float(share - others_k[at] / others[at]), float(ends[0][at]), float(ends[1][at]))
-        found = _outside("truth by answer", int(without.sum()), int(k[at]), rate, apart, shown=True)
-        rows = zip(compared, n[at[0]], k[at[0]], others[at[0]], others_k[at[0]], strict=True)
-        fields = ("n", "lacking", "others", "others_lacking")
-        found["lacking"] = [{"group": list(counts.groups[of]), **dict(zip(fields, map(int, row), strict=True))} for of, *row in rows]
-        found["group"], found["answer"] = list(counts.groups[compared[at[1]]]), list(named)[at[0]]
-        found["filled"] = self._filled(group, compared, [by_group[of] for of in compared], gap)
+        found["filled"] = self._filled(*missing.extremes(group, compared), [by_group[of] for of in compared], gap)
         return [found]
 
-    def _filled(
-        self, group: np.ndarray, compared: np.ndarray, rates: Sequence[Mapping[str, Any]], gap: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _filled(self, least: np.ndarray, most: np.ndarray, rates: Sequence[Mapping[str, Any]], gap: Mapping[str, Any]) -> dict[str, Any]:
         """The ends of a difference if every missing true answer is the one that makes it least, or most."""
-        least, most = self._extremes(group, compared)
-        n = np.array([min(rate["n"] / max(rate["design_effect"] or 1.0, 1.0), rate["effective_n"] or np.inf) for rate in rates])
+        n = np.array([independent_n(rate) for rate in rates])
         names, pair = [rate["group"] for rate in rates], gap["significant"] or gap["open_pair"]
         one, other = names.index(pair["higher"]), names.index(pair["lower"])
         alpha, reach = self.run.alpha / (len(n) * (len(n) - 1) // 2), -1.0
@@ -375,30 +335,6 @@ class Question:
         low = float(formulas.newcombe(least[one] * n[one], n[one], most[other] * n[other], n[other], alpha)[0])
         ends = {"least": float(least[one] - most[other]), "most": float(most[one] - least[other]), "low": low, "reach": reach}
         return {"higher": pair["higher"], "lower": pair["lower"], **ends}
-
-    def _extremes(self, group: np.ndarray, compared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the largest rate of each compared group over all ways to fill the missing true answers."""
-        answers = self.answers
-        assert answers.y_true is not None  # noqa: S101 - the caller has true answers
-        lacking = answers.y_true == UNKNOWN
-        weight = np.ones(len(group)) if answers.weight is None else answers.weight
-
-        def total(which: np.ndarray) -> np.ndarray:
-            return np.asarray(np.bincount(group[which], weight[which], int(group.max()) + 1)[compared])
-
-        selected = np.isin(answers.y_pred.astype(str), list(self.outcome or ()))
-        kind = METRICS[self.metric][1]
-        would = selected if kind == "selected" else ~selected
-        up, down = (total(lacking), total(lacking)) if kind == "correct" else (total(lacking & would), total(lacking & ~would))
-        if not self.at_equal_truth:
-            counts, event = counted(answers, self.metric, self.outcome)
-            k, n = total(event), total(counts)
-            return k / (n + down), (k + up) / (n + up)
-        truths = [answers.y_true == name for name in sorted(self.truths)]
-        k, n = (np.array([total(truth & part) for truth in truths]) for part in (selected, ~lacking))
-        k, n = k[(n > 0).all(axis=1)], n[(n > 0).all(axis=1)]
-        share = n.sum(axis=1) / n.sum()
-        return share @ (k / (n + down)), share @ ((k + up) / (n + up))
 
     def _shares(self, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """How often the outcome is given, and how often it is true, in each group."""

@@ -175,6 +175,12 @@ def _of_effect(gate: Gate, effect: Mapping[str, Any], settings: Mapping[str, Any
     p = effect["p_adjusted"] if effect["primary"] else effect["p"]
     open_end = limited or len(breaks) > 1 or (breaks == {True} and (p is None or p > alpha))
     outcome = "inconclusive" if open_end else "breached" if breaks == {True} else "held"
+    missing = effect.get("missing_truth")
+    if missing is not None and not open_end:
+        filled = missing["filled"]
+        of_filled = {gate.breaks(end) for end in ((filled["low"] - none) * effect["steps"], filled["reach"])}
+        kept = of_filled == {outcome == "breached"} and (outcome == "held" or effect["withheld"] is None)
+        outcome = outcome if kept else "inconclusive"
     images = sum(level["n"] for level in effect["levels"] if level["status"] == "ok")
     return {"outcome": outcome, "value": value, "low": bounds[0], "high": bounds[1], "images": images}
 

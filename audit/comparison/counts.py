@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,14 +13,32 @@ import pandas as pd
 from audit.comparison.sides import Y_PRED, Y_TRUE
 from audit.naming import levels_of
 from audit.records.comparison import Change, ComparedClaim
+from audit.records.finding import Uncovered
 from audit.records.inputs import undeclared_units
 from audit.results import AuditResult, Finding, MeasurementRecord
-from audit.statistics.counts.count_table import count_table, row_codes
-from audit.statistics.metrics import METRICS, Outcome, confused_answers, row_events
+from audit.statistics.counts.count_table import GroupedCounts, count_table, row_codes
+from audit.statistics.metrics import (
+    METRICS,
+    Metric,
+    Outcome,
+    RateRequest,
+    Tally,
+    check_estimates,
+    check_gap,
+    confused_answers,
+    estimates_of,
+    gap_of_rates,
+    row_events,
+)
+from audit.statistics.missing_truth import AnswerOf, TruthByAnswer, answers_of
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import changes_by_group, gap_change, pair_changes
+from audit.statistics.paired.filled import FilledRates
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
-from audit.types import UNKNOWN, Note, Settings
+from audit.types import UNKNOWN, Group, Note, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int
 
 _BEFORE = "answer before"
 """Column that only joint tables have."""
@@ -43,6 +63,7 @@ def count_changes(
     changes: list[Change] = []
     refused: list[Note] = []
     counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
+    questions: list[_Asked] = []
     for finding in audits[0].findings:
         undeclared = "rows_of_units" if cluster is None and any(undeclared_units(audit.data.notes) for audit in audits) else None
         code = _why_not(finding, theirs, tables) or undeclared or _why_shared(finding, audits) or _why_no_clusters(finding, tables, cluster)
@@ -54,9 +75,13 @@ def count_changes(
         if key not in counted:
             by = tuple(dict.fromkeys((*finding.attributes, *([cluster] if cluster else []))))
             counted[key] = _joint_table(*tables[finding.measurement], by, record.truth)
-        joints[finding.id] = joint_counts(counted[key], finding, record, cluster)
+        asked = _Asked(finding, record, counted[key])
+        questions.append(asked)
+        joints[finding.id] = asked.joint(cluster)
         change = _change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims)
-        changes.append(replace(change, confused=_confused(finding, record, audits)))
+        missing = asked.missing_truth(change, joints[finding.id], settings, claims)
+        changes.append(replace(change, confused=_confused(finding, record, audits), missing_truth=missing))
+    _check(questions, joints, changes, settings)
     return joints, changes, tuple(refused)
 
 
@@ -118,19 +143,96 @@ class _Answers:
     y_pred: np.ndarray
 
 
-def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecord, cluster: str | None = None) -> JointCounts:
-    """A claim's counts of (event before, event after), from a joint table of answers."""
-    outcome: Outcome | None = None if finding.outcome is None else frozenset(record.outcomes[finding.outcome])
-    metric, images = METRICS[finding.metric], table["n"].to_numpy()
-    levels = levels_of(finding.attributes, [rate.group for rate in finding.by_group])
-    groups, codes = row_codes(table, finding.attributes, levels)
-    truth = None if record.truth is None else table["y_true"].to_numpy(object)
-    before, after = (row_events(_Answers(truth, table[name].to_numpy(object)), metric, outcome) for name in (_BEFORE, "y_pred"))
-    cell = np.select([before.event & after.event, before.event, after.event], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
-    places, counted = codes * 4 + cell, np.where(before.counted, images, 0)
-    cells = np.bincount(places, weights=counted, minlength=4 * len(groups)).reshape(-1, 4).astype(np.int64)
-    of_group = np.bincount(codes, weights=images, minlength=len(groups)).astype(np.int64)
-    return JointCounts(groups, cells, of_group, cluster_kinds(table[cluster], places, counted, len(groups)) if cluster else None)
+@dataclass(frozen=True)
+class _Asked:
+    """A claim and the joint table of its answers."""
+
+    finding: Finding
+    record: MeasurementRecord
+    table: pd.DataFrame
+
+    @property
+    def metric(self) -> Metric:
+        return METRICS[self.finding.metric]
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return None if self.finding.outcome is None else frozenset(self.record.outcomes[self.finding.outcome])
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
+        """The groups in display order, and the index of each row's group."""
+        levels = levels_of(self.finding.attributes, [rate.group for rate in self.finding.by_group])
+        return row_codes(self.table, self.finding.attributes, levels)
+
+    def joint(self, cluster: str | None) -> JointCounts:
+        """Its counts of (event before, event after)."""
+        table, images, (groups, codes) = self.table, self.table["n"].to_numpy(), self.groups
+        truth = None if self.record.truth is None else table["y_true"].to_numpy(object)
+        before, after = (
+            row_events(_Answers(truth, table[name].to_numpy(object)), self.metric, self.outcome) for name in (_BEFORE, "y_pred")
+        )
+        cell = np.select([before.event & after.event, before.event, after.event], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
+        places, counted = codes * 4 + cell, np.where(before.counted, images, 0)
+        cells = np.bincount(places, weights=counted, minlength=4 * len(groups)).reshape(-1, 4).astype(np.int64)
+        of_group = np.bincount(codes, weights=images, minlength=len(groups)).astype(np.int64)
+        return JointCounts(groups, cells, of_group, cluster_kinds(table[cluster], places, counted, len(groups)) if cluster else None)
+
+    def missing_truth(self, change: Change, joint: JointCounts, settings: Settings, claims: int) -> Uncovered | None:
+        """Where true answers are missing depending on either answer, or on whether both are the same, and what that may change."""
+        places = [place for place, status in enumerate(joint.statuses(settings.min_group_size)) if status == "ok"]
+        if change.gap is None or not self.metric.needs_truth:
+            return None
+        truth, (before, after) = TruthByAnswer(self.counts, np.array(places), settings.alpha), (self.table[_BEFORE], self.table["y_pred"])
+        sides = [given if self.outcome is None else given.isin(self.outcome) for given in (before, after)]
+        same = (sides[0] == sides[1]).to_numpy()
+        one = truth.depends({
+            **answers_of(before, self.outcome, self.finding.outcome, "before"),
+            **answers_of(after, self.outcome, self.finding.outcome, "after"), AnswerOf(None, "both"): same,
+        })  # fmt: skip
+        if one is None:
+            return None
+        compared = joint.of(places)
+        if self.metric.event == "correct":
+            rates = FilledRates.of_accuracy(compared, truth.images(truth.lacking), truth.images(truth.lacking & ~same))
+        else:
+            would = [side.to_numpy() if self.metric.event == "selected" else ~side.to_numpy() for side in sides]
+            cells = [truth.images(truth.lacking & part) for part in _by_cell(*would)]
+            rates = FilledRates.of_errors(compared, np.stack(cells, axis=1))
+        return replace(one, filled=rates.filled(compared, change, settings.alpha, claims))
+
+    @property
+    def counts(self) -> GroupedCounts:
+        return GroupedCounts(self.table, *self.groups)
+
+    def rates(self) -> tuple[RateRequest, RateRequest]:
+        """Its rates before and after, to be computed from the answers of each side."""
+        sides = self.table.drop(columns="y_pred").rename(columns={_BEFORE: "y_pred"}), self.table
+        before, after = (RateRequest(GroupedCounts(side, *self.groups), self.metric, self.outcome) for side in sides)
+        return before, after
+
+
+def _by_cell(before: Bool[np.ndarray, "r"], after: Bool[np.ndarray, "r"]) -> tuple[Bool[np.ndarray, "r"], ...]:
+    """The rows in each cell, in the order of `BOTH`, `ONLY_BEFORE`, `ONLY_AFTER` and `NEITHER`."""
+    return before & after, before & ~after, after & ~before, ~before & ~after
+
+
+def _check(questions: Sequence[_Asked], joints: Mapping[str, JointCounts], changes: Sequence[Change], settings: Settings) -> None:
+    """Compare the rates of each side, the gaps and their changes with fairlearn's rates, as in an audit.
+
+    Raises ArithmeticError where they differ.
+    """
+    estimates = iter(estimates_of([request for asked in questions for request in asked.rates()]))
+    for change in changes:
+        joint, before, after = joints[change.id], next(estimates), next(estimates)
+        for own, events in ((before, joint.before), (after, joint.after)):
+            check_estimates(change.id, own, Tally(joint.groups, events, joint.n, joint.images))
+        if change.gap is not None:
+            statuses = joint.statuses(settings.min_group_size)
+            gaps = gap_of_rates(before, statuses), gap_of_rates(after, statuses)
+            for gap, of_rates in ((change.gap.before.value, gaps[0]), (change.gap.after.value, gaps[1])):
+                check_gap(change.id, gap, of_rates)
+            check_gap(change.id, change.gap.difference, gaps[1] - gaps[0])
 
 
 def _change(finding: Finding, theirs: Finding, joint: JointCounts, truth: str | None, settings: Settings, claims: int) -> Change:

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 
 from audit.records.base import Verdict
-from audit.records.comparison import Change, Direction, RateChange
+from audit.records.comparison import Change, Direction, GapChange, RateChange
 from audit.statistics.multiplicity import holm
 from audit.statistics.paired.changes import change_bound
 from audit.statistics.paired.joint import JointCounts
-from audit.statistics.verdict import verdicts, within, worst
+from audit.statistics.verdict import can_change, verdicts, within, worst
 from audit.types import Settings
 
 
@@ -44,6 +44,7 @@ def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstance
 
     The rules are those of an audit (`verdicts`), applied to the change of the gap; a swap of their order is a disparity for any p. A gap
     did not shrink if groups can be compared and the second audit has no verdict on it: answers that do not depend on the images have none.
+    A verdict that missing true answers could change is withheld.
     """
     settings, gap = circumstances.settings, change.gap
     compared = joint.compared(settings.min_group_size)
@@ -52,13 +53,19 @@ def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstance
     p = np.nan if gap is None else 0.0 if turned else gap.p_adjusted if gap.difference else 1.0
     limited = circumstances.limited
     verdict: Verdict = verdicts(within(bound, change.tolerance), p, settings.alpha, len(compared.groups), limited=limited).item()
-    if verdict != "disparity" or gap is None:
-        return replace(change, verdict=verdict, direction=None)
-    direction: Direction = "reversed" if turned else "grew" if gap.difference > 0 else "shrank"
+    direction = _direction(gap, turned=turned) if verdict == "disparity" and gap is not None else None
     if direction == "shrank" and change.verdict_after == "not estimable":
         return replace(change, verdict="inconclusive", direction=None)
+    filled = None if change.missing_truth is None or circumstances.same_model else change.missing_truth.filled
+    if filled is not None and can_change(verdict, filled, change.tolerance):
+        return replace(change, verdict="inconclusive", direction=None, withheld=verdict)
+    beyond = direction is not None and _beyond(change) and (filled is None or filled.low > change.tolerance)
     levelled = direction == "shrank" and _levelled_down(change, settings.alpha)
-    return replace(change, verdict=verdict, direction=direction, beyond_tolerance=_beyond(change), levelled_down=levelled)
+    return replace(change, verdict=verdict, direction=direction, beyond_tolerance=beyond, levelled_down=levelled)
+
+
+def _direction(gap: GapChange, *, turned: bool) -> Direction:
+    return "reversed" if turned else "grew" if gap.difference > 0 else "shrank"
 
 
 def _beyond(change: Change) -> bool:

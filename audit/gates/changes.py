@@ -111,6 +111,8 @@ class _Put:
         outcome: GateOutcome = "inconclusive" if self.comparison.limited or blocked else settled
         reasons = (self._measured(bounds, "blocked" if blocked else outcome), *self._not_compared())
         images = sum(cell.before.n for cell in self.compared)
+        if self._may_change(outcome):
+            outcome, reasons = "inconclusive", (*reasons, Note("uncovered"))
         return GateCheck(*key, outcome, reasons, bounds.value, bounds.low, bounds.high, images, limited=self.comparison.limited)
 
     def _without_answer(self) -> Note | None:
@@ -118,6 +120,16 @@ class _Put:
         verdicts = {self.comparison.before: self.change.verdict_before, self.comparison.after: self.change.verdict_after}
         names = tuple(name for name, verdict in verdicts.items() if verdict == "not estimable")
         return Note("side_not_estimable", {"names": names}) if names and self.resolved.group is None else None
+
+    def _may_change(self, outcome: GateOutcome) -> bool:
+        """Whether missing true answers leave a gate on the gap undecided: it is breached, or holds, only if it does in any case."""
+        gap, missing = self.change.gap, self.change.missing_truth
+        if self.resolved.group is not None or gap is None or missing is None or missing.filled is None or self.comparison.same_model:
+            return False
+        sign, filled = 1 if gap.difference >= 0 else -1, missing.filled
+        turned = any(pair.reversed for pair in self.change.pairs)
+        ends = (-filled.reach, filled.reach) if turned else (sign * filled.low, sign * filled.reach)
+        return outcome in ("breached", "held") and {self._holds(end) for end in ends} != {outcome == "breached"}
 
     def _holds(self, number: float) -> bool:
         return COMPARE[self.resolved.gate.operator](number, self.resolved.gate.limit)

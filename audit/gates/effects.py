@@ -26,7 +26,19 @@ def effect_check(resolved: ResolvedGate, audit: AuditResult, effect: EffectResul
         "high": high, "ended": "blocked" if blocked else outcome,
     })  # fmt: skip
     images = sum(level.n for level in effect.levels if level.status == "ok")
+    if _may_change(outcome, effect, resolved):
+        return GateCheck(*key, "inconclusive", (reason, Note("uncovered")), value, low, high, images)
     return GateCheck(*key, outcome, (reason,), value, low, high, images)
+
+
+def _may_change(outcome: GateOutcome, effect: EffectResult, resolved: ResolvedGate) -> bool:
+    """Whether missing true answers leave a gate undecided: it is breached, or holds, only if it does however they are filled."""
+    filled, gate = effect.filled, resolved.gate
+    if filled is None or outcome not in ("breached", "held"):
+        return False
+    ends = (filled.low - effect.none) * effect.steps, filled.reach
+    over = {COMPARE[gate.operator](end, gate.limit) for end in ends}
+    return over != {outcome == "breached"} or (outcome == "breached" and effect.withheld is not None)
 
 
 def effect_bounds(effect: EffectResult, alpha: float, family: int) -> tuple[float, float, float]:

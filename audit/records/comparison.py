@@ -10,7 +10,7 @@ from typing import Literal
 
 from audit.records.base import FindingVerdict, Timing, Verdict, record
 from audit.records.file import File
-from audit.records.finding import Rate
+from audit.records.finding import Rate, Uncovered
 from audit.records.gates import GateResult
 from audit.records.inputs import ProbeRecord
 from audit.types import Better, Group, ModelRecord, Note, Settings
@@ -136,6 +136,11 @@ class Change(ComparedClaim):
     confused: tuple[str, str] | None = None
     """The true answer and the answer it is taken for, if the rate is about errors and neither model gave a third answer; None as well in
     files of earlier versions."""
+    missing_truth: Uncovered | None = None
+    """Set if true answers are missing depending on the answers, with what the missing ones may change: `filled` is the change of the gap in
+    its direction; of a reversal the smaller of the differences before and after."""
+    withheld: Verdict | None = None
+    """The verdict that the change would have otherwise."""
 
 
 @record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from audit.records.base import Estimate, FindingVerdict, record
-from audit.records.finding import CellStatus
+from audit.records.finding import CellStatus, FilledTruth, Uncovered
 
 EffectKind = Literal["superiority", "trend"]
 EffectReason = Literal["groups", "levels", "constant", "unresponsive", "units"]
@@ -94,6 +94,15 @@ class EffectResult:
     """Superiority: whether only images with the same true answer were compared. Trend: whether the rates are those at equal true shares."""
     thresholds: tuple[ThresholdRates, ...] = ()
     """Superiority: a sweep of thresholds, exploratory."""
+    missing_truth: Uncovered | None = None
+    """Set if true answers are missing depending on the answer, with what the missing ones may change."""
+    withheld: FindingVerdict | None = None
+    """The verdict that the question would have otherwise."""
+
+    @property
+    def filled(self) -> FilledTruth | None:
+        """What missing true answers may change, if they are missing depending on the answer."""
+        return None if self.missing_truth is None else self.missing_truth.filled
 
     @property
     def leading(self) -> Effect | None:

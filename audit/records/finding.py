@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal, Protocol, cast
 
@@ -43,6 +44,11 @@ class Rate:
     """With image weights: Taylor-linearised, ``sqrt(sum (w (event - value))^2) / sum w``, summed within clusters first."""
     correlation_borrowed: bool = False
     """Whether too few clusters have an event to estimate `intracluster_correlation`, which is then that of all groups in these clusters."""
+
+    @property
+    def independent_n(self) -> float:
+        """Number of independent images of equal weight with the same information, at most `n`."""
+        return min(self.n / max(self.design_effect or 1.0, 1.0), self.effective_n or math.inf)
 
 
 @record
@@ -201,6 +207,8 @@ class TruthShare:
 
 UncoveredCode = Literal["not compared", "unknown group", "no true answer", "truth by answer"]
 
+AnsweredBy = Literal["before", "after", "both"]
+
 
 @record
 class LackingTruth:
@@ -215,16 +223,21 @@ class LackingTruth:
 
 @record
 class FilledTruth:
-    """The difference of two groups if every missing true answer were the one that makes it least, or the one that makes it most."""
+    """The difference of two groups if every missing true answer were the one that makes it least, or the one that makes it most.
+
+    Of scores the probability that the first scores higher (no difference: 0.5); of a trend the change of the rate from one level to the
+    next, in the observed direction; of two models the change of the gap, likewise.
+    """
 
     higher: Group
+    """Or the first group of an effect."""
     lower: Group
     least: float
     most: float
     low: float
     """Lower limit of `least`, simultaneous over all pairs (Newcombe, at the effective number of images that have a true answer)."""
     reach: float
-    """The largest upper limit of any difference of two groups, however the missing answers are filled."""
+    """The largest distance from no difference of any upper limit of two groups, however the missing answers are filled."""
 
 
 @record
@@ -255,6 +268,8 @@ class Uncovered:
     other: Group = ()
     answer: str | None = None
     """The answer, or the outcome, that lacks a true answer more or less often than the others."""
+    answered_by: AnsweredBy | None = None
+    """In a comparison, the model that gives it; `both`: that both give the same answer, or both (or neither) the outcome."""
     lacking: tuple[LackingTruth, ...] = ()
     """By answer: every compared group."""
     filled: FilledTruth | None = None

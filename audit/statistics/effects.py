@@ -15,20 +15,25 @@ from scipy.special import ndtri
 
 from audit.errors import UsageError
 from audit.naming import finding_id
-from audit.records.base import Estimate
+from audit.records.base import Estimate, FindingVerdict
 from audit.records.effect import Effect, EffectLevel, EffectReason, EffectResult, ThresholdRates, effect_id
-from audit.records.finding import CellStatus, ClaimResult
+from audit.records.finding import CellStatus, ClaimResult, FilledTruth, Rate, Uncovered
 from audit.statistics.counts.count_table import grouped_counts, row_codes
 from audit.statistics.metrics import METRICS, resolve, row_events, tally
+from audit.statistics.missing_truth import MissingTruth, TruthByAnswer, answers_of
 from audit.statistics.multiplicity import benjamini_hochberg, holm
-from audit.statistics.superiority import ScoredRows, Superiority, superiority
+from audit.statistics.superiority import ScoredRows, Superiority, filled, superiority
 from audit.statistics.trend import LevelRates, spanning_error
 from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
 from audit.statistics.units.sampling_unit import UnitsOf
+from audit.statistics.verdict import can_change
 from audit.types import UNKNOWN, Claim, EffectClaim, Group, Measurement, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
+
+    _ComparedPair = tuple[int, int, Superiority]
+    """Positions of two groups, and how often the first scores higher."""
 
 POWER = 0.8
 FEWEST_LEVELS = 3
@@ -138,6 +143,15 @@ class _Question:
         sets = self.predictions.sets.get(self.claim.by)
         return self.predictions.cluster if self.predictions.cluster is not None else sets
 
+    def truth_by_answer(self, groups: Sequence[Group]) -> TruthByAnswer | None:
+        """The images of some groups, by true answer and answer; None if every image has a true answer."""
+        truth = self.predictions.y_true
+        if truth is None or not (truth == UNKNOWN).any():
+            return None
+        counts = grouped_counts(self.predictions, (self.claim.by,), self.levels)
+        compared = np.array([counts.groups.index(group) for group in groups], np.int64)
+        return TruthByAnswer(counts, compared, self.settings.alpha)
+
     def result(
         self, levels: tuple[EffectLevel, ...], effects: tuple[Effect, ...], reason: EffectReason | None, *, within_truth: bool
     ) -> EffectResult:
@@ -177,7 +191,27 @@ class _Trend(_Question):
         inner = trend.interval(2 * settings.alpha)
         error = (high - low) / (2 * float(ndtri(1 - settings.alpha / 2)))
         effect = Effect(known[0].group[0], known[-1].group[0], trend.slope, low, high, trend.p, error, steps * max(inner[1], -inner[0]))
-        return replace(self.result(shown, (effect,), None, within_truth=bool(result.shares)), steps=steps)
+        found = replace(self.result(shown, (effect,), None, within_truth=bool(result.shares)), steps=steps)
+        return replace(found, missing_truth=self._missing_truth(known, trend, found))
+
+    def _missing_truth(self, rates: Sequence[Rate], trend: LevelRates, found: EffectResult) -> Uncovered | None:
+        """Where true answers of the levels are missing depending on the answer, and the slopes that the missing ones allow."""
+        claim = Claim(self.claim.metric or "", (self.claim.by,), self.claim.outcome)
+        metric, outcome = resolve(self.measurement, claim, self.predictions)
+        if not (metric.needs_truth or found.within_truth):
+            return None
+        truth = self.truth_by_answer([rate.group for rate in rates])
+        missing = MissingTruth(truth, metric, outcome, self.claim.outcome, found.within_truth) if truth else None
+        one = missing.depends() if missing else None
+        if missing is None or one is None:
+            return None
+        (effect,), alpha, n = found.effects, self.settings.alpha, np.array([rate.independent_n for rate in rates])
+        (least, low, _), (most, _, high) = (trend.at(values, n, alpha) for values in trend.steepest(*missing.extremes()))
+        first, last = (effect.first,), (effect.second,)
+        reach = found.steps * max(high, -low)
+        if effect.value < 0:
+            return replace(one, filled=FilledTruth(first, last, -most, -least, -high, reach))
+        return replace(one, filled=FilledTruth(last, first, least, most, low, reach))
 
     def _spanning_error(self, order: Group, rates: LevelRates, *, at_equal_truth: bool) -> float:
         """Standard error of the slope if clusters lie in several levels; 0 if none does."""
@@ -209,11 +243,35 @@ class _Scores(_Question):
         ok = [i for i, level in enumerate(levels) if level.status == "ok"]
         if len(ok) < 2:
             return self.result(levels, (), "groups", within_truth=truth is not None)
-        pairs = [(i, j, self._pair(score, codes, known, (i, j))) for i, j in combinations(ok, 2)]
+        pairs = [(i, j, superiority(self._rows(score, codes, known, (i, j)))) for i, j in combinations(ok, 2)]
         estimated = [(i, j, pair) for i, j, pair in pairs if pair is not None]
         made = tuple(_effect((groups[i][0], groups[j][0]), pair, len(estimated), self.settings.alpha) for i, j, pair in estimated)
         thresholds = tuple(self._sweep(score, known, len(groups))) if made else ()
-        return replace(self.result(levels, made, None if made else "constant", within_truth=truth is not None), thresholds=thresholds)
+        found = self.result(levels, made, None if made else "constant", within_truth=truth is not None)
+        missing = self._missing_truth(groups, codes, score, estimated) if made else None
+        return replace(found, thresholds=thresholds, missing_truth=missing)
+
+    def _missing_truth(
+        self, groups: Sequence[Group], codes: Int[np.ndarray, "n"], score: Float[np.ndarray, "n"], pairs: Sequence[_ComparedPair]
+    ) -> Uncovered | None:
+        """Where true answers are missing depending on the answer, and the probabilities of superiority that the missing ones allow."""
+        compared = dict.fromkeys(place for i, j, _ in pairs for place in (i, j))
+        truth = self.truth_by_answer([groups[place] for place in compared])
+        one = truth.depends(answers_of(truth.counts.table["y_pred"], None, None)) if truth else None
+        if one is None:
+            return None
+        unknown, ends = np.isfinite(score) & (self.predictions.y_true == UNKNOWN), []
+        known = np.isfinite(score) & ~unknown
+        for i, j, pair in pairs:
+            least, most = filled(*(self._rows(score, codes, rows, (i, j)) for rows in (known, unknown)))
+            above, first, second = pair, groups[i], groups[j]
+            if pair.value < 0.5:
+                above, first, second, least, most = pair.turned(), second, first, 1 - most, 1 - least
+            level = self.settings.alpha / len(pairs)
+            (low, _), (_, high) = above.at(least).interval(level), above.at(most).interval(level)
+            ends.append((above.interval(level)[0], FilledTruth(first, second, least, most, low, max(high - 0.5, 0.5 - low))))
+        _, leading = max(ends, key=lambda one: one[0])
+        return replace(one, filled=replace(leading, reach=max(end.reach for _, end in ends)))
 
     def _level(self, name: str, score: Float[np.ndarray, "m"], rows: Float[np.ndarray, "n"]) -> EffectLevel:
         n = len(score)
@@ -225,16 +283,15 @@ class _Scores(_Question):
         status: CellStatus = "unknown" if name == UNKNOWN else "absent" if not n else "small" if small else "ok"
         return EffectLevel(name, n, float(np.median(score)) if n else None, status)
 
-    def _pair(
-        self, score: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], known: Float[np.ndarray, "n"], pair: tuple[int, int]
-    ) -> Superiority | None:
-        rows = known & np.isin(codes, pair)
+    def _rows(
+        self, score: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], chosen: Bool[np.ndarray, "n"], pair: tuple[int, int]
+    ) -> ScoredRows:
+        """The chosen images of two groups."""
+        rows = chosen & np.isin(codes, pair)
         predictions = self.predictions
         truth = None if predictions.y_true is None else np.unique(predictions.y_true[rows], return_inverse=True)[1]
         weight = None if predictions.weight is None else predictions.weight[rows]
-        return superiority(
-            ScoredRows(score[rows], codes[rows] == pair[0], weight, None if self.cluster is None else self.cluster[rows], truth)
-        )
+        return ScoredRows(score[rows], codes[rows] == pair[0], weight, None if self.cluster is None else self.cluster[rows], truth)
 
     def _sweep(self, score: Float[np.ndarray, "n"], known: Float[np.ndarray, "n"], groups: int) -> Iterator[ThresholdRates]:
         """Share of each group above thresholds that the scores themselves set."""
@@ -303,11 +360,23 @@ def decide_effects(
         _decided(result, adjusted.get(i), settings, settings.alpha / max(families[result.primary], 1), blind, limited=limited)
         for i, result in enumerate(results)
     )
+    decided = tuple(map(_where_truth_is_missing, decided))
     return tuple(map(_of_undeclared_units, decided)) if undeclared else decided
 
 
+def _where_truth_is_missing(result: EffectResult) -> EffectResult:
+    """Withhold a verdict that missing true answers may change; one that remains exceeds the tolerance only if it does in any case."""
+    if result.filled is None:
+        return result
+    if can_change(result.verdict, result.filled, result.tolerance, none=result.none):
+        verdict: FindingVerdict = "inconclusive" if result.primary else "no signal"
+        return replace(result, verdict=verdict, exceeds_tolerance=False, withheld=result.verdict)
+    beyond = (result.filled.low - result.none) * result.steps > result.tolerance
+    return replace(result, exceeds_tolerance=result.exceeds_tolerance and beyond)
+
+
 def _of_undeclared_units(result: EffectResult) -> EffectResult:
-    return replace(result, verdict="not estimable", exceeds_tolerance=False, reason="units") if result.effects else result
+    return replace(result, verdict="not estimable", exceeds_tolerance=False, withheld=None, reason="units") if result.effects else result
 
 
 def _decided(

@@ -22,15 +22,19 @@ from audit.statistics.metrics import (
     Outcome,
     RateRequest,
     Tally,
+    check_estimates,
+    check_gap,
     estimates_of,
+    gap_of_rates,
     majority_baseline,
     resolve,
     tally,
 )
+from audit.statistics.missing_truth import truth_by_answer
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.paired.true_shares import truth_shares
-from audit.statistics.uncovered import Groups, TruthByAnswer, without_truth
+from audit.statistics.uncovered import Groups, without_truth
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths
 from audit.statistics.verdict import (
@@ -146,16 +150,17 @@ class _Answered:
         """Test a claim; a selection rate is compared at equal true shares if the truth of its outcome is known."""
         metric, outcome = question.metric, question.outcome
         if outcome and self.is_at_equal_truth(question):
-            _check_estimates(question, estimates, tally(counts.known_truth(), metric, outcome))
+            check_estimates(question.id, estimates, tally(counts.known_truth(), metric, outcome))
             return self._at_equal_truth(question, outcome, counts)
         tallied = tally(counts, metric, outcome)
-        _check_estimates(question, estimates, tallied)
+        check_estimates(question.id, estimates, tallied)
         baseline = None
         if metric.name == "accuracy" and not self.one_role:
             baseline = majority_baseline(counts, outcome, self.predictions.answers)
         counted = _Counted(tallied, self.units_of(question.claim.by, metric, outcome, tallied))
         found = _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
-        _check_gap(found, estimates)
+        if found.gap is not None and found.gap.within is None:  # one inside clusters is not a difference of two rates
+            check_gap(question.id, found.gap.value, gap_of_rates(estimates, [rate.status for rate in found.by_group]))
         return self._with_uncovered(found, question, counted.units, counts, needs_truth=metric.needs_truth)
 
     def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> ClaimResult:
@@ -179,36 +184,8 @@ class _Answered:
         if needs_truth:
             missing = counts.by_group((counts.table["y_true"] == UNKNOWN).to_numpy())
             outside += without_truth(found.by_group, missing, counts.by_group(np.ones(len(counts.table), bool)), alpha)
-            outside += TruthByAnswer(found, counts, question.metric, question.outcome, alpha).uncovered()
+            outside += truth_by_answer(found, counts, question.metric, question.outcome, alpha)
         return replace(found, uncovered=outside)
-
-
-def _check_estimates(question: _Question, estimates: Estimates, tallied: Tally) -> None:
-    """Compare what fairlearn computes with the counts from which intervals and tests follow.
-
-    Raises ArithmeticError where they differ: then one of them is wrong, and no number of this question can be relied on.
-    """
-    part, whole = (np.append(counts, counts.sum()) for counts in tallied.parts)
-    defined = np.append(tallied.n, tallied.n.sum()) > 0
-    values, ours = np.append(estimates.by_group, estimates.overall), part / np.where(defined, whole, 1)
-    differ = defined & ~np.isclose(values, ours, rtol=0, atol=1e-12)
-    if differ.any():
-        at = int(differ.argmax())
-        group = " x ".join((*tallied.groups, ("all images",))[at])
-        raise ArithmeticError(f"{question.id}: fairlearn computes {values[at]:.6g} for {group}, and the counts give {ours[at]:.6g}")
-
-
-def _check_gap(found: ClaimResult, estimates: Estimates) -> None:
-    """Compare the gap with the largest difference of fairlearn's rates; one inside clusters is not a difference of two rates.
-
-    Raises ArithmeticError where they differ.
-    """
-    gap, compared = found.gap, [position for position, rate in enumerate(found.by_group) if rate.status == "ok"]
-    if gap is None or gap.within is not None:
-        return
-    difference = float(np.ptp(estimates.by_group[compared]))
-    if abs(difference - gap.value) > _ROUNDING:
-        raise ArithmeticError(f"{found.id}: fairlearn's rates differ by {difference:.6g}, and the gap is {gap.value:.6g}")
 
 
 @dataclass(frozen=True)

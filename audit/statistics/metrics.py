@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 Outcome = frozenset[str]
+_ROUNDING = 1e-9
 _FAIRLEARN = "https://fairlearn.org/v0.15/api_reference/generated/fairlearn.metrics"
 
 
@@ -290,6 +291,32 @@ def _coded(counts: GroupedCounts, outcome: Outcome | None) -> tuple[Int[np.ndarr
     n = np.zeros(len(rows), values.dtype)
     np.add.at(n, inverse, values)
     return rows[:, 0], rows[:, 1], rows[:, 2], n
+
+
+def check_estimates(finding: str, estimates: Estimates, tallied: Tally) -> None:
+    """Compare what fairlearn computes with the counts from which intervals and tests follow.
+
+    Raises ArithmeticError where they differ: then one of them is wrong, and no number of this finding can be relied on.
+    """
+    part, whole = (np.append(counts, counts.sum()) for counts in tallied.parts)
+    defined = np.append(tallied.n, tallied.n.sum()) > 0
+    values, ours = np.append(estimates.by_group, estimates.overall), part / np.where(defined, whole, 1)
+    differ = defined & ~np.isclose(values, ours, rtol=0, atol=1e-12)
+    if differ.any():
+        at = int(differ.argmax())
+        group = " x ".join((*tallied.groups, ("all images",))[at])
+        raise ArithmeticError(f"{finding}: fairlearn computes {values[at]:.6g} for {group}, and the counts give {ours[at]:.6g}")
+
+
+def gap_of_rates(estimates: Estimates, statuses: Sequence[CellStatus]) -> float:
+    """The largest difference of fairlearn's rates of any two groups that are compared."""
+    return float(np.ptp(estimates.by_group[[status == "ok" for status in statuses]]))
+
+
+def check_gap(finding: str, gap: float, of_rates: float) -> None:
+    """Compare a gap with that of fairlearn's rates, or its change with theirs; raises ArithmeticError where they differ."""
+    if abs(of_rates - gap) > _ROUNDING:
+        raise ArithmeticError(f"{finding}: fairlearn's rates differ by {of_rates:.6g}, and the gap is {gap:.6g}")
 
 
 def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: Group) -> Int[np.ndarray, "g"] | Float[np.ndarray, "g"]:

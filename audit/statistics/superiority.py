@@ -72,6 +72,11 @@ class Superiority:
         """The same with the groups exchanged."""
         return Superiority(1 - self.value, self.variance, self.freedom)
 
+    def at(self, value: float) -> Superiority:
+        """Another value with the same effective number of comparisons."""
+        spread = value * (1 - value) if 0 < value < 1 else 0.25
+        return Superiority(value, spread / self.effective_n, self.freedom)
+
 
 def superiority(rows: ScoredRows) -> Superiority | None:
     """Probability that an image of the first group scores higher than one of the second, ties half; None if all scores are equal.
@@ -116,6 +121,74 @@ def superiority(rows: ScoredRows) -> Superiority | None:
         null *= n / len(np.unique(owner))
     edge = 4 * value * (1 - value) if 0 < value < 1 else 1.0
     return Superiority(float(value), float(max(variance, edge * null * (0.5 if variance > 0 else 1.0))), freedom)
+
+
+def filled(rows: ScoredRows, lacking: ScoredRows) -> tuple[float, float]:
+    """The least and the largest probability of superiority if any stratum may have any of the `lacking` images, whose own is unknown.
+
+    Each stratum is filled by itself, and keeps its share, so that the ends are outer ones.
+    """
+    stratum = np.zeros(len(rows.score), np.int64) if rows.stratum is None else rows.stratum
+    more = [(one.score, np.ones(len(one.score)) if one.weight is None else one.weight, one.first) for one in (rows, lacking)]
+    (score, weight, first), (others, others_weight, others_first) = more
+    ends, shares = [], []
+    for s in np.unique(stratum):
+        sides = [_Side(score[own], weight[own], others[out], others_weight[out])
+                 for own, out in (((stratum == s) & (first == which), others_first == which) for which in (True, False))]  # fmt: skip
+        if all(len(side.score) for side in sides):
+            one, other = sides
+            ends.append((1 - _most(other, one), _most(one, other)))
+            shares.append(float(weight[stratum == s].sum()))
+    least, most = np.array(shares) @ np.array(ends) / sum(shares)
+    return float(least), float(most)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The images of a group in a stratum, and those that may belong to it."""
+
+    score: Float[np.ndarray, "n"]
+    weight: Float[np.ndarray, "n"]
+    others: Float[np.ndarray, "m"]
+    others_weight: Float[np.ndarray, "m"]
+
+    def mirrored(self) -> _Side:
+        return _Side(-self.score, self.weight, -self.others, self.others_weight)
+
+
+def _most(first: _Side, second: _Side) -> float:
+    """An upper limit of the probability that the first scores higher, over all choices of others: the smaller of one from each side."""
+    return min(_from_below(first, second), _from_below(second.mirrored(), first.mirrored()))
+
+
+def _from_below(first: _Side, second: _Side) -> float:
+    """The mean over images of the second side, others only if they raise it, of the share of the first that scores higher.
+
+    To each of them, others of the first side that score at least as high are added (a tie counts as won), which no other choice exceeds.
+    """
+
+    def share(score: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        total = first.weight.sum()
+        won = (1 - _below(score, first.score, first.weight)) * total
+        added = _at_least(score, first.others, first.others_weight)
+        return np.asarray((won + added) / (total + added))
+
+    known, more = share(second.score), share(second.others)
+    order = np.argsort(-more, kind="stable")
+    sums, sizes = (
+        np.concatenate([[start], start + np.cumsum(part[order])])
+        for start, part in (
+            (float((second.weight * known).sum()), second.others_weight * more), (float(second.weight.sum()), second.others_weight),
+        )
+    )  # fmt: skip
+    return float((sums / sizes).max())
+
+
+def _at_least(score: Float[np.ndarray, "n"], others: Float[np.ndarray, "m"], weight: Float[np.ndarray, "m"]) -> Float[np.ndarray, "n"]:
+    """Weight of the others that score at least as high."""
+    order = np.argsort(others, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(weight[order])])
+    return np.asarray(total[-1] - total[np.searchsorted(others[order], score, side="left")])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +76,19 @@ class LevelRates:
             return wilson(np.rint(self.rate * self.n), self.n, alpha)
         stretch = float(ndtri(1 - alpha / 2) / ndtri(1 - self.alpha / 2))
         return self.rate - stretch * (self.rate - self.low), self.rate + stretch * (self.high - self.rate)
+
+    def steepest(
+        self, least: Float[np.ndarray, "g"], most: Float[np.ndarray, "g"]
+    ) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
+        """Rates with the least and the largest slope, if each may lie anywhere between two ends; levels keep their coefficients."""
+        rising = self.coefficients > 0
+        return np.where(rising, least, most), np.where(rising, most, least)
+
+    def at(self, rate: Float[np.ndarray, "g"], n: Float[np.ndarray, "g"], alpha: float) -> tuple[float, float, float]:
+        """The slope of other rates, with its limits; `n` are the numbers of independent images of the levels."""
+        low, high = wilson(rate * n, n, alpha)
+        other = replace(self, rate=rate, low=low, high=high, alpha=alpha, independent=False)
+        return other.slope, *other.interval(alpha)
 
     @property
     def p(self) -> float:

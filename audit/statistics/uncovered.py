@@ -1,8 +1,7 @@
 """Images that a gap does not cover: of groups that are not compared, without a group, or without a true answer; pooled, and compared.
 
 It is exploratory, and not corrected for the number of comparisons. But what is shown to differ leaves gates undecided, so that leaving a
-group out passes none. And where true answers are missing depending on the answer, rates of those that have one are biased: then a verdict
-holds only if it does however the missing ones are filled (`audit.statistics.verdict.is_withheld`).
+group out passes none. Only true answers that are missing depending on the answer may withhold a verdict: `audit.statistics.missing_truth`.
 """
 
 from __future__ import annotations
@@ -13,16 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from audit.records.finding import ClaimResult, FilledTruth, LackingTruth, Rate, Uncovered, UncoveredCode
-from audit.statistics.counts.count_table import GroupedCounts
+from audit.records.finding import Rate, Uncovered, UncoveredCode
 from audit.statistics.intervals import newcombe, wilson
-from audit.statistics.metrics import Metric, Outcome, tally
 from audit.statistics.units.sampling_unit import SamplingUnits
 from audit.ties import first_largest
-from audit.types import UNKNOWN, Better
+from audit.types import Better
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Int
 
 
 class _Estimate(NamedTuple):
@@ -93,115 +90,3 @@ def without_truth(
             group=group, other=other,
         ),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class TruthByAnswer:
-    """The images of compared groups without a true answer, by their answer."""
-
-    finding: ClaimResult
-    counts: GroupedCounts
-    metric: Metric
-    outcome: Outcome | None
-    alpha: float
-
-    @property
-    def compared(self) -> Int[np.ndarray, "g"]:
-        return np.array([at for at, rate in enumerate(self.finding.by_group) if rate.status == "ok"], np.int64)
-
-    @property
-    def lacking(self) -> Bool[np.ndarray, "r"]:
-        """Whether the rows of the count table have no true answer."""
-        return (self.counts.table["y_true"] == UNKNOWN).to_numpy()
-
-    def uncovered(self) -> tuple[Uncovered, ...]:
-        """The group and answer where a true answer is missing most clearly more, or less, often than with other answers of the group.
-
-        Newcombe's interval of the difference of both shares, simultaneous over the groups (and the answers, if there are more than two);
-        images count as independent. Empty if no interval excludes 0. Precision is a rate among images with one answer: a truth that is
-        missing more often with another does not bias it.
-        """
-        if len(self.compared) < 2 or self.metric.denominator == "selected" or not self.lacking.any():
-            return ()
-        answers = self._answers()
-        images, without = (self._by_group(mask) for mask in (np.ones(len(self.lacking), bool), self.lacking))
-        n, k = (np.array([self._by_group(mask & part) for mask in answers.values()]) for part in (True, self.lacking))
-        others, others_k = images - n, without - k
-        both = (n > 0) & (others > 0)
-        if not both.any():
-            return ()
-        low, high = newcombe(k, np.maximum(n, 1), others_k, np.maximum(others, 1), self.alpha / int(both.sum()))
-        distance = np.where(both, np.maximum(low, -high), -1.0)
-        answer, group = divmod(first_largest(distance.ravel()), len(self.compared))
-        if distance[answer, group] <= 0:
-            return ()
-        at = answer, group
-        share = _Estimate(float(k[at] / n[at]), *(float(end) for end in wilson(k[at], n[at], self.alpha)))
-        ends = share.value - float(others_k[at] / others[at]), float(low[at]), float(high[at])
-        groups = [self.finding.by_group[at].group for at in self.compared]
-        columns = (column.tolist() for column in (n[answer], k[answer], others[answer], others_k[answer]))
-        return (
-            Uncovered(
-                "truth by answer", int(without.sum()), int(k[at]), *share, *ends, shown=True, group=groups[group],
-                answer=[*answers][answer],
-                lacking=tuple(LackingTruth(*row) for row in zip(groups, *columns, strict=True)), filled=self._filled(),
-            ),
-        )  # fmt: skip
-
-    def _by_group(self, mask: Bool[np.ndarray, "r"]) -> Int[np.ndarray, "g"]:
-        return np.asarray(self.counts.by_group(mask)[self.compared])
-
-    def _answers(self) -> dict[str, Bool[np.ndarray, "r"]]:
-        """The rows with the outcome, or with each answer; one of two answers is the rest of the other."""
-        given = self.counts.table["y_pred"]
-        if self.outcome is not None:
-            return {self.finding.outcome or "": given.isin(self.outcome).to_numpy()}
-        names = sorted(set(given))
-        return {name: (given == name).to_numpy() for name in (names[:1] if len(names) == 2 else names)}
-
-    def _filled(self) -> FilledTruth:
-        gap, rates = self.finding.gap, [self.finding.by_group[at] for at in self.compared]
-        pair = None if gap is None else gap.leading or gap.open_pair
-        assert pair is not None  # noqa: S101 - at least two groups are compared
-        least, most = self._extremes()
-        n = np.array([min(rate.n / max(rate.design_effect or 1.0, 1.0), rate.effective_n or np.inf) for rate in rates])
-        alpha = self.alpha / (len(rates) * (len(rates) - 1) // 2)
-        first, second = np.nonzero(~np.eye(len(rates), dtype=bool))
-        _, high = newcombe(most[first] * n[first], n[first], least[second] * n[second], n[second], alpha)
-        groups = [rate.group for rate in rates]
-        one, other = groups.index(pair.higher), groups.index(pair.lower)
-        low, _ = newcombe(least[one] * n[one], n[one], most[other] * n[other], n[other], alpha)
-        ends = float(least[one] - most[other]), float(most[one] - least[other])
-        return FilledTruth(pair.higher, pair.lower, *ends, float(low), float(high.max()))
-
-    def _extremes(self) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
-        """The least and the largest rate of each compared group, over all ways to fill the missing true answers.
-
-        An image that would be an event if it counted raises the rate if it does, and any other lowers it; an answer is right or wrong.
-        """
-        selected = self.counts.table["y_pred"].isin(self.outcome or ()).to_numpy()
-        would = selected if self.metric.event == "selected" else ~selected
-        raising, lowering = (self.lacking & part for part in ((True, True) if self.metric.event == "correct" else (would, ~would)))
-        a, b = (self._measured(mask) for mask in (raising, lowering))
-        if not self.finding.shares:
-            events, n = (part[self.compared] for part in tally(self.counts, self.metric, self.outcome).parts)
-            return events / (n + b), (events + a) / (n + a)
-        events, n, weights = self._by_truth(selected)
-        return weights @ (events / (n + b)), weights @ ((events + a) / (n + a))
-
-    def _measured(self, mask: Bool[np.ndarray, "r"]) -> Float[np.ndarray, "g"]:
-        return np.asarray(self.counts.by_group(mask, self.counts.measure)[self.compared], float)
-
-    def _by_truth(
-        self, selected: Bool[np.ndarray, "r"]
-    ) -> tuple[Float[np.ndarray, "y g"], Float[np.ndarray, "y g"], Float[np.ndarray, "y"]]:
-        """For rates at equal true shares: events and images of each true answer that all compared groups have, and its share.
-
-        A missing true answer may be any of them, and each is filled by itself, so that the ends are outer ones.
-        """
-        truth = self.counts.table["y_true"]
-        masks = [(truth == name).to_numpy() for name in sorted(set(truth) - {UNKNOWN})]
-        n, events = (np.array([self._measured(mask & part) for mask in masks]) for part in (True, selected))
-        shared = (n > 0).all(axis=1)
-        n, events = n[shared], events[shared]
-        return events, n, n.sum(axis=1) / n.sum()

@@ -49,7 +49,7 @@ def negligible_below(claim: Claim, metric: Metric, compared: Sequence[Rate], tol
     """
     if claim.ratio_tolerance is not None or metric.name not in ERROR_RATES:
         return None
-    n = np.array([min(rate.n / max(rate.design_effect or 1.0, 1.0), rate.effective_n or np.inf) for rate in compared])
+    n = np.array([rate.independent_n for rate in compared])
     values = np.array([rate.value or 0.0 for rate in compared])
     events = (values if ERROR_RATES[metric.name] == metric.name else 1 - values) * n
     upper = betaincinv(events + 1, np.maximum(n - events, np.finfo(float).tiny), 1 - alpha)
@@ -169,16 +169,24 @@ def truth_filled(finding: ClaimResult) -> FilledTruth | None:
 def is_withheld(finding: ClaimResult) -> bool:
     """Whether true answers that are missing depending on the answer leave a verdict undecided.
 
-    Equivalence holds if no two groups can differ by the tolerance however they are filled; a tolerance in ratio has no such bound.
-    A difference holds if its lower limit stays above 0; one inside clusters, or one that no single pair shows, has no such limit.
+    A tolerance in ratio, a difference inside clusters, and one that no single pair shows have no limit that holds for every filling.
     """
     filled, gap = truth_filled(finding), finding.gap
     if filled is None or gap is None:
         return False
-    if finding.verdict == "equivalent":
-        return filled.reach >= finding.tolerance or finding.ratio_tolerance is not None
-    kept = filled.low > 0 and not finding.diffuse and gap.within is None
-    return finding.verdict in ("disparity", "signal") and not kept
+    unbounded = finding.ratio_tolerance is not None if finding.verdict == "equivalent" else finding.diffuse or gap.within is not None
+    return can_change(finding.verdict, filled, finding.tolerance, unbounded=unbounded)
+
+
+def can_change(verdict: FindingVerdict, filled: FilledTruth, tolerance: float, *, none: float = 0.0, unbounded: bool = False) -> bool:
+    """Whether a verdict may be another if the missing true answers were known; `none` is the value without a difference.
+
+    Equivalence holds if nothing can differ by the tolerance however they are filled, a difference if its lower limit stays above `none`;
+    if `unbounded`, neither is known.
+    """
+    if verdict == "equivalent":
+        return unbounded or filled.reach >= tolerance
+    return verdict in ("disparity", "signal") and (unbounded or filled.low <= none)
 
 
 def worst(decided: Sequence[Verdict]) -> Verdict:

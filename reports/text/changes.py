@@ -6,6 +6,7 @@ from audit.records.comparison import Change, Comparison, GapChange, GapEnds, Rat
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.comparison import at_step, in_rate, models_noun, outcome
+from reports.text.missing_truth import MISSING, MISSING_TAG, change_missing_sentence
 from reports.text.numbers import count, exact_points, in_words, number, p_phrase, p_value, percent, points, span
 from reports.text.reasons import LIMITED, not_compared, pairs_phrase, too_few_groups
 
@@ -57,6 +58,7 @@ def change_tags(change: Change, alpha: float) -> tuple[str, ...]:
     excludes_zero = gap is not None and not gap.low <= 0 <= gap.high
     tags = {
         f"corrected p {p_value(gap.p_adjusted if gap else None)}": change.verdict == "inconclusive" and excludes_zero,
+        MISSING_TAG: change.withheld is not None,
         levelling(change, alpha): True,
         "exceeds the tolerance": change.beyond_tolerance,
         "may be within the tolerance": change.direction in ("grew", "shrank") and not change.beyond_tolerance,
@@ -132,11 +134,18 @@ def _explained(change: Change, gap: GapChange, comparison: Comparison, settings:
     """Return what the verdict adds to the measured change; nothing for a limited comparison."""
     if comparison.limited:
         return []
+    missing = "" if comparison.same_model else change_missing_sentence(change, settings.alpha)
+    return [*[missing] * bool(missing), *_of_verdict(change, gap, comparison, settings)]
+
+
+def _of_verdict(change: Change, gap: GapChange, comparison: Comparison, settings: Settings) -> list[str]:
     if change.verdict == "equivalent":
         return _why_unchanged(change, gap, comparison, settings)
     tolerance = exact_points(change.tolerance)
     if why := without_verdict_after(change):
         return [why]
+    if change.withheld:
+        return [f"Undecided: {MISSING}."]
     if change.verdict == "inconclusive":
         return [
             f"These images show neither a change of the gap nor its absence within {tolerance}; between any two groups they would detect "

@@ -7,6 +7,7 @@ from audit.records.effect import Effect, EffectReason, EffectResult
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
+from reports.text.missing_truth import MISSING, effect_withheld_sentence
 from reports.text.numbers import decimals, exact_points, in_words, level, number, p_phrase, p_value, percent, points, span
 from reports.text.sentences import VERDICTS, metric_of
 from reports.text.units import TOGETHER
@@ -34,10 +35,17 @@ def _rate(effect: EffectResult | PlannedEffect) -> str:
 
 
 def effect_sentence(effect: EffectResult, alpha: float) -> str:
-    """Return the leading effect as a sentence with its interval, without a verdict; why not, if it is not estimable."""
+    """Return the leading effect as a sentence with its interval, without a verdict; why not, if it is not estimable.
+
+    If missing true answers leave it undecided, that is said, too.
+    """
     leading = effect.leading
     if leading is None or effect.reason is not None:
         return f"{effect_title(effect)}: not estimable, because {WHY_NOT[effect.reason or 'groups']}."
+    return f"{_estimated(effect, leading, alpha)} {effect_withheld_sentence(effect, alpha)}".rstrip()
+
+
+def _estimated(effect: EffectResult, leading: Effect, alpha: float) -> str:
     places = decimals(leading.low, leading.high)
     interval = f"{level(alpha)} interval {number(leading.low, places)} to {number(leading.high, places)}"
     if effect.kind == "superiority":
@@ -63,7 +71,7 @@ def verdict_sentence(effect: EffectResult, settings: Settings) -> str:
     more = ""
     if effect.verdict == "equivalent":
         more = f" All of it is within {_tolerance(effect)}."
-    elif effect.verdict in ("inconclusive", "no signal") and effect.minimum_detectable is not None and effect.effects:
+    elif effect.verdict in ("inconclusive", "no signal") and _says_detectable(effect):
         more = f" {_detectable(effect)}"
     return f"{word}. {effect_sentence(effect, settings.alpha)}{more}"
 
@@ -72,6 +80,11 @@ def _tolerance(effect: EffectResult) -> str:
     ends = "" if effect.kind == "superiority" else " from the first level to the last"
     around = " of 50\u00a0%" if effect.kind == "superiority" else ""
     return f"{exact_points(effect.tolerance)}{around}{ends}"
+
+
+def _says_detectable(effect: EffectResult) -> bool:
+    """Whether the number of images may be why a question is undecided."""
+    return effect.minimum_detectable is not None and bool(effect.effects) and not effect.withheld
 
 
 def _detectable(effect: EffectResult) -> str:
@@ -115,7 +128,8 @@ def brief_sentence(effect: EffectResult) -> str:
         else f"{size} points from one level to the next, {leading.first} to {leading.second}"
     )
     adjusted = "" if effect.p_adjusted is None else f", adjusted {p_phrase(effect.p_adjusted)}"
-    more = f". {_detectable(effect)}" if effect.verdict == "inconclusive" and effect.minimum_detectable is not None else ""
+    more = f". {_detectable(effect)}" if effect.verdict == "inconclusive" and _says_detectable(effect) else ""
+    more = f". Undecided: {MISSING}" if effect.withheld else more
     return f"{title}: {of}{adjusted}{more}"
 
 

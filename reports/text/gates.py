@@ -16,7 +16,7 @@ from audit.types import Note
 from reports.text import phrases
 from reports.text.comparison import title as change_title
 from reports.text.effects import WHY_NOT, effect_sentence, effect_title
-from reports.text.headline.uncounted import uncovered_sentence
+from reports.text.headline.uncounted import effect_uncovered_sentence, uncovered_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import decimals, difference, end, exact_points, in_words, number, points
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
@@ -27,6 +27,7 @@ LIMITED = "LIMITED RUN: a sample cannot decide a gate, so the command exits with
 _BY_RULE = "by the equivalence test, {pairs} below the limit of {limit}"
 _CORRECTED = "corrected for every question of the gate, the interval reaches below the limit of {limit}"
 """Used if a bound other than the end of the interval decides and lies on the other side of the limit."""
+_FILLED = "True answers are missing depending on the answers, and the missing ones may change this (see above): this gate is undecided."
 _ENDED = {
     "blocked": ", but the permutation test of the whole question does not reject; a breach requires both.",
     "breached": ": all of it {side} the limit of {limit}.",
@@ -75,6 +76,8 @@ def _uncovered(check: GateCheck, audit: AuditResult, results: Results) -> str:
     """Say which images outside the compared groups leave a gate undecided; of a gate on the whole audit, those of its first questions."""
     if check.finding is None:
         return "Undecided: images that are not compared are shown to differ (see above)."
+    if effect := next((effect for effect in audit.effects if effect.id == check.finding), None):
+        return f"{effect_uncovered_sentence(effect, results.settings.alpha)} So this gate is undecided."
     finding = next(finding for finding in audit.findings if finding.id == check.finding)
     told = [uncovered_sentence(finding, one, audit, results.settings.alpha) for one in finding.uncovered if one.shown]
     return " ".join([*told, "So this gate is undecided."])
@@ -198,6 +201,8 @@ def change_check_reason(check: GateCheck, comparison: Comparison) -> str:
 
 def _change_in_words(note: Note, comparison: Comparison, *, limited: bool) -> str:
     values: Mapping[str, Any] = note.values
+    if note.code == "uncovered":
+        return _FILLED
     if note.code == "verdict_on_change":
         return f"The verdict on the change is {values['verdict']}."
     if note.code != "bounded_change":

@@ -13,6 +13,7 @@ from reports.text.analyses import withheld
 from reports.text.changes import levelling, worse_cells
 from reports.text.comparison import reversed_pair
 from reports.text.detail.trust import trust_lines
+from reports.text.effects import planned_effects
 from reports.text.errors import as_errors, confused, two_digits
 from reports.text.evidence import shifted
 from reports.text.gates import change_gate_rows, gate_rows
@@ -296,6 +297,8 @@ def _weigh(verdict: VerdictSentence, comparison: Comparison) -> tuple[str, ...]:
 def _decide_change(change: Change, comparison: Comparison) -> str:
     """Say how many images would decide: variances fall as images grow, so that the detectable change falls with the square root."""
     gap = change.gap
+    if change.withheld:
+        return _FIND_TRUTH
     if comparison.cluster is not None:
         return _more_clusters(comparison.cluster)
     if gap is None or not change.tolerance < gap.minimum_detectable < 1:
@@ -403,7 +406,8 @@ def _plan(signal: Finding) -> str:
 
 def _inconclusive(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
     undecided = next((finding for finding in planned(audit.findings) if finding.verdict == "inconclusive" and finding.gap), None)
-    more = () if undecided is None else (_more_images(undecided, audit),)
+    lacks_truth = any(effect.withheld for effect in planned_effects(audit))
+    more = (_more_images(undecided, audit),) if undecided else (_FIND_TRUTH,) if lacks_truth else ()
     until = "Until then, treat the groups neither as equal nor as unequal."
     return (*more, *([_plan(headline.visible)] if headline.visible else []), until)
 

@@ -10,7 +10,7 @@ from audit.results import AuditResult, Finding
 from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.evidence import borrowed_sentence, shift_sentence, within_sentence
-from reports.text.missing_truth import remains_sentence, withheld_sentence
+from reports.text.missing_truth import MISSING_TAG, remains_sentence, withheld_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import count, exact_points, in_words, p_phrase, p_value, percent, points, times
 from reports.text.responsiveness import composition_sentence, stays_sentence, why_unresponsive
@@ -158,7 +158,7 @@ def undecided_sentence(finding: Finding, audit: AuditResult, settings: Settings)
 def undecided_tag(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     """Return the same as a tag for a list: ``p = .027, corrected .37``."""
     if finding.withheld:
-        return "true answers missing by answer"
+        return MISSING_TAG
     if not finding.gap or not undecided_sentence(finding, audit, settings):
         return ""
     corrected = "" if p_value(finding.gap.p) == p_value(finding.gap.p_adjusted) else f", corrected {p_value(finding.gap.p_adjusted)}"

@@ -10,6 +10,7 @@ from audit.types import Settings
 from reports.text import comparison as comparison_text
 from reports.text import phrases
 from reports.text.changes import is_worse, levelling, moved_cells, without_verdict_after, worse_cells
+from reports.text.missing_truth import MISSING, change_missing_sentence
 from reports.text.numbers import count, end, exact_points, in_words, level, number, percent, points, upper_first
 from reports.text.reasons import not_compared
 
@@ -66,13 +67,16 @@ def comparison_sentence(comparison: Comparison, settings: Settings) -> VerdictSe
     cost = _overall_loss(comparison, settings)
     if not changed:
         headline, cautions = _unchanged(primary, comparison)
-        cautions = (*cautions, *_without_verdict(primary, several=_has_several(primary)))
+        cautions = (*cautions, *_without_verdict(primary, several=_has_several(primary)), *_missing_truth(primary, comparison, settings))
         return VerdictSentence(word, headline, cost, cautions, estimable[:1])
     grown = [] if any(change.direction == "grew" for change in changed) else _may_have_grown(primary)
     counted = f"{word}; {len(grown)} may have grown" if grown else word
     several = _has_several(primary)
     clauses = [_clause(change, changed[:i], settings, several=several) for i, change in enumerate(changed)]
-    cautions = (*_grown_sentence(grown, several=several), *_without_verdict(primary, several=several))
+    cautions = (
+        *_grown_sentence(grown, several=several), *_without_verdict(primary, several=several),
+        *_missing_truth(primary, comparison, settings),
+    )  # fmt: skip
     return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", cost, cautions, changed)
 
 
@@ -156,12 +160,29 @@ def _unchanged(primary: Sequence[Change], comparison: Comparison) -> tuple[str, 
         those = "" if len(equal) == len(primary) else " that can be estimated"
         headline = f"No gap{those} changed by more than {within}: {_rates(equal, several=several)}."
         return headline, ("A larger gap, if there was one, still exists.",)
+    why = _why_withheld(undecided)
     if len(primary) == 1:
-        return f"Undecided whether the gap {in_tested_rate(undecided[0], several=several)} changed.", ()
+        return f"Undecided whether the gap {in_tested_rate(undecided[0], several=several)} changed{why}.", ()
     all_of = "either gap" if len(primary) == 2 else f"any of {len(primary)} gaps"
-    headline = f"Undecided whether {all_of if len(undecided) == len(primary) else f'{len(undecided)} of {len(primary)} gaps'} changed."
+    headline = f"Undecided whether {all_of if len(undecided) == len(primary) else f'{len(undecided)} of {len(primary)} gaps'} changed{why}."
     unchanged = f"Not changed by more than the tolerance: {_rates(equal, several=several)}. Larger gaps, if there were any, still exist."
     return headline, (unchanged,) if equal else ()
+
+
+def _why_withheld(undecided: Sequence[Change]) -> str:
+    """Say that true answers are missing, if that is why questions are undecided."""
+    withheld = sum(change.withheld is not None for change in undecided)
+    return f": {MISSING}{'' if withheld == len(undecided) else f' in {withheld} of them'}" if withheld else ""
+
+
+def _missing_truth(changes: Sequence[Change], comparison: Comparison, settings: Settings) -> list[str]:
+    """Say where true answers are missing depending on the answers, for the first question whose verdict is withheld, or the first."""
+    lacking = [change for change in changes if change.missing_truth and not comparison.same_model]
+    if not lacking:
+        return []
+    first = min(lacking, key=lambda change: change.withheld is None)
+    sentence, several = change_missing_sentence(first, settings.alpha), _has_several(changes)
+    return [f"By {phrases.attributes(first.attributes)}, in {comparison_text.rate_phrase(first, several=several)}: {sentence}"]
 
 
 def _without_verdict(changes: Sequence[Change], *, several: bool) -> list[str]:
@@ -275,7 +296,7 @@ def _gap_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str
 def _limit_tile(change: Change) -> tuple[str, str]:
     """Return what could have been detected if the change is undecided, else the tolerance."""
     gap = change.gap
-    if change.verdict == "inconclusive" and gap is not None and gap.minimum_detectable < 1:
+    if change.verdict == "inconclusive" and not change.withheld and gap is not None and gap.minimum_detectable < 1:
         detectable = points(gap.minimum_detectable, comparison_text.few_places(change))
         return detectable, "smallest change between two of these groups that would probably be detected"
     return exact_points(change.tolerance), "tolerance: smaller changes would not matter"

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from audit import audit
 from audit.errors import AuditError
+from benchmarks.conclusions.coherence import BATCH, Tally, check_batch
 from tests.support.coherence import CHANGE_RULES, RULES, broken, planned
 from tests.support.drawn_audits import Design, audited, case_of, cases, change_case_of, designs
 
@@ -445,6 +446,28 @@ def test_drawn_audits_are_coherent(design):
 @given(designs())
 def test_a_hundred_drawn_audits_are_coherent(design):
     coherent(design)
+
+
+@pytest.mark.parametrize("audits", [pytest.param(200, marks=pytest.mark.slow), pytest.param(10_000, marks=pytest.mark.calibration)])
+def test_many_drawn_audits_break_no_rule(audits):
+    tally = Tally()
+    for number in range(0, audits, BATCH):
+        tally.merge(check_batch(number, BATCH))
+    assert {rule: (breach.sentence, breach.design) for rule, breach in tally.breaches.items()} == {}
+
+
+MISSING = Design((400, 300, 300), "unequal", "missing by answer", effect=0.15, ordered=True, seed=6)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [MISSING, replace(MISSING, model="good", effect=0.0, sizes=(700, 700), ordered=False, seed=3)],
+    ids=["ordered races", "two races"],
+)
+def test_truth_that_is_missing_by_answer_is_coherent(design):
+    done = list(cases(design))
+    assert [what for case in done for what in broken(case)] == []
+    assert any(finding["withheld"] for finding in planned(done[0].results["audits"][0]))
 
 
 def coherent(design):

@@ -1,14 +1,19 @@
 """The command from outside: finished audits and models, exit codes, words, files."""
 
+import dataclasses
 import json
 import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audit.compare import main
 from audit.records.comparison import from_json
+from audit.statistics import metrics
+from audit.statistics.paired.changes import gap_change
+from audit.statistics.paired.joint import BOTH, ONLY_AFTER, ONLY_BEFORE, JointCounts
 from tests.support import comparison_samples as samples
 from tests.support.command import process
 from tests.support.tiny import write_checkpoint
@@ -131,6 +136,53 @@ def test_a_defect_is_seventy(inside, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("audit.comparison.engine.adjusted", lambda changes: 1 / 0)
     assert main(["skewed", "plain", "--out", str(tmp_path / "out")]) == 70
     assert "internal error: ZeroDivisionError" in capsys.readouterr().err
+
+
+def one_image_moved(to):
+    """An image of the first group that is an event on both sides is counted in another cell."""
+
+    def counted(groups, cells, *rest):
+        moved = cells.copy()
+        moved[0, [BOTH, to]] += [-1, 1]
+        return JointCounts(groups, moved, *rest)
+
+    return "audit.comparison.counts.JointCounts", counted
+
+
+def another_gap():
+    def changed(*given):
+        gap = gap_change(*given)
+        return dataclasses.replace(gap, difference=gap.difference + 0.001)
+
+    return "audit.comparison.counts.gap_change", changed
+
+
+def one_row_more():
+    """An image more of the first row in what is handed to `MetricFrame`."""
+    coded = metrics._coded
+
+    def handed(*given):
+        *columns, n = coded(*given)
+        return *columns, n + (np.arange(len(n)) == 0)
+
+    return "audit.statistics.metrics._coded", handed
+
+
+@pytest.mark.parametrize(
+    ("plant", "told"),
+    [
+        (one_image_moved(ONLY_AFTER), "animal/accuracy/group: fairlearn computes 1 for a, and the counts give 0.99"),
+        (one_image_moved(ONLY_BEFORE), "animal/accuracy/group: fairlearn computes 1 for a, and the counts give 0.99"),
+        (another_gap(), "animal/accuracy/group: fairlearn's rates differ by -0.45, and the gap is -0.449"),
+        (one_row_more(), "animal/accuracy/group: fairlearn computes 0.833795 for all images, and the counts give 0.833333"),
+    ],
+    ids=["counts before", "counts after", "change of the gap", "frame"],
+)
+def test_rates_that_differ_from_those_of_fairlearn_end_a_comparison(plant, told, inside, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(*plant)
+    assert main(["skewed", "plain", "--out", str(tmp_path / "out")]) == 70
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out" / "comparison.json").exists()
 
 
 # ---- models --------------------------------------------------------------------------------------------------------------------------

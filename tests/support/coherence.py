@@ -160,6 +160,11 @@ def planned(audit: Mapping) -> list[Mapping]:
     return [finding for finding in audit["findings"] if finding["primary"]]
 
 
+def questions(audit: Mapping) -> list[Mapping]:
+    """The planned questions: about rates, and about scores and trends."""
+    return [*planned(audit), *(effect for effect in audit["effects"] if effect["primary"])]
+
+
 def judged_rates(finding: Mapping) -> list[Mapping]:
     return [rate for rate in finding["by_group"] if rate["status"] == "ok"]
 
@@ -186,7 +191,7 @@ def a_planned_question_ends_in_one_of_four_states(case: Case) -> Iterator[str]:
 @rule
 def an_audit_is_as_bad_as_its_worst_planned_question(case: Case) -> Iterator[str]:
     for audit in case.results["audits"]:
-        verdicts = [finding["verdict"] for finding in planned(audit)] or ["not estimable"]
+        verdicts = [question["verdict"] for question in questions(audit)] or ["not estimable"]
         expected = "disparity" if "disparity" in verdicts else verdicts[0] if len(set(verdicts)) == 1 else "inconclusive"
         if planned(audit) and audit["verdict"] != expected:
             yield f"the audit is {audit['verdict']!r}, its questions {Counter(verdicts)}"
@@ -408,7 +413,7 @@ def a_rate_beside_its_rest_says_so(case: Case) -> Iterator[str]:
         page, summary = (case.texts.get(where, "") for where in ("page", "summary"))
         if shown and page and not re.search(r"true (positive|negative) rate for ‘[^’]*’: 100 % minus the share of", page):
             yield f"the page gives {shown[0]['id']} as errors and as the rest, without a word"
-        if shown and re.search(r"\| True (positive|negative) rate for", summary):
+        if shown and re.search(r"(?m)^\| [a-z ]+ \| True (positive|negative) rate for", summary):  # not that of gates, which have own names
             yield "the summary's table gives the rest of the errors that its headline gives"
 
 
@@ -588,8 +593,8 @@ def every_citation_has_a_key_of_its_own(case: Case) -> Iterator[str]:
 def the_scope_counts_the_questions(case: Case) -> Iterator[str]:
     for audit, screen in audits_of(case):
         counted = re.search(r"(\d+) of (\d+) planned questions", screen.verdict_line) if screen else None
-        of = len(planned(audit))
-        same = sum(f["verdict"] == audit["verdict"] for f in planned(audit))
+        of = len(questions(audit))
+        same = sum(question["verdict"] == audit["verdict"] for question in questions(audit))
         if counted and (int(counted[1]), int(counted[2])) != (same, of):
             yield f"{screen.verdict_line!r}, where {same} of {of} are {audit['verdict']!r}"
 
@@ -620,7 +625,7 @@ def images_that_no_question_counts_are_named_everywhere(case: Case) -> Iterator[
 @rule
 def a_withheld_verdict_says_what_is_missing(case: Case) -> Iterator[str]:
     for audit, _ in audits_of(case):
-        if any(finding.get("withheld") for finding in planned(audit)):
+        if any(question.get("withheld") for question in questions(audit)):
             for where, text in case.texts.items():
                 if where != "card" and "no true answer, depending on the answer" not in text:
                     yield f"a verdict is withheld, and the {where} does not say that true answers are missing by answer"
@@ -641,7 +646,7 @@ def a_gate_that_says_nothing_does_not_pass(case: Case) -> Iterator[str]:
     verdicts = {
         (audit["model"]["name"], audit["probe"]["name"], f["id"]): f["verdict"]
         for audit in case.results["audits"]
-        for f in audit["findings"]
+        for f in (*audit["findings"], *audit["effects"])
     }
     for gate in case.results.get("gates", ()):
         for check in gate["checks"]:
@@ -674,8 +679,8 @@ def a_gate_agrees_with_the_interval(case: Case) -> Iterator[str]:
     for gate in case.results.get("gates", ()):
         limit = re.fullmatch(r"gap(?:\[.*\])? > ([\d.]+)", gate["expression"])
         for check in gate["checks"] if limit else ():
-            finding = findings[check["model"], check["finding"]]
-            if finding["gap"] is None:
+            finding = findings.get((check["model"], check["finding"]))  # of rates
+            if finding is None or finding["gap"] is None:
                 continue
             if check["outcome"] == "breached" and finding["gap"]["high"] <= float(limit[1]):
                 yield f"{gate['expression']} is breached by {finding['id']}, whose gap ends at {finding['gap']['high']}"

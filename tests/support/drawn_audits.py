@@ -23,7 +23,7 @@ LABELS = ("doctor", "nurse", "thief")
 MODELS = ("perfect", "good", "unequal", "useless", "constant", "wrong", "mixed up")
 CLUSTERS = ("none", "nested", "unequal", "spanning", "whole persons")
 WEIGHTS = ("none", "ordinary", "heavy")
-TRUTHS = ("known", "mixed by group", "unknown", "one answer", "some missing")
+TRUTHS = ("known", "mixed by group", "unknown", "one answer", "some missing", "missing by answer")
 DRAWS = 299
 GATES = ("gap > 0.05", "gap > 0.3", "verdict == disparity", "gap[predictions.accuracy by race] > 0.1")
 
@@ -47,6 +47,8 @@ class Design:
     noisy_copy: bool = False
     """Whether a column is the true answer with one of a hundred changed."""
     pairs: bool = False
+    ordered: bool = False
+    """Whether races are levels in an order."""
     attributes: tuple[str, ...] | None = None
     options: dict = field(default_factory=dict)
     gates: tuple[str, ...] = ()
@@ -75,10 +77,11 @@ def designs(draw) -> Design:
     """Draw a design that can be audited."""
     pairs = draw(some.sampled_from([False, False, False, True]))
     truth = draw(some.sampled_from(TRUTHS))
+    levels = draw(sizes)
     # A model that is wrong about the only true answer is refused: the two columns share no label.
     models = [model for model in MODELS if model != "wrong"] if truth == "one answer" else MODELS
     return Design(
-        sizes=draw(sizes),
+        sizes=levels,
         model=draw(some.sampled_from(models)),
         truth=truth,
         clusters="none" if pairs else draw(some.one_of(some.just("none"), some.sampled_from(CLUSTERS))),
@@ -89,6 +92,7 @@ def designs(draw) -> Design:
         gender=draw(some.booleans()),
         noisy_copy=draw(some.sampled_from([False, False, True])),
         pairs=pairs,
+        ordered=len(levels) > 2 and draw(some.booleans()),
         attributes=draw(some.sampled_from([None, None, None, ("race",)])),
         options=draw(options),
         gates=tuple(draw(some.lists(some.sampled_from(GATES), max_size=2, unique=True))),
@@ -122,6 +126,9 @@ def table(design: Design, answers: str = "") -> pd.DataFrame:
     rows["y_pred"] = _given(model, design, race, truth, labels, np.random.default_rng([design.seed, 2 + bool(answers)]), shared)
     if design.truth == "some missing":
         truth = np.where(rng.random(len(race)) < 0.1, "", truth)
+    if design.truth == "missing by answer":  # six of ten answers but the first to the last race, whichever model is compared with it
+        given = _given(design.model, design, race, truth, labels, np.random.default_rng([design.seed, 2]), shared)
+        truth = np.where((race == len(design.sizes) - 1) & (given != labels[0]) & (rng.random(len(race)) < 0.6), "", truth)
     return rows if design.truth == "unknown" else rows.assign(y_true=truth)
 
 
@@ -185,6 +192,7 @@ def audited(design: Design, answers: str = "", draws: int = DRAWS):
         "pairs": ("tone=scene",) if design.pairs and design.weights == "none" else (),
         "attributes": design.attributes,
         "fail_on": design.gates,
+        "ordered": "race" if design.ordered else None,
         **design.options,
     }
     if not design.gates:

@@ -28,10 +28,12 @@ class Table:
     """Name with direction, and the labels that count."""
     cluster: bool
     weights: bool
+    ordered: bool = False
+    """Whether the groups of the first attribute are levels in an order."""
 
 
-def drawn(seed):
-    """Draw a table: what its labels are called does not matter here."""
+def drawn(seed, kind=None):
+    """Draw a table: what its labels are called does not matter here. `kind` says what is known about the truth; None: drawn, too."""
     rng = np.random.default_rng(seed)
     labels = tuple(f"L{i}" for i in range(rng.choice([2, 2, 2, 3, 4])))
     attributes = tuple(f"A{i}" for i in range(rng.choice([1, 1, 2, 2, 3])))
@@ -50,21 +52,24 @@ def drawn(seed):
     wrong = rng.choice([0.004, 0.02, 0.08, 0.3], len(labels))[truth]
     wrong = wrong + rng.choice([0, 0.02, 0.05, 0.2]) * (rows[attributes[0]] == "G1") * (truth == 0)
     given = np.where(rng.random(n) < wrong, rng.integers(0, len(labels), n) if len(labels) > 2 else 1 - truth, truth)
-    _add_answers(rows, rng, np.array(labels), truth, given)
+    _add_answers(rows, rng, np.array(labels), truth, given, kind)
     if weights:
         rows["weight"] = rng.choice([0.5, 1.0, 2.0], n)
     named = rng.random() < 0.2
     outcomes = ((str(rng.choice(["bad:low", "good:high", "some"])), tuple(rng.permutation(labels)[: len(labels) // 2])),) if named else ()
-    return Table(rows, attributes, labels, outcomes, cluster, weights)
+    ordered = kind is not None and rows[attributes[0]].nunique() > 2
+    return Table(rows, attributes, labels, outcomes, cluster, weights, ordered)
 
 
-def _add_answers(rows, rng, labels, truth, given):
+def _add_answers(rows, rng, labels, truth, given, kind):
     """Add true answers and answers, or scores instead of answers; the truth may be unknown, for all rows or some."""
-    kind = rng.choice(["both", "both", "both", "no truth", "some truth", "scores", "third answer"])
+    kind = kind or rng.choice(["both", "both", "both", "no truth", "some truth", "scores", "third answer"])
     if kind != "no truth":
         rows["y_true"] = labels[truth]
     if kind == "some truth":
         rows.loc[rng.random(len(rows)) < 0.2, "y_true"] = ""
+    if kind == "truth by answer":
+        rows.loc[(given == 0) & (rows["A0"] == "G0") & (rng.random(len(rows)) < 0.6), "y_true"] = ""
     if kind == "scores":
         raw = rng.random((len(rows), len(labels))) * 0.5 + np.eye(len(labels))[given]
         for at, label in enumerate(labels):
@@ -93,6 +98,9 @@ def written(table, folder, seed=None):
     words = ["--predictions", str(folder / "answers.csv"), "--out", str(folder / "out"), f"--attributes={','.join(attributes)}"]
     for name, labels in table.outcomes:
         words += ["--outcome", f"{name}={','.join(names.get(label, label) for label in labels)}"]
+    if table.ordered:
+        levels = groups["A0"] if seed is not None else {level: level for level in table.rows["A0"]}
+        words += ["--ordered", f"{called.get('A0', 'A0')}={','.join(levels[level] for level in sorted(set(table.rows['A0'])))}"]
     words += ["--cluster", "person"] * table.cluster + ["--weights", "weight"] * table.weights
     labels_of, attributes_of = ({new: old for old, new in renamed.items()} for renamed in (names, called))
     return words, labels_of, attributes_of
@@ -115,6 +123,9 @@ def found(table, folder, seed=None):
         labels = frozenset(labels_of.get(label, label) for label in outcomes[finding["outcome"]]) if finding["outcome"] else None
         by = frozenset(attributes_of.get(name, name) for name in finding["attributes"])
         findings[(*_about(finding["metric"], labels, occurring), by)] = finding
+    for effect in audit["effects"]:
+        labels = frozenset(labels_of.get(label, label) for label in outcomes[effect["outcome"]]) if effect["outcome"] else None
+        findings[("trend", *_about(effect["metric"], labels, occurring))] = effect
     return code, audit["verdict"], findings
 
 
@@ -129,8 +140,8 @@ def _about(metric, labels, occurring):
 
 def is_borderline(finding, alpha=0.05):
     """Whether p lies within the Monte Carlo error of the level that decides: random numbers, unlike verdicts, depend on names."""
-    gap = finding["gap"]
-    if gap is None:
+    gap = finding.get("gap", finding)
+    if gap is None or not gap["p"]:
         return False
     p, level = gap["p"], alpha * gap["p"] / gap["p_adjusted"]
     return abs(p - level) <= 5 * (2 * level * (1 - level) / DRAWS) ** 0.5

@@ -150,8 +150,20 @@ def change_bound(joint: JointCounts, alpha: float) -> float:
     >>> round(change_bound(same, 0.05), 4)
     0.0091
     """
-    low, high = _intervals(joint, _pairs(joint), 2 * alpha, score_ends)
+    _, (low, high) = changes_of_pairs(joint, alpha)
     return float(max((-low).max(), high.max()))
+
+
+def changes_of_pairs(joint: JointCounts, alpha: float) -> tuple[_Pairs, tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]]:
+    """Every pair of groups, with the limits of its change that decide whether it is equivalent."""
+    pairs = _pairs(joint)
+    return pairs, _intervals(joint, pairs, 2 * alpha, score_ends)
+
+
+def differences_of(joint: JointCounts, first: int, second: int, alpha: float, *, after: bool) -> tuple[float, float]:
+    """The interval of the difference of two groups of one model."""
+    low, high = joint.units(after=after).differences(np.array([first]), np.array([second]), alpha)
+    return float(low[0]), float(high[0])
 
 
 def _widest_half(joint: JointCounts, alpha: float) -> float:

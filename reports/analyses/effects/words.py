@@ -6,6 +6,7 @@ from audit.records.effect import EffectKind, EffectResult
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text.effects import planned_effects, signals_line, verdict_sentence
+from reports.text.missing_truth import MISSING_TAG
 from reports.text.numbers import exact_points, in_words
 
 WHERE = "scores and trends"
@@ -48,7 +49,8 @@ def result(audit: AuditResult, settings: Settings) -> str:
 
 def status(effect: EffectResult) -> str:
     """Return verdict, whether it was planned, and the tolerance of a planned question."""
-    return f"{effect.verdict}, tolerance {exact_points(effect.tolerance)}" if effect.primary else f"{effect.verdict}, not planned"
+    verdict = f"{effect.verdict} ({MISSING_TAG})" if effect.withheld else effect.verdict
+    return f"{verdict}, tolerance {exact_points(effect.tolerance)}" if effect.primary else f"{verdict}, not planned"
 
 
 def group_note(effect: EffectResult) -> str:

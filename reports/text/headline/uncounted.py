@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from audit.records.effect import EffectResult
 from audit.records.finding import Uncovered
 from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import notes, phrases
+from reports.text.effects import planned_effects
 from reports.text.headline.differences import rate_name
-from reports.text.missing_truth import filled_sentence, lacking_by_answer, lacking_sentence
+from reports.text.missing_truth import effect_filled_sentence, filled_sentence, lacking_by_answer, lacking_sentence
 from reports.text.numbers import count, decimals, end, in_words, level, percent, points
 from reports.text.order import planned
 
@@ -22,6 +24,7 @@ def uncounted_sentences(audit: AuditResult, settings: Settings) -> Iterator[str]
     """Say which images planned questions do not compare, which samples of a log were not run, and whether rows repeat in a group."""
     yield from _unscored(audit)
     yield from _uncovered(audit, settings.alpha)
+    yield from _of_effects(audit, settings.alpha)
     yield from (notes.sentence(note) for note in audit.data.notes if note.code in _CODES)
 
 
@@ -46,6 +49,25 @@ def _uncovered(audit: AuditResult, alpha: float) -> Iterator[str]:
             questions.setdefault((finding.attributes, one.code), []).append((finding, one))
     chosen = sorted(map(_clearest, questions.values()), key=lambda pair: (not _matters(*pair), -pair[1].n))
     yield from (uncovered_sentence(finding, one, audit, alpha) for finding, one in chosen[:_MOST])
+
+
+def _of_effects(audit: AuditResult, alpha: float) -> Iterator[str]:
+    """Say where true answers are missing depending on the answer for planned scores and trends; once per attribute, unless rates say it."""
+    said = {attribute for finding in planned(audit.findings) if lacking_by_answer(finding) for attribute in finding.attributes}
+    for effect in planned_effects(audit):
+        if effect.missing_truth is not None and effect.attribute not in said:
+            yield effect_uncovered_sentence(effect, alpha)
+            said.add(effect.attribute)
+
+
+def effect_uncovered_sentence(effect: EffectResult, alpha: float) -> str:
+    """Say where true answers are missing depending on the answer, and what that may change of scores or of a trend."""
+    one = effect.missing_truth
+    if one is None or one.filled is None:
+        return ""
+    reach = points(one.filled.reach, decimals(0.0, one.filled.reach))
+    gate = f"No gate on this question holds with a limit below {reach}."
+    return f"{lacking_sentence(one)} {effect_filled_sentence(effect, one.filled, alpha)} {gate}"
 
 
 def _clearest(questions: Sequence[tuple[Finding, Uncovered]]) -> tuple[Finding, Uncovered]:

@@ -1,6 +1,7 @@
 """True answers that are missing depending on the answer neither accuse nor clear: the question is undecided, between two ends."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import audit
 from audit.__main__ import main
 from audit.statistics.intervals import newcombe
+from audit.statistics.superiority import ScoredRows, filled
 from reports.exports.card import card
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
@@ -132,3 +134,107 @@ def test_a_forged_verdict_differs(tmp_path):
     facts["audits"][0]["verdict"] = "disparity"
     (tmp_path / "out" / "results.json").write_text(json.dumps(facts))
     assert verify(tmp_path / "out").end == "DIFFERS"
+
+
+# ---- trends and scores ---------------------------------------------------------------------------------------------------------------
+
+# Of true "yes" 85 % right at every level. Of the answers "no", none, 30 and 60 % are not verified: 850 of 1000, 955 and 910 known "yes".
+ONE_TREND = table(
+    a=[(850, 0), (150, 0), (100, 0), (900, 0)], b=[(850, 0), (150, 45), (100, 0), (900, 270)], c=[(850, 0), (150, 90), (100, 0), (900, 540)]
+)
+# Of true "yes" 92, 88 and 84 % right; half of the misses beyond those of a are not confirmed: 91.7 % of b and 91.3 % of c remain.
+HALF_THE_TREND = table(
+    a=[(5520, 0), (480, 0), (480, 0), (5520, 0)],
+    b=[(5280, 0), (720, 240), (480, 0), (5520, 0)],
+    c=[(5040, 0), (960, 480), (480, 0), (5520, 0)],
+)
+# The same scores of both groups for the same true answer. Of b's answers "no", nine of ten are not verified.
+ONE_SCORE = table(a=[(850, 0), (150, 0), (100, 0), (900, 0)], b=[(850, 0), (150, 135), (100, 0), (900, 810)])
+
+
+def effect(done, name):
+    [found] = (one for one in done.results.audits[0].effects if one.id == name)
+    return found
+
+
+def scored(rows):
+    """Scores of "yes" around .75 for answers "yes" and around .25 for others, spread by their place."""
+    return rows.assign(**{"score:yes": np.where(rows["y_pred"] == "yes", 0.6, 0.1) + np.arange(len(rows)) % 97 / 323})
+
+
+def test_a_trend_in_which_answers_are_verified_is_no_trend_of_the_model(tmp_path):
+    gates = "--fail-on", "gap[predictions.yes.true_positive_rate.trend by group] > 0.01"
+    end, done = run(ONE_TREND, tmp_path, "--ordered", "group=a,b,c", *gates)
+    found = effect(done, "predictions/trend of true_positive_rate[yes]/group")
+    assert (found.verdict, found.withheld, end) == ("inconclusive", "disparity", 0)
+    # 850 of 1000, 955 (850 + 105 known misses) and 910 known; with every answer "no" without truth a miss: 1000, 1270 and 1330.
+    filled = found.missing_truth.filled
+    assert (filled.higher, filled.lower) == (("c",), ("a",))
+    assert filled.least < 0 < 0.04 < filled.most < 0.045
+    assert [gate.outcome for gate in done.results.gates] == ["inconclusive"]
+    page, summary, terminal, _ = screens(done)
+    said = "Depending on the missing true answers, this change is anything from"
+    assert f"{said} " in page
+    assert "points in the other direction to 4 points from one level to the next" in page
+    for text in (page, summary, terminal):
+        assert "Undecided: true answers are missing more often with some answers than with others" in text
+    assert verify(tmp_path / "out").ledger.differences == []
+
+
+def test_misses_that_are_not_confirmed_do_not_clear_a_trend(tmp_path):
+    _, done = run(HALF_THE_TREND, tmp_path, "--ordered", "group=a,b,c")
+    found = effect(done, "predictions/trend of true_positive_rate[yes]/group")
+    assert (found.verdict, found.withheld) == ("inconclusive", "equivalent")
+    assert found.missing_truth.filled.reach > 0.08  # 4 points a step if all are misses, as is true
+    assert verify(tmp_path / "out").ledger.differences == []
+
+
+def test_scores_of_verified_answers_do_not_accuse_a_model_that_scores_groups_alike(tmp_path):
+    gates = "--fail-on", "gap[predictions.yes.superiority by group] > 0.01"
+    end, done = run(scored(ONE_SCORE), tmp_path, "--score", "yes", *gates)
+    found = effect(done, "predictions/superiority[yes]/group")
+    assert (found.verdict, found.withheld, end) == ("inconclusive", "disparity", 0)
+    filled = found.missing_truth.filled
+    assert filled.least < 0.5 < found.effects[0].value <= filled.most
+    assert [gate.outcome for gate in done.results.gates] == ["inconclusive"]
+    page, summary, terminal, _ = screens(done)
+    assert "Depending on the missing true answers, this share of pairs is anything from" in page
+    for text in (page, summary, terminal):
+        assert "Undecided: true answers are missing more often with some answers than with others" in text
+    assert verify(tmp_path / "out").ledger.differences == []
+
+
+def test_scores_of_misses_that_are_not_confirmed_clear_no_model(tmp_path):
+    _, done = run(scored(HALF_THE_MISSES), tmp_path, "--score", "yes", "--tolerance", "0.02")
+    found = effect(done, "predictions/superiority[yes]/group")
+    assert (found.verdict, found.withheld) == ("inconclusive", "equivalent")
+    # If all 480 are misses: among true "yes", 92 % of a and 84 % of b score high, so a scores higher in 54 % of pairs.
+    assert found.missing_truth.filled.reach > 0.02
+
+
+def test_a_difference_of_scores_that_remains_in_any_case_is_a_disparity():
+    rows = scored(table(a=[(900, 0), (100, 0), (100, 0), (900, 0)], b=[(600, 0), (400, 80), (100, 0), (900, 20)]))
+    done = audit.audit(predictions=rows, attributes="group", score="yes", draws=99, tolerance=0.02)
+    found = effect(done, "predictions/superiority[yes]/group")
+    assert (found.verdict, found.withheld) == ("disparity", None)
+    assert found.missing_truth.filled.low > 0.5
+
+
+def test_the_ends_of_scores_hold_for_every_way_to_fill_the_missing_true_answers():
+    """Four images of each group and two without a true answer, with weights and a tie: every stratum of each of these is tried."""
+    score, first = np.array([0.9, 0.4, 0.3, 0.6, 0.5, 0.2, 0.8, 0.1]), np.arange(8) < 4
+    weight, stratum = np.array([1.0, 2, 1, 1, 1, 3, 1, 1]), np.arange(8) % 2
+    lacking = ScoredRows(np.array([0.95, 0.5, 0.05, 0.7]), np.array([True, True, False, False]), np.array([1.0, 2, 1, 2]))
+    least, most = filled(ScoredRows(score, first, weight, stratum=stratum), lacking)
+    shares, values = np.bincount(stratum, weight) / weight.sum(), []
+    for places in product((0, 1, 2), repeat=4):  # 2: neither of the two
+        parts = []
+        for s in (0, 1):
+            own = np.array(places) == s
+            x, w, side = (np.concatenate([known[stratum == s], more[own]]) for known, more in zip(
+                (score, weight, first), (lacking.score, lacking.weight, lacking.first), strict=True))  # fmt: skip
+            pairs = (np.sign(x[side][:, None] - x[~side]) + 1) / 2
+            parts.append(float(w[side] @ pairs @ w[~side] / (w[side].sum() * w[~side].sum())))
+        values.append(shares @ parts)
+    assert min(values) - 0.05 < least <= min(values) + 1e-12
+    assert max(values) - 1e-12 <= most < max(values) + 0.05

@@ -13,9 +13,9 @@ from verify.command import main as verify
 FEW, MANY = (1, 2, 3, 8, 9, 11), range(0, 500, 50)
 
 
-def check(seed, tmp_path):
+def check(seed, tmp_path, kind=None):
     """Audit a drawn table under two spellings by the command; return how many findings have a verdict, and which of them differ."""
-    table = drawn(seed)
+    table = drawn(seed, kind)
     (code, verdict, first), (code_2, verdict_2, second) = (found(table, tmp_path / f"{seed}-{name}", name) for name in (None, seed + 1))
     assert first.keys() == second.keys(), f"table {seed}"
     differ = [key for key, one in first.items() if facts(one) != facts(second[key])]
@@ -28,23 +28,31 @@ def check(seed, tmp_path):
     return len(first), len(differ)
 
 
+FACTS = ("primary", "verdict", "withheld", "exceeds_tolerance", "unresponsive", "ratio_tolerance", "negligible", "reason")
+
+
 def facts(finding):
-    return {name: finding[name] for name in ("primary", "verdict", "exceeds_tolerance", "unresponsive", "ratio_tolerance", "negligible")}
+    return {name: finding[name] for name in FACTS if name in finding}
 
 
 def bounds(finding):
-    """The numbers that decide, apart from p."""
-    known = finding["gap"] or {}
-    return [
-        np.nan if (value := known.get(name)) is None else value
-        for name in ("value", "low", "equivalence_bound", "equivalence_ratio", "ratio_low")
-    ]
+    """The numbers that decide, apart from p; of a trend, what it may be if missing true answers were known."""
+    known = finding.get("gap") or {}
+    if "effects" in finding:
+        known = (finding["missing_truth"] or {}).get("filled") or {}
+    names = ("value", "low", "equivalence_bound", "equivalence_ratio", "ratio_low", "least", "most", "reach")
+    return [np.nan if (value := known.get(name)) is None else value for name in names]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", FEW)
 def test_other_names_in_another_order_change_no_verdict(tmp_path, seed):
     assert check(seed, tmp_path)[0]
+
+
+@pytest.mark.parametrize("seed", [503, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(504, 530))])
+def test_nor_any_that_is_withheld_or_about_a_trend(tmp_path, seed):
+    assert check(seed, tmp_path, "truth by answer")[0]
 
 
 @pytest.mark.slow

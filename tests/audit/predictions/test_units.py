@@ -138,7 +138,7 @@ UNITS = {
 }
 NO_UNITS = {
     "FairFace: file": [f"val/{one}.jpg" for one in range(500)],
-    "HAM10000: lesion_id": numbered("HAM_", 150, 1) + numbered("HAM_X", 50, 2),
+    "few images of one lesion: lesion_id": numbered("HAM_", 150, 1) + numbered("HAM_X", 35, 2),
     "ImageNet: wnid": [f"n{1440764 + one:08d}" for one in range(100) for _ in range(5)],
     "ImageNet by code: code_of_answer": [f"n{1440764 + one:08d}" for one in range(100) for _ in range(5)],
     "iNaturalist: category_id": integers(200, 5),
