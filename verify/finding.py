@@ -257,7 +257,7 @@ class Question:
         facts: dict[str, Any] = {"id": self.name(), "by_group": by_group}
         facts |= {} if several else {"overall": overall}
         facts["shares"] = self._shares(counts.groups) if self.at_equal_truth else []
-        facts["uncovered"] = [] if several else self._uncovered(counts, by_group)
+        facts["uncovered"] = self._uncovered(counts, by_group)
         compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
         if len(compared) < 2:
             absent = dict.fromkeys(("gap", "ratio_tolerance", "negligible"))
@@ -269,7 +269,7 @@ class Question:
         null = units.test(int(self.run.settings["draws"]), stream(int(self.run.settings["seed"]), self.name()))
         facts["gap"] = self._gap(names, units, null, None if facts["ratio_tolerance"] is None else rare)
         facts["contrasts"] = self._against_the_rest(names, units)
-        facts["uncovered"] += [] if several else self._truth_by_answer(counts, compared, by_group, facts["gap"])
+        facts["uncovered"] += self._truth_by_answer(counts, compared, by_group, facts["gap"])
         return facts, units, null
 
     # ---- outside the gap -------------------------------------------------------------------------------------------------------------
