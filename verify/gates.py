@@ -68,13 +68,14 @@ def _checks(gate: Gate, results: Mapping[str, Any], record: Mapping[str, Any]) -
         key = {"model": audit["model"]["name"], "probe": audit["probe"]["name"], "limited": audit["data"]["limited"]}
         planned = [finding for finding in audit["findings"] if finding["primary"]]
         if gate.subject == "verdict" and gate.name is None:
-            checks.append({**key, "finding": None, **_of_verdict(gate, audit["verdict"], audit, planned)})
+            planned += [effect for effect in audit.get("effects", ()) if effect["primary"]]
+            checks.append({**key, "finding": None, **_of_verdict(gate, audit["verdict"], audit, planned, results["settings"])})
             continue
         questions = [*audit["findings"], *(audit.get("effects", ()) if gate.subject in ("gap", "verdict") else ())]
         findings = [finding for finding in questions if _is_meant(gate, finding, named)]
         for finding in findings:
             if gate.subject == "verdict":
-                facts = _of_verdict(gate, finding["verdict"], audit, [finding])
+                facts = _of_verdict(gate, finding["verdict"], audit, [finding], results["settings"])
             elif "kind" in finding:
                 facts = _of_effect(gate, finding, results["settings"], len(findings), limited=audit["data"]["limited"])
             else:
@@ -133,10 +134,16 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"[‘’“”'\"`]", "", text).replace("×", "x").replace("_", " ").casefold().split())
 
 
-def _outside(finding: Mapping[str, Any], limit: float) -> bool:
-    """Whether images outside the compared groups are shown to differ, and may do so by the limit."""
+def _outside(finding: Mapping[str, Any], limit: float, settings: Mapping[str, Any]) -> bool:
+    """Whether images outside the compared groups are shown to differ, and may do so by the limit; or a large group cannot be judged."""
     outside = finding.get("uncovered", ())  # a question about scores has none
-    return any(one["shown"] and _reach(one) >= limit for one in outside)
+    return any(one["shown"] and _reach(one) >= limit for one in outside) or _unjudged(finding, settings)
+
+
+def _unjudged(question: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether a group with enough images is too small by its clusters or weights."""
+    groups = question["levels"] if "kind" in question else question["by_group"]
+    return any(one["status"] == "small" and one["n"] >= max(int(settings["min_group_size"]), 2) for one in groups)
 
 
 def _reach(one: Mapping[str, Any]) -> float:
@@ -149,14 +156,16 @@ def _filled(finding: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((one["filled"] for one in finding.get("uncovered", ()) if one.get("filled")), None)
 
 
-def _of_verdict(gate: Gate, verdict: str, audit: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> Facts:
+def _of_verdict(
+    gate: Gate, verdict: str, audit: Mapping[str, Any], findings: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> Facts:
     if audit["data"]["limited"]:
         return {"outcome": "inconclusive"}
     if (verdict == gate.verdict) == (gate.operator == "=="):
         return {"outcome": "breached"}
     if verdict in ("inconclusive", "not estimable"):
         return {"outcome": verdict}
-    return {"outcome": "inconclusive" if any(_outside(finding, finding.get("tolerance", 0.0)) for finding in findings) else "held"}
+    return {"outcome": "inconclusive" if any(_outside(finding, finding["tolerance"], settings) for finding in findings) else "held"}
 
 
 def _of_effect(gate: Gate, effect: Mapping[str, Any], settings: Mapping[str, Any], family: int, *, limited: bool) -> Facts:
@@ -174,7 +183,7 @@ def _of_effect(gate: Gate, effect: Mapping[str, Any], settings: Mapping[str, Any
     breaks = {gate.breaks(end) for end in bounds}
     p = effect["p_adjusted"] if effect["primary"] else effect["p"]
     open_end = limited or len(breaks) > 1 or (breaks == {True} and (p is None or p > alpha))
-    outcome = "inconclusive" if open_end else "breached" if breaks == {True} else "held"
+    outcome = "inconclusive" if open_end else "breached" if breaks == {True} else "inconclusive" if _unjudged(effect, settings) else "held"
     images = sum(level["n"] for level in effect["levels"] if level["status"] == "ok")
     return {"outcome": outcome, "value": value, "low": bounds[0], "high": bounds[1], "images": images}
 
@@ -184,7 +193,7 @@ class _Bound:
 
     def __init__(self, gate: Gate, finding: Mapping[str, Any], settings: Mapping[str, Any], family: int, *, limited: bool):
         self.gate, self.finding, self.family, self.limited = gate, finding, family, limited
-        self.alpha = float(settings["alpha"])
+        self.alpha, self.settings = float(settings["alpha"]), settings
         groups, self.named = finding["by_group"], False
         if gate.subject == "rate" and gate.name:
             written = _plain(gate.name)
@@ -215,7 +224,7 @@ class _Bound:
         if self.limited or blocked or len(breaks) > 1:
             return "inconclusive"
         limit = self.gate.limit if self.gate.subject == "gap" else self.finding["tolerance"]
-        if breaks == {False} and not self.named and _outside(self.finding, limit):
+        if breaks == {False} and not self.named and _outside(self.finding, limit, self.settings):
             return "inconclusive"
         return "inconclusive" if breaks == {True} and self._unfilled else "breached" if breaks == {True} else "held"
 

@@ -95,6 +95,10 @@ class EffectResult:
     thresholds: tuple[ThresholdRates, ...] = ()
     """Superiority: a sweep of thresholds, exploratory."""
 
+    def unjudged(self, min_group_size: int) -> tuple[EffectLevel, ...]:
+        """Levels that have enough images, but too few clusters, or too unequal weights, to be judged."""
+        return tuple(level for level in self.levels if level.status == "small" and level.n >= max(min_group_size, 2))
+
     @property
     def leading(self) -> Effect | None:
         """The effect to mention: of a disparity or signal the one whose interval is most distant from no effect, else the widest."""

@@ -11,12 +11,12 @@ from audit.records.base import Estimate, Verdict
 from audit.records.comparison import Comparison, Comparisons
 from audit.records.finding import Gap
 from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.types import Note
 from reports.text import phrases
 from reports.text.comparison import title as change_title
 from reports.text.effects import WHY_NOT, effect_sentence, effect_title
-from reports.text.headline.uncounted import uncovered_sentence
+from reports.text.headline.uncounted import uncovered_sentence, unjudged_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import decimals, difference, end, exact_points, in_words, number, points
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
@@ -74,10 +74,12 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
 def _uncovered(check: GateCheck, audit: AuditResult, results: Results) -> str:
     """Say which images outside the compared groups leave a gate undecided; of a gate on the whole audit, those of its first questions."""
     if check.finding is None:
-        return "Undecided: images that are not compared are shown to differ (see above)."
-    finding = next(finding for finding in audit.findings if finding.id == check.finding)
-    told = [uncovered_sentence(finding, one, audit, results.settings.alpha) for one in finding.uncovered if one.shown]
-    return " ".join([*told, "So this gate is undecided."])
+        return "Undecided: images that are not compared are shown to differ, or cannot be judged (see above)."
+    question = next(one for one in (*audit.findings, *audit.effects) if one.id == check.finding)
+    shown = [one for one in (question.uncovered if isinstance(question, Finding) else ()) if one.shown]
+    told = [uncovered_sentence(question, one, audit, results.settings) for one in shown]
+    told += [] if any(one.code == "not compared" for one in shown) else [unjudged_sentence(question, results.settings)]
+    return " ".join([*filter(None, told), "So this gate is undecided."])
 
 
 def _common(note: Note) -> str:

@@ -54,8 +54,9 @@ CHEATS = {
         "77.0 % (95 % interval 71.9 to 81.4), 16.0 points less", "They are shown to fare worse",
     ),
     "three clusters": (
-        left_out(person=(C, [f"c{row % 3}" for row in range(C.sum())])), {"cluster": "person"}, "held",
-        "300 images of 1 group of race (20.0 %) are not compared: 231 of 300 right, 77 % (95 % interval", "",
+        left_out(person=(C, [f"c{row % 3}" for row in range(C.sum())])), {"cluster": "person"}, "inconclusive",
+        "300 images of 1 group of race (20.0 %) are not compared: 231 of 300 right, 77 % (95 % interval",
+        "C has too few clusters to be judged, so no gate on this gap holds.",
     ),
     "no truth": (
         left_out(y_true=(LEAST, "")), {}, "inconclusive", "64 images have no true answer: 21 % of C and 0 % of A, 21 points apart",
@@ -93,8 +94,8 @@ def test_who_is_left_out_is_named_on_every_first_screen_and_a_gate_does_not_hold
     for text in screens(done):
         assert said in text
         assert why in text
-        assert (": no gate on this gap holds with a limit below " in text) is bool(why)
-    assert [gate.outcome for gate in done.results.gates] == [outcome, "inconclusive" if name == "no race" else "held"]
+        assert (": no gate on this gap holds with a limit below " in text) is (name != "three clusters")
+    assert [gate.outcome for gate in done.results.gates] == [outcome, "inconclusive" if name in ("no race", "three clusters") else "held"]
     assert json.loads((finished / "ends.json").read_text())[name] == 0
     assert GatePolicy(require_conclusive=True).is_breach(done.results.gates) is (outcome == "inconclusive")
     assert (finished / name / "report.html").read_text()
