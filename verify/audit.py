@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from verify import effects
 from verify.answers import UNKNOWN, AnswerFile, Answers, column_of, counted, numbered
 from verify.comparison import ComparisonRun, Side, verify_comparisons
-from verify.effects import TestedEffect
 from verify.finding import OF_COMPOSITION, Question, Run
 from verify.images import EqualTruth, Units, equal_truth, stream
 from verify.ledger import Ledger
@@ -30,7 +28,6 @@ class Audit:
         self._compare_inputs()
         self.looks = self._looks()
         self.tested = [self._tested(number) for number in range(len(record["findings"]))]
-        self.effects = [self._effect(effect) for effect in record.get("effects", ())]
 
     @property
     def undeclared(self) -> bool:
@@ -101,20 +98,10 @@ class Audit:
         compared = [rate["group"] for rate in facts["by_group"] if rate["status"] == "ok"]
         return Tested(record, facts, recorded if agrees else null.p, question.every_pair(compared, units), within)
 
-    def _effect(self, record: Mapping[str, Any]) -> TestedEffect:
-        """A question about scores, or a trend, which is about the rates of a finding."""
-        wanted = [record[name] for name in ("measurement", "metric", "outcome")], [record["attribute"]]
-        claims = (
-            tested for tested in self.tested
-            if ([tested.record[name] for name in ("measurement", "metric", "outcome")], tested.record["attributes"]) == wanted
-        )  # fmt: skip
-        of = next((tested.facts["by_group"] for tested in claims), None)
-        return effects.tested(record, self.answers[record["measurement"]], of, self.run.settings)
-
     @property
     def effect_p(self) -> list[float]:
-        """The p of the planned effects that have a test."""
-        return [effect.p for effect in self.effects if effect.primary and effect.p is not None]
+        """The recorded p of the planned questions about scores and trends: they share the adjustment."""
+        return [effect["p"] for effect in self.record["effects"] if effect["primary"] and effect["p"] is not None]
 
     def _within_truth_p(self, question: Question, facts: Facts, at: int, p: float) -> float | None:
         """For accuracy without evidence that the answers depend on the images: p of shuffles within each true answer."""
@@ -135,8 +122,8 @@ class Audit:
 
     # ---- verdicts --------------------------------------------------------------------------------------------------------------------
 
-    def decide(self, p_adjusted: Sequence[float | None], others: Sequence[float]) -> None:
-        """Compare every finding, its verdict, and that of the audit; `others`: p of the family's planned questions but its own effects."""
+    def decide(self, p_adjusted: Sequence[float | None]) -> None:
+        """Compare every finding, its verdict, and that of the audit."""
         limited, records = bool(self.record["data"]["limited"]), [m["responsiveness"] for m in self.record["measurements"]]
         invalid, verdicts = recognises_nothing(records), []
         for at, (tested, p) in enumerate(zip(self.tested, p_adjusted, strict=True)):
@@ -149,28 +136,10 @@ class Audit:
             self.ledger.compare(path, tested.record, facts)
             if tested.primary:
                 verdicts.append(facts["verdict"])
-        verdicts += self._decide_effects(others, limited=limited)
+        verdicts += [effect["verdict"] for effect in self.record["effects"] if effect["primary"]]
         pairs = verify_pairs(self.record, self.answers, self.run.settings, self.run.same_numpy)
         self.ledger.compare((*self.path, "paired"), self.record["paired"], pairs)
         self.ledger.compare((*self.path, "verdict"), self.record["verdict"], of_audit(verdicts))
-
-    def _decide_effects(self, others: Sequence[float], *, limited: bool) -> list[str]:
-        """Compare every effect question, and return the verdicts of the planned ones."""
-        values, sizes = effects.adjusted(self.effects, others)
-        blind = {
-            (record["measurement"], record["metric"], record["outcome"], *record["attributes"])
-            for record in self.record["findings"] if record["unresponsive"]
-        }  # fmt: skip
-        verdicts = []
-        for at, (effect, p) in enumerate(zip(self.effects, values, strict=True)):
-            record = effect.record
-            unseen = (record["measurement"], record["metric"], record["outcome"], record["attribute"]) in blind
-            facts = effects.decided(
-                effect, p, sizes[effect.primary], self.run.alpha, blind=unseen, limited=limited, undeclared=self.undeclared
-            )
-            self.ledger.compare((*self.path, "effects", at), record, (effect.facts or {}) | facts)
-            verdicts += [facts["verdict"]] if effect.primary else []
-        return verdicts
 
     def _composition(self, tested: Tested, p_adjusted: float | None) -> Facts | None:
         """The gap of accuracy if every group had the same shares of true answers; None if a group lacks one."""
@@ -233,10 +202,8 @@ def verify_results(results: Mapping[str, Any], table: AnswerFile, ledger: Ledger
     for family in _families(audits):
         missing, of_effects = sum(audit.missing for audit in family), [p for audit in family for p in audit.effect_p]
         values = adjusted([tested for audit in family for tested in audit.tested], [*of_effects, *[1.0] * missing])
-        rates = [tested.p for audit in family for tested in audit.tested if tested.primary and tested.p is not None]
         for audit in family:
-            effects_of_others = [p for other in family if other is not audit for p in other.effect_p]
-            audit.decide(values[: len(audit.tested)], [*rates, *effects_of_others, *[1.0] * missing])
+            audit.decide(values[: len(audit.tested)])
             values = values[len(audit.tested) :]
     return audits
 

@@ -85,10 +85,11 @@ class Ledger:
             self.differences.append(Difference(path, recorded, computed))
         return False
 
-    def unchecked(self, recorded: object) -> list[Path]:
-        """The leaves of a file that were not recomputed."""
-        checked = self.verified | self.drawn | {difference.path for difference in self.differences}
-        return [path for path in leaves(recorded) if not any(path[:end] in checked for end in range(len(path) + 1))]
+
+def unchecked(recorded: object, *ledgers: Ledger) -> list[Path]:
+    """The leaves of a file that are in no ledger."""
+    checked = {path for one in ledgers for path in (*one.verified, *one.drawn, *(difference.path for difference in one.differences))}
+    return [path for path in leaves(recorded) if not any(path[:end] in checked for end in range(len(path) + 1))]
 
 
 def by_field(paths: Iterable[Path]) -> Counter[str]:

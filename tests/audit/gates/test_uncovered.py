@@ -9,6 +9,7 @@ import pytest
 
 import audit
 from audit.__main__ import main
+from audit.commands.verify import verify
 from audit.gates.policy import GatePolicy
 from audit.statistics.intervals import newcombe, wilson
 from reports.exports.card import card
@@ -18,7 +19,6 @@ from reports.exports.terminal.audits import audit_lines
 from tests.support.made_once import made_once
 from tests.support.page_text import text_of
 from tests.verify.test_command import rehash
-from verify.command import verify
 
 N = 1500
 RACE = np.array(list("ABCDE"))[np.arange(N) % 5]
@@ -100,7 +100,7 @@ def test_who_is_left_out_is_named_on_every_first_screen_and_a_gate_does_not_hold
     assert GatePolicy(require_conclusive=True).is_breach(done.results.gates) is (outcome == "inconclusive")
     assert (finished / name / "report.html").read_text()
     found = verify(finished / name)
-    assert (found.end, found.ledger.differences) == ("VERIFIED", [])
+    assert (found.end, found.differences) == ("VERIFIED", [])
 
 
 def test_the_honest_table_breaches_its_gate_and_leaves_nobody_out():
@@ -142,7 +142,7 @@ SMALL = ROWS.index[C & RIGHT][:26]
 def test_only_a_difference_that_may_reach_the_limit_leaves_a_gate_undecided(rows, gate, outcome, tmp_path):
     done = audit.audit(predictions=rows, attributes="race", draws=99, fail_on=gate, out=tmp_path / "out")
     assert done.results.gates[0].outcome == outcome
-    assert verify(tmp_path / "out").ledger.differences == []
+    assert verify(tmp_path / "out").differences == []
 
 
 @pytest.mark.parametrize("options", [{"weights": "w"}, {"weights": "w", "cluster": "person"}], ids=["weights", "weights and clusters"])
@@ -151,7 +151,7 @@ def test_with_weights_the_second_implementation_finds_the_same(options, tmp_path
     done = audit.audit(predictions=rows, attributes="race", draws=99, out=tmp_path / "out", **options)
     found = [one for finding in done.results.audits[0].findings for one in finding.uncovered]
     assert found
-    assert verify(tmp_path / "out").ledger.differences == []
+    assert verify(tmp_path / "out").differences == []
 
 
 def test_a_forged_rest_differs(finished, tmp_path):
