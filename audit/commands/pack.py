@@ -62,13 +62,13 @@ def _made(folder: Path, results: Results, statements: str | None) -> dict[str, s
     """The files that are made from the audit: name -> text. Raises DataError if the audit does not verify."""
     from audit.commands.verify import verify
     from audit.output.manifest import checked_folder
+    from audit.rules.words import as_json
     from reports.formats.cyclonedx import bill_of_materials
     from reports.profile.page import profile_page
     from reports.profile.rows import profile_csv
     from reports.profile.statements import Statements, read_statements
     from reports.read import RESULTS
     from strictio.files import sha256_of_file
-    from verify.command import as_json
 
     folder = checked_folder(folder)
     found = verify(folder)

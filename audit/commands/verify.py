@@ -6,7 +6,6 @@ The first step shares no code with this program. The second one is this program'
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,17 +13,14 @@ from pathlib import Path
 
 from strictio.console import prepare_streams
 from verify import command
-from verify.command import UNREADABLE, Verification, as_json, text
-from verify.folder import MANIFEST
+from verify.command import UNREADABLE, Verification
 from verify.source import Source, UnreadableError, open_source
-
-VERIFIER = "pkg:pypi/vlm-audit#verify"
-"""What verifies, as a URI."""
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     parse = command.parser("vlm-audit verify")
+    parse.add_argument("--json", action="store_true", help="print the result as JSON")
     what = "do not render the page, the summary, the model cards and the tables again from the results, to compare their bytes"
     parse.add_argument("--no-rendered", action="store_true", help=what)
     parse.add_argument("--statement", action="store_true", help="print an in-toto statement, to be signed; nothing if something differs")
@@ -33,6 +29,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Verify a folder or an archive, print the result and return the exit code."""
+    from audit.rules.words import as_json, as_statement, text
+
     prepare_streams()
     parse = parser()
     arguments = parse.parse_args(argv)
@@ -65,24 +63,6 @@ def with_second_step(found: Verification, audits: Sequence[Source] = (), *, rend
 def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), lock_digest: str | None = None) -> Verification:
     """Both steps; raises `UnreadableError` for files that cannot be read."""
     return with_second_step(command.verify(path, digest, audits, lock_digest), [open_source(name) for name in audits])
-
-
-def as_statement(found: Verification, created: datetime) -> str:
-    """A result without differences as an in-toto statement (Statement v1, svr v0.1) about the manifest, to be signed."""
-    holds = {
-        "VLM_AUDIT_FILES_AS_IN_MANIFEST": True, "VLM_AUDIT_NUMBERS_RECOMPUTED": bool(found.ledger.verified) and found.end == "VERIFIED",
-        "VLM_AUDIT_FILES_AS_RENDERED": bool(found.second.rendered.compared),
-        "VLM_AUDIT_DIGEST_AS_GIVEN": found.digest is not None, "VLM_AUDIT_LOCK_AS_GIVEN": found.lock_digest is not None,
-    }  # fmt: skip
-    facts = {
-        "_type": "https://in-toto.io/Statement/v1", "subject": [{"name": MANIFEST, "digest": {"sha256": found.files.digest}}],
-        "predicateType": "https://in-toto.io/attestation/svr/v0.1",
-        "predicate": {
-            "verifier": {"id": VERIFIER}, "timeCreated": created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "properties": [name for name, held in holds.items() if held],
-        },
-    }  # fmt: skip
-    return json.dumps(facts, indent=1)
 
 
 if __name__ == "__main__":

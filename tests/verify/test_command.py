@@ -184,6 +184,8 @@ def test_a_sentence_changed_by_someone_who_rehashes_is_named(folder, capsys):
     assert numbers_alone([str(folder)]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "; the second step was not done: python -m verify recomputes numbers alone (" in last
+    assert numbers_alone([str(folder), "--digest", before]) == 1
+    assert "differs: the sha256 of manifest.json is " in capsys.readouterr().out
 
 
 def test_files_of_another_version_are_not_compared_and_the_last_line_says_so(folder, capsys):
