@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from verify import formulas
 from verify.formulas import Ends
-from verify.images import Images, Null, Units, largest_pairs, merged, no_events, smallest_p
+from verify.images import Change, Images, Null, Units, largest_pairs, no_events, smallest_p
 from verify.within import Within, as_normal, as_student
 
 FEWEST, FEWEST_WITH_EVENTS, SPANNING = 15, 5, 0.8
@@ -48,22 +48,15 @@ class Kinds:
         kinds, count = np.unique(both, axis=0, return_counts=True)
         return cls(kinds[:, 0], kinds[:, 1], count)
 
-    def of(self, groups: np.ndarray) -> Kinds:
-        """Only some groups, and the clusters with images in them."""
-        kept = self.n[:, groups].any(axis=1)
-        return Kinds(self.e[kept][:, groups], self.n[kept][:, groups], self.count[kept])
-
     def without(self) -> Kinds:
         """The same clusters, counting the images that are not events."""
         return Kinds(self.n - self.e, self.n, self.count)
 
-    def with_rest(self) -> Kinds:
-        """The groups and, after them, all others of each together."""
-        return Kinds(merged(self.e), merged(self.n), self.count)
-
-    def together(self) -> Kinds:
-        """All groups as one."""
-        return Kinds(self.e.sum(axis=1, keepdims=True), self.n.sum(axis=1, keepdims=True), self.count)
+    def changed(self, change: Change) -> Kinds:
+        """Other groups, and the clusters with images in them."""
+        e, n = change(self.e), change(self.n)
+        kept = n.any(axis=1)
+        return Kinds(e[kept], n[kept], self.count[kept])
 
     def sums(self, borrowed: float | None = None) -> Sums:
         """Sums over clusters, and of products within them."""
@@ -182,7 +175,7 @@ def common_correlation(table: Kinds) -> float | None:
     """The upper 95 % limit of the correlation of two images of a cluster, over all groups together; None if it cannot be estimated."""
     if not spans(table):
         return None
-    sums = table.together().sums()
+    sums = table.changed(lambda part: part.sum(axis=-1, keepdims=True)).sums()
     if sums.size[0] <= 1 + ROUNDING or sums.with_events[0] < FEWEST_WITH_EVENTS:
         return None
     part = 2 / (9 * float(sums.freedom[0]))  # Wilson and Hilferty's approximation of chi-square
@@ -387,17 +380,11 @@ class Clusters(Units):
         centre = (rates / error**2).sum(axis=1, keepdims=True) / (1 / error**2).sum()
         return np.stack([(np.abs(rates[:, i] - rates[:, j]) / between).max(axis=1), (((rates - centre) / error) ** 2).sum(axis=1)], axis=1)
 
-    def of(self, groups: np.ndarray) -> Units:
-        return Clusters(self.table.of(groups), by_design=self.by_design)
-
     def without(self) -> Units:
-        return Clusters(self.table.without(), by_design=self.by_design)
+        return type(self)(self.table.without(), by_design=self.by_design)
 
-    def with_rest(self) -> Units:
-        return Clusters(self.table.with_rest(), like=self)
-
-    def together(self) -> Units:
-        return Clusters(self.table.together())
+    def changed(self, change: Change, like: Clusters | None = None, *, together: bool = False) -> Units:
+        return type(self)(self.table.changed(change), by_design=self.by_design and not together, like=like)
 
 
 def _at(limits: list[Callable[[float], tuple[float, float]] | None], alpha: float) -> Ends:
@@ -447,18 +434,9 @@ class Sets(Clusters):
     def intervals(self, alpha: float) -> Ends:
         return formulas.wilson(self.events, self.n, alpha)
 
-    def of(self, groups: np.ndarray) -> Units:
-        some = type(self)(self.table.of(groups), by_design=True)
+    def changed(self, change: Change, like: Clusters | None = None, *, together: bool = False) -> Units:
+        some = super().changed(change, like, together=together)
         return some if some.within_clusters else Images(some.events, some.n)
-
-    def without(self) -> Units:
-        return type(self)(self.table.without(), by_design=True)
-
-    def with_rest(self) -> Units:
-        return type(self)(self.table.with_rest(), like=self)
-
-    def together(self) -> Units:
-        return Images(self.events.sum(keepdims=True), self.n.sum(keepdims=True))
 
 
 class Galleries(Sets):
@@ -480,14 +458,8 @@ class Weighted(Clusters):
     own_effect = False
 
     def __init__(
-        self,
-        table: Kinds,
-        squares: np.ndarray,
-        images: np.ndarray,
-        clustered: bool,
-        by_design: bool = False,
-        like: Clusters | None = None,
-    ):
+        self, table: Kinds, squares: np.ndarray, images: np.ndarray, clustered: bool, by_design: bool = False, like: Clusters | None = None
+    ):  # fmt: skip
         self.unscaled, self.weight_squares, self.images, self.clustered = table, squares, images, clustered
         scale = np.where(squares > 0, (table.count @ table.n) / _nonzero(squares), 1.0)
         n, e = _rounded(table.n * scale), _rounded(table.e * scale)
@@ -524,21 +496,12 @@ class Weighted(Clusters):
                 ends[side, group] = _unseen(mean, np.bincount(stratum, often * kind, len(mean)), alpha) / float(often @ weight)
         return ends[0], ends[1]
 
-    def of(self, groups: np.ndarray) -> Units:
-        parts = self.unscaled.of(groups), self.weight_squares[groups], self.images[groups]
-        return Weighted(*parts, clustered=self.clustered, by_design=self.by_design)
-
     def without(self) -> Units:
-        parts = self.unscaled.without(), self.weight_squares, self.images
-        return Weighted(*parts, clustered=self.clustered, by_design=self.by_design)
+        return Weighted(self.unscaled.without(), self.weight_squares, self.images, clustered=self.clustered, by_design=self.by_design)
 
-    def with_rest(self) -> Units:
-        parts = self.unscaled.with_rest(), merged(self.weight_squares), merged(self.images)
-        return Weighted(*parts, clustered=self.clustered, like=self)
-
-    def together(self) -> Units:
-        parts = self.unscaled.together(), self.weight_squares.sum(keepdims=True), self.images.sum(keepdims=True)
-        return Weighted(*parts, clustered=self.clustered)
+    def changed(self, change: Change, like: Clusters | None = None, *, together: bool = False) -> Units:
+        parts = self.unscaled.changed(change), change(self.weight_squares), change(self.images)
+        return Weighted(*parts, clustered=self.clustered, by_design=self.by_design and not together, like=like)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

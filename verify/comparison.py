@@ -11,8 +11,9 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from verify import formulas
-from verify.answers import METRICS, UNKNOWN, Answers, counted, numbered
+from verify.answers import METRICS, Answers, counted, numbered
 from verify.clusters import Clusters, Kinds
+from verify.finding import statuses
 from verify.formulas import Ends
 from verify.images import Images, Units, leading, multinomial, share_reaching, stream
 from verify.ledger import Drawn, Ledger, Path
@@ -81,17 +82,6 @@ class Joint:
         here = slice(None) if group is None else self.group == group
         net = self.after[here].astype(int) - self.before[here]
         return Change(net, None if self.cluster is None else self.cluster[here])
-
-    def statuses(self, names: Sequence[Sequence[str]], fewest: int) -> list[str]:
-        """The status of each group, by the rules of an audit."""
-        enough = self.units(after=False).enough()
-        states = []
-        for at, name in enumerate(names):
-            status = "ok" if self.n[at] >= max(fewest, 2) and enough[at] else "small"
-            status = "not estimable" if self.n[at] == 0 else status
-            status = "absent" if self.images[at] == 0 else status
-            states.append("unknown" if UNKNOWN in name else status)
-        return states
 
     def of(self, groups: np.ndarray) -> Joint:
         """Only some groups."""
@@ -252,9 +242,9 @@ def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[s
 
 def _changed(run: ComparisonRun, record: Mapping[str, Any], joint: Joint, claims: int, path: Path, ledger: Ledger) -> Changed:
     names = [tuple(row["before"]["group"]) for row in record["by_group"]]
-    statuses = joint.statuses(names, int(run.settings["min_group_size"]))
-    ok = np.array([at for at, status in enumerate(statuses) if status == "ok"], np.int64)
-    rows = _by_group(joint, names, statuses, run, run.alpha / max(len(ok), 1))
+    status = statuses(names, joint.images, joint.n, joint.units(after=False), int(run.settings["min_group_size"]))
+    ok = np.array([at for at, one in enumerate(status) if one == "ok"], np.int64)
+    rows = _by_group(joint, names, status, run, run.alpha / max(len(ok), 1))
     p = np.array([row["p"].value for row in rows])
     p[ok] = formulas.holm(p[ok])
     for row, value in zip(rows, p.tolist(), strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from verify import formulas
-from verify.answers import METRICS, UNKNOWN, Answers, column_of, counted, numbered, split
+from verify.answers import METRICS, UNKNOWN, Answers, column_of, commonest, counted, numbered, split
 from verify.clusters import Galleries, Sets, alike_inside, units_of_rows, weights_to_equal_truth
 from verify.images import FEWER_DRAWS, EqualTruth, Images, Null, Units, equal_truth, leading, stream, tied
 from verify.ledger import CLOSE, ERRORS, Drawn
@@ -63,6 +63,19 @@ def _outside(
 def _share(units: Units) -> float:
     """The rate of all groups together."""
     return float(units.events.sum() / units.n.sum())
+
+
+def effective(rates: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Numbers of independent images with the same information."""
+    return np.array([min(rate["n"] / max(rate["design_effect"] or 1.0, 1.0), rate["effective_n"] or np.inf) for rate in rates])
+
+
+def statuses(groups: Sequence[Sequence[str]], images: np.ndarray, n: np.ndarray, units: Units, fewest: int) -> list[str]:
+    """Whether each group can be compared: `n` of its images count."""
+    large = [row.get("effective_n", np.inf) >= fewest - 1e-9 for row in units.described()]
+    ok = units.enough() & (n >= max(fewest, 2)) & np.array(large)
+    unknown = [UNKNOWN in group for group in groups]
+    return [str(status) for status in np.select([unknown, images == 0, n == 0, ok], ["unknown", "absent", "not estimable", "ok"], "small")]
 
 
 class Question:
@@ -183,12 +196,13 @@ class Question:
         low, high = np.append(of_groups[0], of_all[0]), np.append(of_groups[1], of_all[1])
         values = np.append(self._values(counts), self._value_of_all(counts, together))
         described = [*counts.units.described(), *together.described()]
-        statuses = [*self._statuses(counts), "ok" if counts.n.sum() else "not estimable"]
+        fewest = int(self.run.settings["min_group_size"])
+        status = [*statuses(counts.groups, counts.images, counts.n, counts.units, fewest), "ok" if counts.n.sum() else "not estimable"]
         baseline = self._baseline(counts)
         events, images = ([*part.tolist(), int(part.sum())] for part in (counts.k, counts.n))
         rates: list[dict[str, Any]] = []
         for at, (group, k, n) in enumerate(zip((*counts.groups, ()), events, images, strict=True)):
-            rate: dict[str, Any] = {"group": list(group), "n": n, "events": k if n else 0, "status": statuses[at]}
+            rate: dict[str, Any] = {"group": list(group), "n": n, "events": k if n else 0, "status": status[at]}
             defined = {"value": values[at], "low": low[at], "high": high[at]}
             rate |= {name: float(value) if n else None for name, value in defined.items()}
             absent: dict[str, Any] = {"clusters": None, "effective_clusters": None, "design_effect": None, "intracluster_correlation": None}
@@ -207,19 +221,6 @@ class Question:
             return float(counts.weights[0].sum() / (counts.weights[1].sum() or 1.0))
         return float(together.rates[0]) if self.at_equal_truth else float(counts.k.sum() / max(counts.n.sum(), 1))
 
-    def _statuses(self, counts: Counts) -> list[str]:
-        fewest, enough = int(self.run.settings["min_group_size"]), counts.units.enough()
-        effective: list[float] = [row.get("effective_n", np.inf) for row in counts.units.described()]
-        statuses = []
-        for at, group in enumerate(counts.groups):
-            judged = bool(enough[at]) and effective[at] >= fewest - 1e-9
-            big = counts.n[at] >= max(fewest, 2)
-            status = "ok" if big and judged else "small"
-            status = "not estimable" if counts.n[at] == 0 else status
-            status = "absent" if counts.images[at] == 0 else status
-            statuses.append("unknown" if UNKNOWN in group else status)
-        return statuses
-
     def _baseline(self, counts: Counts) -> list[float] | None:
         """The accuracy of the best constant answer in each group, and over all images."""
         one_role = self.measurement["row_texts"] is not None and len(self.truths) < 2
@@ -229,23 +230,16 @@ class Question:
         known = y_true != UNKNOWN
         group = numbered(answers, self.record["attributes"], groups)[known]
         truth, weight = y_true[known], np.ones(len(group)) if answers.weight is None else answers.weight[known]
-        would = np.isin(truth.astype(str), list(self.outcome)) if self.outcome is not None else truth == self._commonest(truth, weight)
+        would = (
+            np.isin(truth.astype(str), list(self.outcome))
+            if self.outcome is not None
+            else truth == commonest(truth, self.measurement, weight)[0]
+        )
         if self.outcome is not None and weight[would].sum() < weight[~would].sum():
             would = ~would
         right, all_of = (np.bincount(group[which], weight[which], len(groups)) for which in (would, np.ones(len(would), bool)))
         right, all_of = np.append(right, right.sum()), np.append(all_of, all_of.sum())
         return [float(share) for share in right / np.where(all_of > 0, all_of, 1.0)]
-
-    def _commonest(self, truth: np.ndarray, weight: np.ndarray) -> str:
-        names, code = np.unique(truth.astype(str), return_inverse=True)
-        totals = dict(zip(names.tolist(), np.bincount(code, weight).tolist(), strict=True))
-        return str(max((name for name in self._declared(names.tolist())), key=lambda name: totals[name]))
-
-    def _declared(self, occurring: Sequence[str]) -> list[str]:
-        """Answers in declared order, then others: of equally frequent ones the first counts."""
-        answers, labels = self.measurement["answers"], self.measurement["labels"]
-        declared = list(dict.fromkeys(answers.get(label, label) for label in labels))
-        return [*(name for name in declared if name in occurring), *(name for name in occurring if name not in declared)]
 
     # ---- everything ------------------------------------------------------------------------------------------------------------------
 
@@ -276,9 +270,9 @@ class Question:
 
     def _uncovered(self, counts: Counts, by_group: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The images that the gap leaves out: pooled groups against all compared ones, and those without a true answer."""
-        statuses = [rate["status"] if rate["n"] else "absent" for rate in by_group]
-        compared, unknown = ([at for at, status in enumerate(statuses) if status == wanted] for wanted in ("ok", "unknown"))
-        rest = [at for at, status in enumerate(statuses) if status not in ("ok", "absent")]
+        found = [rate["status"] if rate["n"] else "absent" for rate in by_group]
+        compared, unknown = ([at for at, status in enumerate(found) if status == wanted] for wanted in ("ok", "unknown"))
+        rest = [at for at, status in enumerate(found) if status not in ("ok", "absent")]
         if len(compared) < 2:
             return []
         parts = [("not compared", rest, self.record["better"])] if len(rest) > len(unknown) else []
@@ -365,7 +359,7 @@ class Question:
     ) -> dict[str, Any]:
         """The ends of a difference if every missing true answer is the one that makes it least, or most."""
         least, most = self._extremes(group, compared)
-        n = np.array([min(rate["n"] / max(rate["design_effect"] or 1.0, 1.0), rate["effective_n"] or np.inf) for rate in rates])
+        n = effective(rates)
         names, pair = [rate["group"] for rate in rates], gap["significant"] or gap["open_pair"]
         one, other = names.index(pair["higher"]), names.index(pair["lower"])
         alpha, reach = self.run.alpha / (len(n) * (len(n) - 1) // 2), -1.0
@@ -436,7 +430,7 @@ class Question:
         rare = turned if of_rest else units
         limit = None
         if is_error:
-            n = np.array([min(r["n"] / max(r["design_effect"] or 1.0, 1.0), r["effective_n"] or np.inf) for r in rates])
+            n = effective(rates)
             wrong = np.array([1 - r["value"] if of_rest else r["value"] for r in rates])
             upper = formulas.upper_limit(wrong * n, n, self.run.alpha)
             limit = self.record["tolerance"] / NEGLIGIBLE if (upper < self.record["tolerance"] / NEGLIGIBLE).all() else None
@@ -469,8 +463,7 @@ class Question:
             facts["equivalence_ratio"] = most if np.isfinite(most) else None
         else:
             facts |= {"ratio_low": None, "equivalence_ratio": None}
-        pairs = {"significant": self._significant(names, units, null), "open_pair": self._open(names, units, null)}
-        return facts | self.of_test(null) | pairs
+        return facts | self.of_test(null) | self._told(names, units, null)
 
     def _most_significant(self, names: list[list[str]], null: Null) -> list[list[str]]:
         """The most significant pair; of equals, which differ by rounding only, the recorded one if it is among them."""
@@ -545,31 +538,27 @@ class Question:
         turn = np.where(tied(np.abs(apart)) <= 0, tied(-low) > high, apart < 0)
         return np.where(turn, j, i), np.where(turn, i, j), np.abs(apart), np.where(turn, -high, low), np.where(turn, -low, high)
 
-    def _pair(self, names: list[list[str]], pairs: tuple[np.ndarray, ...], at: int, null: Null) -> dict[str, Any]:
-        one, two, apart, low, high = (column[at] for column in pairs)
-        chance = self._between(*(float(null.chance(point)[one, two]) for point in self._upper(null.largest, null)))
-        facts = {"difference": float(apart), "low": float(low), "high": float(high), "chance": chance}
-        return {"higher": names[one], "lower": names[two], **facts}
+    def _told(self, names: list[list[str]], units: Units, null: Null) -> dict[str, Any]:
+        """The pair that is shown to differ, and the one that may differ most.
 
-    def _significant(self, names: list[list[str]], units: Units, null: Null) -> dict[str, Any] | None:
-        """The pair with the largest lower end, of those whose interval excludes 0 beyond what chance gives; None if there is none."""
-        pairs = self._oriented(units)
-        one, two, apart, low, _ = pairs
+        The first has the largest lower end of those whose interval excludes 0 beyond what chance gives; None if there is none. The second
+        reaches farthest from 0. Of equals, which differ by rounding only, the recorded pair counts if it is among them.
+        """
+        one, two, apart, low, high = self._oriented(units)
+        ends = self._upper(null.largest, null)
+
+        def told(reach: np.ndarray, name: str) -> dict[str, Any]:
+            equal = np.flatnonzero(reach >= reach.max() - CLOSE).tolist()
+            recorded = (self.record["gap"] or {}).get(name) or {}
+            same = [at for at in equal if [names[one[at]], names[two[at]]] == [recorded.get("higher"), recorded.get("lower")]]
+            at = (same or equal)[0]
+            facts = {"difference": float(apart[at]), "low": float(low[at]), "high": float(high[at])}
+            chance = self._between(*(float(null.chance(end)[one[at], two[at]]) for end in ends))
+            return {"higher": names[one[at]], "lower": names[two[at]], **facts, "chance": chance}
+
         beyond = (low > 0) & (apart > null.chance(float(np.quantile(null.largest, 0.95)))[one, two])
-        at = self._first(names, pairs, np.where(beyond, low, -np.inf), "leading")
-        return self._pair(names, pairs, at, null) if beyond.any() else None
-
-    def _open(self, names: list[list[str]], units: Units, null: Null) -> dict[str, Any]:
-        """The pair whose interval reaches farthest from 0."""
-        pairs = self._oriented(units)
-        return self._pair(names, pairs, self._first(names, pairs, np.maximum(pairs[4], -pairs[3]), "open_pair"), null)
-
-    def _first(self, names: list[list[str]], pairs: tuple[np.ndarray, ...], reach: np.ndarray, name: str) -> int:
-        """The pair that reaches farthest; of equals, which differ by rounding only, the recorded one if it is among them."""
-        equal = np.flatnonzero(reach >= reach.max() - CLOSE)
-        recorded = (self.record["gap"] or {}).get(name) or {}
-        named = [at for at in equal if [names[pairs[0][at]], names[pairs[1][at]]] == [recorded.get("higher"), recorded.get("lower")]]
-        return int(named[0] if named else equal[0])
+        shown = told(np.where(beyond, low, -np.inf), "leading") if beyond.any() else None
+        return {"significant": shown, "open_pair": told(np.maximum(high, -low), "open_pair")}
 
     def _against_the_rest(self, names: list[list[str]], units: Units) -> list[dict[str, Any]]:
         groups = len(names)

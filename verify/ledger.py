@@ -29,14 +29,6 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Near:
-    """A number that is known to a lower precision than others, such as a mean of single-precision scores."""
-
-    value: float | None
-    tolerance: float
-
-
-@dataclass(frozen=True)
 class Difference:
     """A recorded value that is not what the answers give."""
 
@@ -120,7 +112,7 @@ def text_of(path: Path) -> str:
 
 def shown(value: object) -> str:
     """A value for a terminal: short, in ASCII, without control characters."""
-    inner = value.value if isinstance(value, Drawn | Near) else value
+    inner = value.value if isinstance(value, Drawn) else value
     text = f"{inner:.12g}" if isinstance(inner, float) else ascii(inner)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -133,12 +125,10 @@ def _field(path: Path) -> str:
 
 
 def _equal(recorded: object, computed: object) -> bool:
-    tolerance = CLOSE
-    if isinstance(computed, Drawn | Near):
-        tolerance, computed = (computed.tolerance if isinstance(computed, Near) else CLOSE), computed.value
+    computed = computed.value if isinstance(computed, Drawn) else computed
     if _number(recorded) and _number(computed):
         one, other = _float(recorded), _float(computed)
-        return one == other or abs(one - other) <= tolerance * max(1.0, abs(one), abs(other))
+        return one == other or abs(one - other) <= CLOSE * max(1.0, abs(one), abs(other))
     return type(recorded) is type(computed) and recorded == computed
 
 
