@@ -40,11 +40,11 @@ class Kinds:
 
     @classmethod
     def of_rows(cls, cluster: np.ndarray, group: np.ndarray, event: np.ndarray, weight: np.ndarray, groups: int) -> Kinds:
-        """Count the kinds of clusters."""
+        """Count the kinds of clusters; of the same images before and after, an event may be one that is gained or lost (-1)."""
         _, owner = np.unique(cluster, return_inverse=True)
         both = np.zeros((int(owner.max(initial=-1)) + 1, 2, groups))
         np.add.at(both[:, 1], (owner, group), weight)
-        np.add.at(both[:, 0], (owner[event], group[event]), weight[event])
+        np.add.at(both[:, 0], (owner, group), weight * event)
         kinds, count = np.unique(both, axis=0, return_counts=True)
         return cls(kinds[:, 0], kinds[:, 1], count)
 
@@ -57,6 +57,14 @@ class Kinds:
         e, n = change(self.e), change(self.n)
         kept = n.any(axis=1)
         return Kinds(e[kept], n[kept], self.count[kept])
+
+    def covariances(self) -> np.ndarray:
+        """Of the rates of groups, through the clusters."""
+        often, total = self.count[:, None], self.count @ self.n
+        residual = (self.e - self.count @ self.e / _nonzero(total) * self.n) / _nonzero(total)
+        present = (self.n > 0).astype(float)
+        clusters = present.T @ (often * present)
+        return np.asarray(residual.T @ (often * residual) * clusters / np.maximum(clusters - 1, 1))
 
     def sums(self, borrowed: float | None = None) -> Sums:
         """Sums over clusters, and of products within them."""
@@ -335,11 +343,8 @@ class Clusters(Units):
         return np.asarray(np.minimum(1.0, 2 * stdtr(freedom, -np.abs((sums.rates[first] - sums.rates[second]) / error))))
 
     def variance(self) -> float:
-        residual = (self.table.e - self.rates * self.table.n) / _nonzero(self.n)
-        present = (self.table.n > 0).astype(float)
-        clusters = present.T @ (self.table.count[:, None] * present)
-        spread = residual.T @ (self.table.count[:, None] * residual) * clusters / np.maximum(clusters - 1, 1)
-        groups, own = len(self.n), float(np.trace(spread))
+        spread, groups = self.table.covariances(), len(self.n)
+        own = float(np.trace(spread))
         common = (float(spread.sum()) - own) / (groups * (groups - 1))
         return float(self.rates.var(ddof=1) - (own / groups - common))
 

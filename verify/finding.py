@@ -13,7 +13,7 @@ from verify import formulas
 from verify.answers import METRICS, UNKNOWN, Answers, column_of, commonest, counted, numbered, split
 from verify.clusters import Galleries, Sets, alike_inside, units_of_rows, weights_to_equal_truth
 from verify.images import FEWER_DRAWS, EqualTruth, Images, Null, Units, equal_truth, leading, stream, tied
-from verify.ledger import CLOSE, ERRORS, Drawn
+from verify.ledger import CLOSE, ERRORS, Drawn, drawn
 
 RARE, NEGLIGIBLE = 0.1, 5
 OF_COMPOSITION = 1999
@@ -496,12 +496,8 @@ class Question:
     def drawn_p(self, p: float, null: Null) -> Drawn:
         """A p from draws, with the standard error of the difference between two runs."""
         draws = int(self.run.settings["draws"])
-        fewest = min(draws, len(null.largest))
-        error = 0.0
-        if len(null.largest) > 1 and not (null.repeated and self.run.same_numpy):
-            likely = min(max(p, 1 / (fewest + 1)), 1 - 1 / (fewest + 1))
-            error = (likely * (1 - likely) * (1 / draws + 1 / fewest)) ** 0.5
-        return Drawn(p, error)
+        repeated = len(null.largest) == 1 or (null.repeated and self.run.same_numpy)
+        return drawn(p, draws, min(draws, len(null.largest)), repeated=repeated)
 
     def _two_runs(self, null: Null) -> float:
         """The standard error of the difference of two runs' means, in standard deviations; 0 if the stream was repeated."""

@@ -28,6 +28,13 @@ class Drawn:
         return bool(self.error) and _number(recorded) and abs(_float(recorded) - self.value) <= ERRORS * self.error + CLOSE
 
 
+def drawn(p: float, recorded: int, ours: int | None = None, *, repeated: bool) -> Drawn:
+    """A p from draws, the recorded one from so many and this from `ours`; `repeated`: it is exact, or from the recorded stream."""
+    ours = recorded if ours is None else ours
+    likely = min(max(p, 1 / (ours + 1)), 1 - 1 / (ours + 1))
+    return Drawn(p, 0.0 if repeated else (likely * (1 - likely) * (1 / recorded + 1 / ours)) ** 0.5)
+
+
 @dataclass(frozen=True)
 class Difference:
     """A recorded value that is not what the answers give."""

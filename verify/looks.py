@@ -10,8 +10,8 @@ import numpy as np
 from verify.answers import UNKNOWN, Answers, commonest, possible
 from verify.finding import OF_COMPOSITION, Run
 from verify.images import Images, stream
-from verify.ledger import Drawn
-from verify.paired import Change, drawn, follows_truth_p
+from verify.ledger import Drawn, drawn
+from verify.paired import Change, follows_truth_p
 
 ASKINGS = (": order", ": instruction", ": repeats")
 """Ends of the names of measurements that compare two ways to pose one question."""
@@ -48,7 +48,8 @@ def _against_constant(run: Run, measurement: Mapping[str, Any], answers: Answers
     share, would = often[constant][0] / n, answers.y_true == constant
     only = int((right & ~would).sum()), int((would & ~right).sum())
     change = Change(right.astype(int) - would, answers.cluster)
-    p = drawn(*change.p(run.settings, "()/flip"), run.settings, run.same_numpy)
+    value, exact = change.p(run.settings, "()/flip")
+    p = drawn(value, int(run.settings["draws"]), repeated=exact or run.same_numpy)
     low, high = change.limits(run.alpha)
     better = right.mean() > share and _value(p) <= run.alpha
     recalls = [float(right[answers.y_true == truth].mean()) for truth in set(answers.y_true)]
@@ -74,7 +75,7 @@ def _follows_truth_p(run: Run, measurement: Mapping[str, Any], answers: Answers)
     units = Images(np.bincount(code[event], minlength=len(truths)), np.bincount(code))
     draws = min(int(run.settings["draws"]), OF_COMPOSITION)
     p = units.test(draws, stream(int(run.settings["seed"]), f"{measurement['name']}/truth")).p
-    return Drawn(p, 0.0 if run.same_numpy else (p * (1 - p) * 2 / draws) ** 0.5)
+    return drawn(p, draws, repeated=run.same_numpy)
 
 
 def _code(record: Mapping[str, Any], alpha: float) -> str | None:
