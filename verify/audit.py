@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from verify.answers import UNKNOWN, AnswerFile, Answers, column_of, counted, numbered
+from verify.answers import AnswerFile, Answers, column_of, counted
 from verify.comparison import ComparisonRun, Side, verify_comparisons
 from verify.finding import OF_COMPOSITION, Question, Run
-from verify.images import EqualTruth, Units, equal_truth, stream
+from verify.images import EqualTruth, Units, equal_truth
 from verify.ledger import Ledger
 from verify.looks import recognises_nothing, responsiveness
 from verify.paired import verify_pairs
@@ -116,7 +116,7 @@ class Audit:
         if units is None or not question.independent:
             recorded: float | None = record["within_truth_p"]
             return recorded
-        null = units.test(int(self.run.settings["draws"]), stream(int(self.run.settings["seed"]), f"{record['id']}/within true answers"))
+        null = units.test(question.draws, question.stream("/within true answers"))
         self.ledger.compare(path, record["within_truth_p"], question.drawn_p(null.p, null))
         return null.p
 
@@ -157,8 +157,7 @@ class Audit:
         gap, p = float(np.ptp(units.rates)), None
         of_gap = tested.facts["gap"]["value"]
         if answers.cluster is None:
-            draws = min(int(self.run.settings["draws"]), OF_COMPOSITION)
-            null = units.test(draws, stream(int(self.run.settings["seed"]), f"{record['id']}/equal true answers"))
+            null = units.test(min(question.draws, OF_COMPOSITION), question.stream("/equal true answers"))
             p = question.drawn_p(null.p, null)
         equal = p is not None and p.value > self.run.alpha and gap <= of_gap / 2
         explains = p_adjusted is not None and p_adjusted <= self.run.alpha and (equal or gap < 1e-9)
@@ -167,17 +166,11 @@ class Audit:
 
 def _within_truth(question: Question, judged: np.ndarray, *, every: bool = False) -> Units | None:
     """The compared groups by true answer; `every`: None if a group lacks some true answer, otherwise only shared ones count."""
-    answers = question.answers
-    assert answers.y_true is not None  # noqa: S101 - the caller has true answers
-    group = numbered(answers, question.record["attributes"], question.groups())
-    known = answers.y_true != UNKNOWN
+    known = ~question.lacking & (judged[question.group] if every else True)
+    truth, (_, event) = question.truth[known], counted(question.answers, "accuracy", None)
+    _, k, n, weights = equal_truth(truth, question.group[known], event[known], len(judged), judged)
     if every:
-        known &= judged[group]
-    _, event = counted(answers, "accuracy", None)
-    _, k, n, weights = equal_truth(answers.y_true[known], group[known], event[known], len(judged), judged)
-    if every:
-        of_all = len(set(answers.y_true[known]))
-        return EqualTruth(k[:, judged], n[:, judged], weights) if of_all > 1 and len(k) == of_all else None
+        return EqualTruth(k[:, judged], n[:, judged], weights) if len(set(truth)) > 1 and len(k) == len(set(truth)) else None
     compared = np.flatnonzero(judged & (n.sum(axis=0) > 0))
     return EqualTruth(k, n, weights).of(compared) if len(compared) > 1 else None
 

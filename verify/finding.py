@@ -36,28 +36,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Counts:
-    """A question's answers by group."""
+    """Events and images that count, by group."""
 
-    groups: tuple[tuple[str, ...], ...]
-    images: np.ndarray
-    """Images of each group, whether they count or not."""
     k: np.ndarray
     n: np.ndarray
-    weights: tuple[np.ndarray, np.ndarray] | None
-    """Sums of weights of events and of counted images."""
     units: Units
-
-
-def _outside(
-    code: str, n: int, events: int, rate: tuple[float, ...], apart: tuple[float, float, float], *, shown: bool,
-    names: tuple[Sequence[str], ...] = ((), ()),
-) -> dict[str, Any]:  # fmt: skip
-    """Images outside the gap, as the file has them."""
-    ends = dict(zip(("value", "low", "high"), rate, strict=True)) | dict(
-        zip(("difference", "difference_low", "difference_high"), apart, strict=True)
-    )
-    of = {"group": list(names[0]), "other": list(names[1]), "answer": None, "lacking": [], "filled": None}
-    return {"code": code, "n": n, "events": events, **ends, "shown": bool(shown), **of}
 
 
 def _share(units: Units) -> float:
@@ -79,18 +62,47 @@ def statuses(groups: Sequence[Sequence[str]], images: np.ndarray, n: np.ndarray,
 
 
 class Question:
-    """A finding of the file with the answers that it is about."""
+    """A finding of the file with the answers that it is about: one row per image, or per value of an attribute with several."""
 
     def __init__(self, run: Run, record: Mapping[str, Any], answers: Answers):
         self.run, self.record = run, record
         several = [name for name in record["attributes"] if name in run.audit["data"]["several"]]
         self.answers = split(answers, several) if several else answers
-        self.whole = answers
-        """Every image once."""
-        self.metric = record["metric"]
+        self.divided = len(self.answers.y_pred) > len(answers.y_pred)
+        """Whether some image has several values: then it counts once in the rate of all."""
+        self.metric, self.alpha = record["metric"], run.alpha
         self.measurement = next(m for m in run.audit["measurements"] if m["name"] == record["measurement"])
         self.outcome = None if record["outcome"] is None else tuple(self.measurement["outcomes"][record["outcome"]])
         self.truths = set() if answers.y_true is None else set(answers.y_true) - {UNKNOWN}
+        self.fewest, self.draws = int(run.settings["min_group_size"]), int(run.settings["draws"])
+        # By row: its group, whether it counts and is an event, whether its true answer is missing, its weight, whether it has the outcome.
+        self.groups = self._groups()
+        self.group = numbered(self.answers, record["attributes"], self.groups)
+        self.counts, self.event = counted(self.answers, self.metric, self.outcome)
+        self.truth = np.full(len(self.group), "", object) if self.answers.y_true is None else self.answers.y_true
+        self.lacking = self.truth == UNKNOWN
+        self.weight = np.ones(len(self.group)) if self.answers.weight is None else self.answers.weight
+        self.true, self.given = (np.isin(texts.astype(str), list(self.outcome or ())) for texts in (self.truth, self.answers.y_pred))
+
+    def _groups(self) -> tuple[tuple[str, ...], ...]:
+        """The groups in the order of the file, then groups of images that the file leaves out."""
+        recorded = [tuple(rate["group"]) for rate in self.record["by_group"]]
+        columns = [self.answers.columns[column_of(name)] for name in self.record["attributes"]]
+        present = set(zip(*(column.tolist() for column in columns), strict=True))
+        levels = [sorted({group[at] for group in recorded if UNKNOWN not in group}) for at in range(len(columns))]
+        return (*recorded, *sorted({*present, *product(*levels)} - set(recorded)))
+
+    def images(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Number of images of each group, or of those among these rows."""
+        return np.bincount(self.group if rows is None else self.group[rows], minlength=len(self.groups))
+
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """Sum of the weights of these rows in each group."""
+        return np.bincount(self.group[rows], self.weight[rows], len(self.groups))
+
+    def stream(self, test: str = "") -> np.random.Generator:
+        """The random numbers of a test."""
+        return stream(int(self.run.settings["seed"]), f"{self.name()}{test}")
 
     @property
     def at_equal_truth(self) -> bool:
@@ -124,84 +136,57 @@ class Question:
 
     # ---- counts ----------------------------------------------------------------------------------------------------------------------
 
-    def groups(self) -> tuple[tuple[str, ...], ...]:
-        """The groups in the order of the file, then groups of images that the file leaves out."""
-        recorded = [tuple(rate["group"]) for rate in self.record["by_group"]]
-        columns = [self.answers.columns[name] for name in self._columns()]
-        present = set(zip(*(column.tolist() for column in columns), strict=True))
-        levels = [sorted({group[at] for group in recorded if UNKNOWN not in group}) for at in range(len(columns))]
-        combined = {*present, *product(*levels)}
-        return (*recorded, *sorted(combined - set(recorded)))
-
-    def _columns(self) -> list[str]:
-        return [column_of(name) for name in self.record["attributes"]]
-
-    def counts(self) -> Counts:
+    def counted(self) -> Counts:
         """Events and images of each group, and their sampling units."""
-        groups, answers = self.groups(), self.answers
-        group = numbered(answers, self.record["attributes"], groups)
-        counts, event = counted(answers, self.metric, self.outcome)
-        images = np.bincount(group, minlength=len(groups))
         if self.at_equal_truth:
-            return self._at_equal_truth(groups, group, event, images)
-        n, k = (np.bincount(group[which], minlength=len(groups)) for which in (counts, event))
-        weights = None
-        if answers.weight is not None:
-            w = answers.weight
-            weights = (np.bincount(group[event], w[event], len(groups)), np.bincount(group[counts], w[counts], len(groups)))
-        return Counts(groups, images, k, n, weights, self._units(group, counts, event, len(groups), k, n))
-
-    def _units(self, group: np.ndarray, counts: np.ndarray, event: np.ndarray, groups: int, k: np.ndarray, n: np.ndarray) -> Units:
+            return self._at_equal_truth()
+        k, n = self.images(self.event), self.images(self.counts)
         if self.independent:
-            return Images(k, n)
-        answers, sets = self.answers, self.sets
-        owner = None if answers.cluster is None else answers.cluster[counts]
-        weight = None if answers.weight is None else answers.weight[counts]
-        units = units_of_rows(owner, None if sets is None else sets[counts], weight, group[counts], event[counts], groups)
-        return Galleries(units.table, by_design=True) if isinstance(units, Sets) and self.metric == "retrieval_rate" else units
+            return Counts(k, n, Images(k, n))
+        units = self._units(self.counts, self.answers.weight, self.sets)
+        if isinstance(units, Sets) and self.metric == "retrieval_rate":
+            units = Galleries(units.table, by_design=True)
+        return Counts(k, n, units)
 
-    def _at_equal_truth(self, groups: tuple[tuple[str, ...], ...], group: np.ndarray, event: np.ndarray, images: np.ndarray) -> Counts:
-        assert self.answers.y_true is not None  # noqa: S101 - an outcome that is true for some images
-        known = self.answers.y_true != UNKNOWN
-        fewest = int(self.run.settings["min_group_size"])
-        truths, k, n, weights = equal_truth(self.answers.y_true[known], group[known], event[known], len(groups), fewest)
+    def _units(self, rows: np.ndarray, weight: np.ndarray | None, sets: np.ndarray | None, *, inside: bool = True) -> Units:
+        """The sampling units of some rows, of which `weight` and `sets` have all."""
+        owner, weight, sets = (None if part is None else part[rows] for part in (self.answers.cluster, weight, sets))
+        return units_of_rows(owner, sets, weight, self.group[rows], self.event[rows], len(self.groups), inside=inside)
+
+    def _at_equal_truth(self) -> Counts:
+        known = ~self.lacking
+        truths, k, n, weights = equal_truth(self.truth[known], self.group[known], self.event[known], len(self.groups), self.fewest)
         units: Units = EqualTruth(k, n, weights)
         if not self.independent:
-            units = self.dependent_at_equal_truth(truths, n.sum(axis=0) > 0, group, event)
-        return Counts(groups, images, k.sum(axis=0), n.sum(axis=0), None, units)
+            units = self.dependent_at_equal_truth(truths, n.sum(axis=0) > 0)
+        return Counts(k.sum(axis=0), n.sum(axis=0), units)
 
-    def dependent_at_equal_truth(self, truths: Sequence[str], counts: np.ndarray, group: np.ndarray, event: np.ndarray) -> Units:
+    def dependent_at_equal_truth(self, truths: Sequence[str], compared: np.ndarray) -> Units:
         """Rows in clusters, in sets or with weights at equal true shares: by weights, which cannot equalise the mix inside a cluster."""
-        answers, sets = self.answers, self.sets
-        assert answers.y_true is not None  # noqa: S101 - the caller has true answers
-        kept = np.isin(answers.y_true.astype(str), list(truths)) & counts[group]
-        truth, group, event = answers.y_true[kept], group[kept], event[kept]
-        weight = np.ones(len(group)) if answers.weight is None else answers.weight[kept]
-        factor = weights_to_equal_truth(truth, group, weight, len(counts))
-        alike = answers.weight is None and np.allclose(factor, 1.0)
-        owner = None if answers.cluster is None else answers.cluster[kept]
-        sets = None if sets is None else sets[kept]
-        together = owner if owner is not None else sets
-        inside = together is None or alike_inside(together, group, truth, weight)
-        if not alike:
-            sets = None
-        return units_of_rows(owner, sets, None if alike else weight * factor, group, event, len(counts), inside=inside)
+        rows = np.flatnonzero(np.isin(self.truth.astype(str), list(truths)) & compared[self.group])
+        truth, group, weight = self.truth[rows], self.group[rows], self.weight[rows]
+        factor = np.ones(len(self.group))
+        factor[rows] = weights_to_equal_truth(truth, group, weight, len(self.groups))
+        together = self.sets if self.answers.cluster is None else self.answers.cluster
+        inside = together is None or alike_inside(together[rows], group, truth, weight)
+        if self.answers.weight is None and np.allclose(factor, 1.0):
+            return self._units(rows, None, self.sets, inside=inside)
+        return self._units(rows, self.weight * factor, None, inside=inside)
 
     # ---- rates -----------------------------------------------------------------------------------------------------------------------
 
     def rates(self, counts: Counts) -> list[dict[str, Any]]:
         """The rate of each group, then that of all images."""
         together = counts.units.together()
-        of_groups, of_all = counts.units.intervals(self.run.alpha), together.intervals(self.run.alpha)
+        of_groups, of_all = counts.units.intervals(self.alpha), together.intervals(self.alpha)
         low, high = np.append(of_groups[0], of_all[0]), np.append(of_groups[1], of_all[1])
-        values = np.append(self._values(counts), self._value_of_all(counts, together))
+        values = np.append(counts.units.rates, together.rates)
         described = [*counts.units.described(), *together.described()]
-        fewest = int(self.run.settings["min_group_size"])
-        status = [*statuses(counts.groups, counts.images, counts.n, counts.units, fewest), "ok" if counts.n.sum() else "not estimable"]
-        baseline = self._baseline(counts)
+        status = [*statuses(self.groups, self.images(), counts.n, counts.units, self.fewest), "ok" if counts.n.sum() else "not estimable"]
+        baseline = self._baseline()
         events, images = ([*part.tolist(), int(part.sum())] for part in (counts.k, counts.n))
         rates: list[dict[str, Any]] = []
-        for at, (group, k, n) in enumerate(zip((*counts.groups, ()), events, images, strict=True)):
+        for at, (group, k, n) in enumerate(zip((*self.groups, ()), events, images, strict=True)):
             rate: dict[str, Any] = {"group": list(group), "n": n, "events": k if n else 0, "status": status[at]}
             defined = {"value": values[at], "low": low[at], "high": high[at]}
             rate |= {name: float(value) if n else None for name, value in defined.items()}
@@ -211,209 +196,59 @@ class Question:
             rates.append(rate)
         return rates
 
-    def _values(self, counts: Counts) -> np.ndarray:
-        if counts.weights is None:
-            return counts.units.rates if self.at_equal_truth else counts.k / np.maximum(counts.n, 1)
-        return np.asarray(counts.weights[0] / np.where(counts.weights[1] > 0, counts.weights[1], 1.0))
-
-    def _value_of_all(self, counts: Counts, together: Units) -> float:
-        if counts.weights is not None:
-            return float(counts.weights[0].sum() / (counts.weights[1].sum() or 1.0))
-        return float(together.rates[0]) if self.at_equal_truth else float(counts.k.sum() / max(counts.n.sum(), 1))
-
-    def _baseline(self, counts: Counts) -> list[float] | None:
+    def _baseline(self) -> list[float] | None:
         """The accuracy of the best constant answer in each group, and over all images."""
         one_role = self.measurement["row_texts"] is not None and len(self.truths) < 2
         if self.metric != "accuracy" or one_role or self.answers.y_true is None:
             return None
-        answers, groups, y_true = self.answers, counts.groups, self.answers.y_true
-        known = y_true != UNKNOWN
-        group = numbered(answers, self.record["attributes"], groups)[known]
-        truth, weight = y_true[known], np.ones(len(group)) if answers.weight is None else answers.weight[known]
-        would = (
-            np.isin(truth.astype(str), list(self.outcome))
-            if self.outcome is not None
-            else truth == commonest(truth, self.measurement, weight)[0]
-        )
-        if self.outcome is not None and weight[would].sum() < weight[~would].sum():
+        known = ~self.lacking
+        most, _ = commonest(self.truth[known], self.measurement, self.weight[known])
+        would = self.true if self.outcome is not None else self.truth == most
+        if self.outcome is not None and self.weight[known & would].sum() < self.weight[known & ~would].sum():
             would = ~would
-        right, all_of = (np.bincount(group[which], weight[which], len(groups)) for which in (would, np.ones(len(would), bool)))
-        right, all_of = np.append(right, right.sum()), np.append(all_of, all_of.sum())
-        return [float(share) for share in right / np.where(all_of > 0, all_of, 1.0)]
+        right, of_all = self.weights(known & would), self.weights(known)
+        right, of_all = np.append(right, right.sum()), np.append(of_all, of_all.sum())
+        return [float(share) for share in right / np.where(of_all > 0, of_all, 1.0)]
 
     # ---- everything ------------------------------------------------------------------------------------------------------------------
 
     def recomputed(self) -> tuple[dict[str, Any], Units | None, Null | None]:
         """The fields of the finding that do not depend on other findings; the compared groups and their test, if there is one."""
-        counts = self.counts()
+        counts = self.counted()
         *by_group, overall = self.rates(counts)
-        several = self.answers is not self.whole and len(self.answers.y_pred) > len(self.whole.y_pred)
         facts: dict[str, Any] = {"id": self.name(), "by_group": by_group}
-        facts |= {} if several else {"overall": overall}
-        facts["shares"] = self._shares(counts.groups) if self.at_equal_truth else []
-        facts["uncovered"] = self._uncovered(counts, by_group)
+        facts |= {} if self.divided else {"overall": overall}
+        facts["shares"] = self._shares() if self.at_equal_truth else []
+        outside = Outside(self, counts.units, by_group)
+        facts["uncovered"] = outside.uncovered()
         compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
         if len(compared) < 2:
             absent = dict.fromkeys(("gap", "ratio_tolerance", "negligible"))
             return facts | absent | {"contrasts": [], "pairs": [], "ratio_of_rest": False}, None, None
         units = counts.units.of(compared)
-        names = [list(counts.groups[at]) for at in compared]
+        names = [list(self.groups[at]) for at in compared]
         tolerances, rare = self._tolerances([by_group[at] for at in compared], units)
         facts |= tolerances
-        null = units.test(int(self.run.settings["draws"]), stream(int(self.run.settings["seed"]), self.name()))
+        null = units.test(self.draws, self.stream())
         facts["gap"] = self._gap(names, units, null, None if facts["ratio_tolerance"] is None else rare)
         facts["contrasts"] = self._against_the_rest(names, units)
-        facts["uncovered"] += self._truth_by_answer(counts, compared, by_group, facts["gap"])
+        facts["uncovered"] += outside.truth_by_answer(facts["gap"])
         return facts, units, null
 
-    # ---- outside the gap -------------------------------------------------------------------------------------------------------------
-
-    def _uncovered(self, counts: Counts, by_group: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The images that the gap leaves out: pooled groups against all compared ones, and those without a true answer."""
-        found = [rate["status"] if rate["n"] else "absent" for rate in by_group]
-        compared, unknown = ([at for at, status in enumerate(found) if status == wanted] for wanted in ("ok", "unknown"))
-        rest = [at for at, status in enumerate(found) if status not in ("ok", "absent")]
-        if len(compared) < 2:
-            return []
-        parts = [("not compared", rest, self.record["better"])] if len(rest) > len(unknown) else []
-        parts += [("unknown group", unknown, "neither")] if unknown else []
-        base, found = self._together(counts, compared), []
-        for code, groups, better in parts:
-            rate = self._together(counts, groups)
-            one, other = ((np.array(own[0]), (np.array(own[1]), np.array(own[2]))) for own in (rate, base))
-            low, high = (float(end) for end in formulas.joined(*one, *other))
-            n, events = (sum(by_group[at][name] for at in groups) for name in ("n", "events"))
-            shown = (high < 0 and better != "low") or (low > 0 and better != "high")
-            found.append(_outside(code, n, events, rate, (rate[0] - base[0], low, high), shown=shown))
-        return found + self._without_truth(counts, compared)
-
-    def _together(self, counts: Counts, groups: Sequence[int]) -> tuple[float, float, float]:
-        """The rate of some groups together, with its limits."""
-        units = counts.units.of(np.array(groups, np.int64)).together()
-        low, high = units.intervals(self.run.alpha)
-        return _share(units), float(low[0]), float(high[0])
-
-    def _without_truth(self, counts: Counts, compared: Sequence[int]) -> list[dict[str, Any]]:
-        """Where compared groups lack true answers: the group with the largest share of such images against that with the smallest."""
-        answers = self.answers
-        if answers.y_true is None or not (METRICS[self.metric][3] or self.at_equal_truth):
-            return []
-        group = numbered(answers, self.record["attributes"], counts.groups)
-        k, n = (
-            np.bincount(group[which], minlength=len(counts.groups))[compared]
-            for which in (answers.y_true == UNKNOWN, np.ones(len(group), bool))
-        )
-        if not k.any():
-            return []
-        shares = k / n
-        most, least = leading(shares), leading(-shares)
-        pairs = len(compared) * (len(compared) - 1) // 2
-        low, high = (float(end) for end in formulas.newcombe(k[most], n[most], k[least], n[least], self.run.alpha / pairs))
-        own = (float(shares[most]), *(float(end) for end in formulas.wilson(k[most], n[most], self.run.alpha)))
-        apart = (own[0] - float(shares[least]), low, high)
-        names = tuple(counts.groups[compared[at]] for at in (most, least))
-        return [_outside("no true answer", int(k.sum()), int(k[most]), own, apart, shown=low > 0, names=names)]
-
-    def _truth_by_answer(
-        self, counts: Counts, compared: np.ndarray, by_group: Sequence[Mapping[str, Any]], gap: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        """Where a true answer is missing more, or less, often with one answer of a group than with its others."""
-        answers, alpha = self.answers, self.run.alpha
-        by_truth = METRICS[self.metric][3] or self.at_equal_truth
-        if answers.y_true is None or not by_truth or METRICS[self.metric][0] == "selected" or not (answers.y_true == UNKNOWN).any():
-            return []
-        group, lacking = numbered(answers, self.record["attributes"], counts.groups), answers.y_true == UNKNOWN
-        given = answers.y_pred.astype(str)
-        names = sorted(set(given.tolist()))
-        named = {name: given == name for name in (names[:1] if len(names) == 2 else names)}
-        if self.outcome is not None:
-            named = {self.record["outcome"]: np.isin(given, list(self.outcome))}
-
-        def tallied(which: np.ndarray) -> np.ndarray:
-            return np.asarray(np.bincount(group[which], minlength=len(counts.groups))[compared])
-
-        images, without = tallied(np.ones(len(group), bool)), tallied(lacking)
-        n, k = (np.array([tallied(of & part) for of in named.values()]) for part in (np.ones(len(group), bool), lacking))
-        others, others_k = images - n, without - k
-        both = (n > 0) & (others > 0)
-        if not both.any():
-            return []
-        ends = formulas.newcombe(k, np.maximum(n, 1), others_k, np.maximum(others, 1), alpha / both.sum())
-        distance = np.where(both, np.maximum(ends[0], -ends[1]), -1.0)
-        at = np.unravel_index(leading(distance.ravel()), distance.shape)
-        if distance[at] <= 0:
-            return []
-        share = k[at] / n[at]
-        rate = (float(share), *(float(end) for end in formulas.wilson(k[at], n[at], alpha)))
-        apart = (float(share - others_k[at] / others[at]), float(ends[0][at]), float(ends[1][at]))
-        found = _outside("truth by answer", int(without.sum()), int(k[at]), rate, apart, shown=True)
-        rows = zip(compared, n[at[0]], k[at[0]], others[at[0]], others_k[at[0]], strict=True)
-        fields = ("n", "lacking", "others", "others_lacking")
-        found["lacking"] = [{"group": list(counts.groups[of]), **dict(zip(fields, map(int, row), strict=True))} for of, *row in rows]
-        found["group"], found["answer"] = list(counts.groups[compared[at[1]]]), list(named)[at[0]]
-        found["filled"] = self._filled(group, compared, [by_group[of] for of in compared], gap)
-        return [found]
-
-    def _filled(
-        self, group: np.ndarray, compared: np.ndarray, rates: Sequence[Mapping[str, Any]], gap: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The ends of a difference if every missing true answer is the one that makes it least, or most."""
-        least, most = self._extremes(group, compared)
-        n = effective(rates)
-        names, pair = [rate["group"] for rate in rates], gap["significant"] or gap["open_pair"]
-        one, other = names.index(pair["higher"]), names.index(pair["lower"])
-        alpha, reach = self.run.alpha / (len(n) * (len(n) - 1) // 2), -1.0
-        for i, j in product(range(len(n)), repeat=2):
-            if i != j:
-                reach = max(reach, float(formulas.newcombe(most[i] * n[i], n[i], least[j] * n[j], n[j], alpha)[1]))
-        low = float(formulas.newcombe(least[one] * n[one], n[one], most[other] * n[other], n[other], alpha)[0])
-        ends = {"least": float(least[one] - most[other]), "most": float(most[one] - least[other]), "low": low, "reach": reach}
-        return {"higher": pair["higher"], "lower": pair["lower"], **ends}
-
-    def _extremes(self, group: np.ndarray, compared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the largest rate of each compared group over all ways to fill the missing true answers."""
-        answers = self.answers
-        assert answers.y_true is not None  # noqa: S101 - the caller has true answers
-        lacking = answers.y_true == UNKNOWN
-        weight = np.ones(len(group)) if answers.weight is None else answers.weight
-
-        def total(which: np.ndarray) -> np.ndarray:
-            return np.asarray(np.bincount(group[which], weight[which], int(group.max()) + 1)[compared])
-
-        selected = np.isin(answers.y_pred.astype(str), list(self.outcome or ()))
-        kind = METRICS[self.metric][1]
-        would = selected if kind == "selected" else ~selected
-        up, down = (total(lacking), total(lacking)) if kind == "correct" else (total(lacking & would), total(lacking & ~would))
-        if not self.at_equal_truth:
-            counts, event = counted(answers, self.metric, self.outcome)
-            k, n = total(event), total(counts)
-            return k / (n + down), (k + up) / (n + up)
-        truths = [answers.y_true == name for name in sorted(self.truths)]
-        k, n = (np.array([total(truth & part) for truth in truths]) for part in (selected, ~lacking))
-        k, n = k[(n > 0).all(axis=1)], n[(n > 0).all(axis=1)]
-        share = n.sum(axis=1) / n.sum()
-        return share @ (k / (n + down)), share @ ((k + up) / (n + up))
-
-    def _shares(self, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    def _shares(self) -> list[dict[str, Any]]:
         """How often the outcome is given, and how often it is true, in each group."""
-        answers = self.answers
-        assert answers.y_true is not None  # noqa: S101 - an outcome that is true for some images
-        known = answers.y_true != UNKNOWN
-        group = numbered(answers, self.record["attributes"], groups)[known]
-        weight = np.ones(len(group)) if answers.weight is None else answers.weight[known]
-        true, given = (np.isin(values[known].astype(str), list(self.outcome or ())) for values in (answers.y_true, answers.y_pred))
-        images = np.bincount(group, minlength=len(groups))
-        parts = (np.ones(len(true), bool), given, true, given & ~true, true & ~given)
-        total, *sums = (np.bincount(group[part], weight[part], len(groups)) for part in parts)
+        known, given, true = ~self.lacking, self.given, self.true
+        images, total = self.images(known), self.weights(known)
+        sums = [self.weights(known & part) for part in (given, true, given & ~true, true & ~given)]
         rows = []
-        for at, name in enumerate(groups):
+        for at, name in enumerate(self.groups):
             n = int(images[at])
             row: dict[str, Any] = dict.fromkeys(("given", "true", "excess", "low", "high"))
             if n:
                 shares = [float(part[at] / total[at]) for part in sums]
                 row |= {"given": shares[0], "true": shares[1], "excess": shares[2] - shares[3]}
                 if self.independent:
-                    row["low"], row["high"] = formulas.agresti_min(float(sums[2][at]), float(sums[3][at]), n, self.run.alpha)
+                    row["low"], row["high"] = formulas.agresti_min(float(sums[2][at]), float(sums[3][at]), n, self.alpha)
             rows.append({"group": list(name), "n": n, **row})
         return rows
 
@@ -432,7 +267,7 @@ class Question:
         if is_error:
             n = effective(rates)
             wrong = np.array([1 - r["value"] if of_rest else r["value"] for r in rates])
-            upper = formulas.upper_limit(wrong * n, n, self.run.alpha)
+            upper = formulas.upper_limit(wrong * n, n, self.alpha)
             limit = self.record["tolerance"] / NEGLIGIBLE if (upper < self.record["tolerance"] / NEGLIGIBLE).all() else None
         asked = (is_error or is_answer) and limit is None and _share(rare) < RARE
         general = self.run.settings["ratio_tolerance"] if asked else None
@@ -443,7 +278,7 @@ class Question:
         return {"ratio_tolerance": general, "negligible": limit, "ratio_of_rest": told}, rare
 
     def _gap(self, names: list[list[str]], units: Units, null: Null, rare: Units | None) -> dict[str, Any]:
-        alpha, (i, j) = self.run.alpha, units.pairs()
+        alpha, (i, j) = self.alpha, units.pairs()
         low, high = units.differences(i, j, alpha / len(i))
         contrasts, rates = units.contrasts(i, j), units.rates
         top, bottom = self._ends(names, units)
@@ -495,7 +330,7 @@ class Question:
 
     def drawn_p(self, p: float, null: Null) -> Drawn:
         """A p from draws, with the standard error of the difference between two runs."""
-        draws = int(self.run.settings["draws"])
+        draws = self.draws
         repeated = len(null.largest) == 1 or (null.repeated and self.run.same_numpy)
         return drawn(p, draws, min(draws, len(null.largest)), repeated=repeated)
 
@@ -503,7 +338,7 @@ class Question:
         """The standard error of the difference of two runs' means, in standard deviations; 0 if the stream was repeated."""
         if len(null.largest) == 1 or (null.repeated and self.run.same_numpy):
             return 0.0
-        return float((1 / len(null.largest) + 1 / min(int(self.run.settings["draws"]), FEWER_DRAWS)) ** 0.5)
+        return float((1 / len(null.largest) + 1 / min(self.draws, FEWER_DRAWS)) ** 0.5)
 
     def _upper(self, sample: np.ndarray, null: Null) -> tuple[float, float, float]:
         """The 95 % point of drawn values, and the points five standard errors below and above."""
@@ -530,7 +365,7 @@ class Question:
     def _oriented(self, units: Units) -> tuple[np.ndarray, ...]:
         """All pairs, the higher group first: positions, difference, simultaneous limits."""
         i, j = units.pairs()
-        apart, (low, high) = units.contrasts(i, j), units.differences(i, j, self.run.alpha / len(i))
+        apart, (low, high) = units.contrasts(i, j), units.differences(i, j, self.alpha / len(i))
         turn = np.where(tied(np.abs(apart)) <= 0, tied(-low) > high, apart < 0)
         return np.where(turn, j, i), np.where(turn, i, j), np.abs(apart), np.where(turn, -high, low), np.where(turn, -low, high)
 
@@ -571,7 +406,7 @@ class Question:
         self, names: Sequence[tuple[list[str], list[str]]], units: Units, first: np.ndarray, second: np.ndarray, comparisons: int
     ) -> list[dict[str, Any]]:
         """Single comparisons with their own and simultaneous limits, and p adjusted over them."""
-        alpha, tolerance, p = self.run.alpha, self.record["tolerance"], units.p(first, second)
+        alpha, tolerance, p = self.alpha, self.record["tolerance"], units.p(first, second)
         low, high = units.differences(first, second, alpha)
         lower, upper = units.differences(first, second, alpha / comparisons)
         columns = {
@@ -581,3 +416,137 @@ class Question:
         }  # fmt: skip
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return [{"first": one, "second": two, **dict(zip(columns, row, strict=True))} for (one, two), row in zip(names, rows, strict=True)]
+
+
+# ---- outside the gap ------------------------------------------------------------------------------------------------------------------
+
+
+def _outside(
+    code: str, n: int, events: int, rate: tuple[float, ...], apart: tuple[float, float, float], *, shown: bool,
+    names: tuple[Sequence[str], ...] = ((), ()),
+) -> dict[str, Any]:  # fmt: skip
+    """Images outside the gap, as the file has them."""
+    ends = dict(zip(("value", "low", "high"), rate, strict=True)) | dict(
+        zip(("difference", "difference_low", "difference_high"), apart, strict=True)
+    )
+    of = {"group": list(names[0]), "other": list(names[1]), "answer": None, "lacking": [], "filled": None}
+    return {"code": code, "n": n, "events": events, **ends, "shown": bool(shown), **of}
+
+
+class Outside:
+    """The images that the gap of a question leaves out."""
+
+    def __init__(self, question: Question, units: Units, by_group: Sequence[Mapping[str, Any]]):
+        self.question, self.units, self.by_group, self.alpha = question, units, by_group, question.alpha
+        self.compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
+        out_of, _, _, needs_truth = METRICS[question.metric]
+        self.by_truth = question.answers.y_true is not None and (needs_truth or question.at_equal_truth)
+        self.biased = self.by_truth and out_of != "selected" and bool(question.lacking.any())
+        """Whether missing true answers may bias the rate: not one among images with one answer."""
+
+    def uncovered(self) -> list[dict[str, Any]]:
+        """The images that the gap leaves out: pooled groups against all compared ones, and those without a true answer."""
+        if len(self.compared) < 2:
+            return []
+        rest = [at for at, rate in enumerate(self.by_group) if rate["n"] and rate["status"] not in ("ok", "absent")]
+        unknown = [at for at in rest if self.by_group[at]["status"] == "unknown"]
+        parts = [("not compared", rest, self.question.record["better"])] if len(rest) > len(unknown) else []
+        parts += [("unknown group", unknown, "neither")] if unknown else []
+        base, found = self._together(self.compared), []
+        for code, groups, better in parts:
+            rate = self._together(np.array(groups))
+            one, other = ((np.array(own[0]), (np.array(own[1]), np.array(own[2]))) for own in (rate, base))
+            low, high = (float(end) for end in formulas.joined(*one, *other))
+            n, events = (sum(self.by_group[at][name] for at in groups) for name in ("n", "events"))
+            shown = (high < 0 and better != "low") or (low > 0 and better != "high")
+            found.append(_outside(code, n, events, rate, (rate[0] - base[0], low, high), shown=shown))
+        return found + self._without_truth()
+
+    def _together(self, groups: np.ndarray) -> tuple[float, float, float]:
+        """The rate of some groups together, with its limits."""
+        units = self.units.of(groups).together()
+        low, high = units.intervals(self.alpha)
+        return _share(units), float(low[0]), float(high[0])
+
+    def _tally(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Images of the compared groups."""
+        return np.asarray(self.question.images(rows)[self.compared])
+
+    def _without_truth(self) -> list[dict[str, Any]]:
+        """Where compared groups lack true answers: the group with the largest share of such images against that with the smallest."""
+        k, n = self._tally(self.question.lacking), self._tally()
+        if not self.by_truth or not k.any():
+            return []
+        shares = k / n
+        most, least = leading(shares), leading(-shares)
+        pairs = len(k) * (len(k) - 1) // 2
+        low, high = (float(end) for end in formulas.newcombe(k[most], n[most], k[least], n[least], self.alpha / pairs))
+        own = (float(shares[most]), *(float(end) for end in formulas.wilson(k[most], n[most], self.alpha)))
+        apart = (own[0] - float(shares[least]), low, high)
+        names = tuple(self.question.groups[self.compared[at]] for at in (most, least))
+        return [_outside("no true answer", int(k.sum()), int(k[most]), own, apart, shown=low > 0, names=names)]
+
+    def truth_by_answer(self, gap: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Where a true answer is missing more, or less, often with one answer of a group than with its others."""
+        question, given = self.question, self.question.answers.y_pred.astype(str)
+        if not self.biased:
+            return []
+        names = sorted(set(given.tolist()))
+        named = {name: given == name for name in (names[:1] if len(names) == 2 else names)}
+        if question.outcome is not None:
+            named = {question.record["outcome"]: question.given}
+        images, without = self._tally(), self._tally(question.lacking)
+        n, k = (np.array([self._tally(of & part) for of in named.values()]) for part in (True, question.lacking))
+        others, others_k = images - n, without - k
+        both = (n > 0) & (others > 0)
+        if not both.any():
+            return []
+        ends = formulas.newcombe(k, np.maximum(n, 1), others_k, np.maximum(others, 1), self.alpha / both.sum())
+        distance = np.where(both, np.maximum(ends[0], -ends[1]), -1.0)
+        at = np.unravel_index(leading(distance.ravel()), distance.shape)
+        if distance[at] <= 0:
+            return []
+        share = k[at] / n[at]
+        rate = (float(share), *(float(end) for end in formulas.wilson(k[at], n[at], self.alpha)))
+        apart = (float(share - others_k[at] / others[at]), float(ends[0][at]), float(ends[1][at]))
+        found = _outside("truth by answer", int(without.sum()), int(k[at]), rate, apart, shown=True)
+        groups = [list(question.groups[of]) for of in self.compared]
+        rows = zip(groups, n[at[0]], k[at[0]], others[at[0]], others_k[at[0]], strict=True)
+        fields = ("n", "lacking", "others", "others_lacking")
+        found["lacking"] = [{"group": group, **dict(zip(fields, map(int, row), strict=True))} for group, *row in rows]
+        found["group"], found["answer"], found["filled"] = groups[at[1]], list(named)[at[0]], self._filled(gap)
+        return [found]
+
+    def _filled(self, gap: Mapping[str, Any]) -> dict[str, Any]:
+        """The ends of a difference if every missing true answer is the one that makes it least, or most."""
+        least, most = self._extremes()
+        rates = [self.by_group[at] for at in self.compared]
+        n = effective(rates)
+        names, pair = [rate["group"] for rate in rates], gap["significant"] or gap["open_pair"]
+        one, other = names.index(pair["higher"]), names.index(pair["lower"])
+        alpha, reach = self.alpha / (len(n) * (len(n) - 1) // 2), -1.0
+        for i, j in product(range(len(n)), repeat=2):
+            if i != j:
+                reach = max(reach, float(formulas.newcombe(most[i] * n[i], n[i], least[j] * n[j], n[j], alpha)[1]))
+        low = float(formulas.newcombe(least[one] * n[one], n[one], most[other] * n[other], n[other], alpha)[0])
+        ends = {"least": float(least[one] - most[other]), "most": float(most[one] - least[other]), "low": low, "reach": reach}
+        return {"higher": pair["higher"], "lower": pair["lower"], **ends}
+
+    def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest rate of each compared group over all ways to fill the missing true answers."""
+        question, lacking = self.question, self.question.lacking
+
+        def total(rows: np.ndarray) -> np.ndarray:
+            return np.asarray(question.weights(rows)[self.compared])
+
+        kind = METRICS[question.metric][1]
+        would = question.given if kind == "selected" else ~question.given
+        up, down = (total(lacking), total(lacking)) if kind == "correct" else (total(lacking & would), total(lacking & ~would))
+        if not question.at_equal_truth:
+            k, n = total(question.event), total(question.counts)
+            return k / (n + down), (k + up) / (n + up)
+        truths = [question.truth == name for name in sorted(question.truths)]
+        k, n = (np.array([total(truth & part) for truth in truths]) for part in (question.given, ~lacking))
+        k, n = k[(n > 0).all(axis=1)], n[(n > 0).all(axis=1)]
+        share = n.sum(axis=1) / n.sum()
+        return share @ (k / (n + down)), share @ ((k + up) / (n + up))

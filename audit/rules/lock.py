@@ -76,7 +76,7 @@ def _audit_under(audit: AuditResult, lock: PlanLock, run: Sequence[LockDeviation
         for one in recorded
         if one.field not in known and not (of_table and one.field[:2] == _TABLE)
     ]
-    asked = {question.id for question in (*audit.findings, *audit.effects)}
+    asked = {question.id for question in _every(audit)}
     added = {one.field[1] for one in recorded if len(one.field) == 2 and one.field[0] == "claims" and one.actual is None}
     sorted_out = sorted_claims(locked, run, deviations, asked - added, asked)
     return _planned(audit, replace(sorted_out, deviations=_in_order(sorted_out.deviations, recorded)))
@@ -103,12 +103,12 @@ def _put(fields: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 def _stated(audit: AuditResult, locked: LockedProbe) -> Fields:
     """Field of the locked probe -> its value in the run, for all that results state."""
     data = audit.data
-    bins = {note.values["column"]: note.values["levels"] for note in data.notes if note.code == "binned"}
+    bins = {str(note.values["column"]): tuple(note.values["levels"]) for note in data.notes if note.code == "binned"}
     fields: Fields = {
         ("source_sha256",): audit.probe.made.sha256 if audit.probe.made else None, ("data", "fingerprint"): data.fingerprint,
         ("clusters",): data.cluster, ("weights",): data.weights,
-        **{("bins", name): bins.get(name) for name in {**locked.bins, **bins}},
     }  # fmt: skip
+    fields |= {("bins", name): bins.get(name) for name in (*locked.bins, *bins)}
     for exclusion in data.exclusions:
         if not isinstance(exclusion.reason, str) and exclusion.reason.code == "listed":
             fields["data", "exclusions", f"listed (sha256 {exclusion.reason.values['sha256']})"] = exclusion.count
@@ -126,9 +126,13 @@ def _texts(audit: AuditResult, locked: LockedProbe) -> Iterator[tuple[tuple[str,
 
 
 def _questions(audit: AuditResult, locked: LockedProbe) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for one in (*audit.findings, *audit.effects):
+    for one in _every(audit):
         if one.id in locked.claims:
             yield from ((("claims", one.id, name), value) for name, value in _of_question(one).items())
+
+
+def _every(audit: AuditResult) -> tuple[Finding | EffectResult, ...]:
+    return (*audit.findings, *audit.effects)
 
 
 def _of_question(one: Finding | EffectResult) -> Mapping[str, Any]:

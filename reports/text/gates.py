@@ -9,6 +9,7 @@ from typing import Any
 from audit.gates.parse import COMPARE
 from audit.records.base import Estimate, Verdict
 from audit.records.comparison import Comparison, Comparisons
+from audit.records.effect import EffectResult
 from audit.records.finding import Gap
 from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
 from audit.results import AuditResult, Finding, Results
@@ -75,7 +76,8 @@ def _uncovered(check: GateCheck, audit: AuditResult, results: Results) -> str:
     """Say which images outside the compared groups leave a gate undecided; of a gate on the whole audit, those of its first questions."""
     if check.finding is None:
         return "Undecided: images that are not compared are shown to differ, or cannot be judged (see above)."
-    question = next(one for one in (*audit.findings, *audit.effects) if one.id == check.finding)
+    questions: tuple[Finding | EffectResult, ...] = (*audit.findings, *audit.effects)
+    question = next(one for one in questions if one.id == check.finding)
     shown = [one for one in (question.uncovered if isinstance(question, Finding) else ()) if one.shown]
     told = [uncovered_sentence(question, one, audit, results.settings) for one in shown]
     told += [] if any(one.code == "not compared" for one in shown) else [unjudged_sentence(question, results.settings)]

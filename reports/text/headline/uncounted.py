@@ -46,17 +46,18 @@ def _uncovered(audit: AuditResult, settings: Settings) -> Iterator[str]:
         for one in said:
             questions.setdefault((finding.attributes, one.code), []).append((finding, one))
     clearest = [_clearest(pairs, settings) for pairs in questions.values()]
-    chosen = sorted(clearest, key=lambda pair: (not _matters(*pair, settings), -pair[1].n))
+    chosen = sorted(clearest, key=lambda pair: (not _matters(pair, settings), -pair[1].n))
     yield from (uncovered_sentence(finding, one, audit, settings) for finding, one in chosen[:_MOST])
 
 
 def _clearest(questions: Sequence[tuple[Finding, Uncovered]], settings: Settings) -> tuple[Finding, Uncovered]:
     """The first question for which the images matter, or the first: accuracy, if it is asked."""
-    return next((pair for pair in questions if _matters(*pair, settings)), questions[0])
+    return next((pair for pair in questions if _matters(pair, settings)), questions[0])
 
 
-def _matters(finding: Finding, one: Uncovered, settings: Settings) -> bool:
+def _matters(pair: tuple[Finding, Uncovered], settings: Settings) -> bool:
     """Whether a difference is shown that may exceed the tolerance, or a group of many images cannot be judged."""
+    finding, one = pair
     return one.matters(finding.tolerance) or (one.code == "not compared" and bool(finding.unjudged(settings.min_group_size)))
 
 
