@@ -524,10 +524,8 @@ class Outside:
         n = effective(rates)
         names, pair = [rate["group"] for rate in rates], gap["significant"] or gap["open_pair"]
         one, other = names.index(pair["higher"]), names.index(pair["lower"])
-        alpha, reach = self.alpha / (len(n) * (len(n) - 1) // 2), -1.0
-        for i, j in product(range(len(n)), repeat=2):
-            if i != j:
-                reach = max(reach, float(formulas.newcombe(most[i] * n[i], n[i], least[j] * n[j], n[j], alpha)[1]))
+        alpha, (i, j) = self.alpha / (len(n) * (len(n) - 1) // 2), np.nonzero(~np.eye(len(n), dtype=bool))
+        reach = float(formulas.newcombe(most[i] * n[i], n[i], least[j] * n[j], n[j], alpha)[1].max())
         low = float(formulas.newcombe(least[one] * n[one], n[one], most[other] * n[other], n[other], alpha)[0])
         ends = {"least": float(least[one] - most[other]), "most": float(most[one] - least[other]), "low": low, "reach": reach}
         return {"higher": pair["higher"], "lower": pair["lower"], **ends}

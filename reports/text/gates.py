@@ -78,10 +78,11 @@ def _uncovered(check: GateCheck, audit: AuditResult, results: Results) -> str:
         return "Undecided: images that are not compared are shown to differ, or cannot be judged (see above)."
     questions: tuple[Finding | EffectResult, ...] = (*audit.findings, *audit.effects)
     question = next(one for one in questions if one.id == check.finding)
-    shown = [one for one in (question.uncovered if isinstance(question, Finding) else ()) if one.shown]
-    told = [uncovered_sentence(question, one, audit, results.settings) for one in shown]
-    told += [] if any(one.code == "not compared" for one in shown) else [unjudged_sentence(question, results.settings)]
-    return " ".join([*filter(None, told), "So this gate is undecided."])
+    told, unjudged = [], unjudged_sentence(question, results.settings)
+    if isinstance(question, Finding):
+        told = [uncovered_sentence(question, one, audit, results.settings) for one in question.uncovered if one.shown]
+    told += [unjudged] if unjudged and not any(unjudged in sentence for sentence in told) else []
+    return " ".join([*told, "So this gate is undecided."])
 
 
 def _common(note: Note) -> str:
