@@ -103,7 +103,8 @@ def _put(fields: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 def _stated(audit: AuditResult, locked: LockedProbe) -> Fields:
     """Field of the locked probe -> its value in the run, for all that results state."""
     data = audit.data
-    bins = {str(note.values["column"]): tuple(note.values["levels"]) for note in data.notes if note.code == "binned"}
+    binned = [(note.values["column"], note.values["levels"]) for note in data.notes if note.code == "binned"]
+    bins = {str(column): tuple(levels) for column, levels in binned if isinstance(levels, tuple | list)}
     fields: Fields = {
         ("source_sha256",): audit.probe.made.sha256 if audit.probe.made else None, ("data", "fingerprint"): data.fingerprint,
         ("clusters",): data.cluster, ("weights",): data.weights,
