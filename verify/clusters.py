@@ -73,63 +73,30 @@ class Kinds:
         return Sums(self.count @ self.e, self.count @ self.n, *products, borrowed)
 
 
-@dataclass(frozen=True)
 class Sums:
-    """Events and images of each group, and sums of products of two groups' within a cluster."""
+    """Events and images of each group, the products of two groups' within a cluster (`ee`, `en`, `nn`), and what follows from these sums.
 
-    e: np.ndarray
-    n: np.ndarray
-    ee: np.ndarray
-    en: np.ndarray
-    nn: np.ndarray
-    borrowed: float | None = None
-    """Correlation of two images of a cluster, for groups that are too small to show their own; None: they count as equal."""
+    `borrowed` is the correlation of two images of a cluster for groups that are too small to show their own; None: they count as equal.
+    """
 
-    @cached_property
-    def rates(self) -> np.ndarray:
-        return np.asarray(self.e / _nonzero(self.n))
-
-    @cached_property
-    def residuals(self) -> np.ndarray:
-        """Sums of ``(e_a - p_a n_a)(e_b - p_b n_b)``."""
-        one, two = self.rates[..., :, None], self.rates[..., None, :]
-        return np.asarray(self.ee - two * self.en - one * self.en.swapaxes(-1, -2) + one * two * self.nn)
-
-    @cached_property
-    def squares(self) -> np.ndarray:
-        return np.asarray(np.maximum(_diagonal(self.residuals), 0.0))
-
-    @cached_property
-    def effective(self) -> np.ndarray:
-        """Number of equal clusters with the same information (Kish)."""
-        return np.asarray(self.n**2 / _nonzero(_diagonal(self.nn)))
-
-    @cached_property
-    def freedom(self) -> np.ndarray:
-        return np.asarray(np.maximum(self.effective - 1, 0.5))
-
-    @cached_property
-    def size(self) -> np.ndarray:
-        """Mean size of an image's cluster."""
-        return np.asarray(_diagonal(self.nn) / _nonzero(self.n))
-
-    @cached_property
-    def own_effect(self) -> np.ndarray:
-        """Variance of each rate divided by that of independent images, from the group's own clusters."""
-        return np.asarray(self.squares * (self.freedom + 1) / self.freedom / np.maximum(self.rates * (1 - self.rates) * self.n, TINY))
-
-    @cached_property
-    def with_events(self) -> np.ndarray:
-        """Effective number of clusters with events, or with images without one: the smaller."""
-        others = _diagonal(self.nn) - 2 * _diagonal(self.en) + _diagonal(self.ee)
-        without = (self.n - self.e) ** 2 / np.maximum(others, TINY)
-        return np.asarray(np.minimum(self.e**2 / np.maximum(_diagonal(self.ee), TINY), without))
-
-    @cached_property
-    def effect(self) -> np.ndarray:
-        """The design effect; with too few clusters with events, at least that of the borrowed correlation, or of equal images."""
-        alike = self.size if self.borrowed is None else 1 + (self.size - 1) * self.borrowed
-        return np.where(self.with_events < FEWEST_WITH_EVENTS, np.maximum(self.own_effect, alike), self.own_effect)
+    def __init__(self, e: np.ndarray, n: np.ndarray, ee: np.ndarray, en: np.ndarray, nn: np.ndarray, borrowed: float | None = None):
+        self.e, self.n, self.nn = e, n, nn
+        self.rates = rates = e / _nonzero(n)
+        one, two, own = rates[..., :, None], rates[..., None, :], _diagonal(nn)
+        #: Of ``(e_a - p_a n_a)(e_b - p_b n_b)``.
+        self.residuals = ee - two * en - one * en.swapaxes(-1, -2) + one * two * nn
+        self.squares = np.maximum(_diagonal(self.residuals), 0.0)
+        #: Number of equal clusters with the same information (Kish), and the mean size of an image's cluster.
+        self.effective, self.size = n**2 / _nonzero(own), own / _nonzero(n)
+        self.freedom = freedom = np.maximum(self.effective - 1, 0.5)
+        #: The effective number of clusters with events, or with images without one: the smaller.
+        others = np.maximum(own - 2 * _diagonal(en) + _diagonal(ee), TINY)
+        self.with_events = np.minimum(e**2 / np.maximum(_diagonal(ee), TINY), (n - e) ** 2 / others)
+        #: Variance of each rate divided by that of independent images, from the group's own clusters.
+        self.own_effect = self.squares * (freedom + 1) / freedom / np.maximum(rates * (1 - rates) * n, TINY)
+        #: With too few clusters with events it is at least that of the borrowed correlation, or of equal images.
+        alike = self.size if borrowed is None else 1 + (self.size - 1) * borrowed
+        self.effect = np.where(self.with_events < FEWEST_WITH_EVENTS, np.maximum(self.own_effect, alike), self.own_effect)
 
     def variances(self, pooled: np.ndarray | float, groups: np.ndarray) -> np.ndarray:
         """The variance of each rate at the middle between it and the pooled one."""
