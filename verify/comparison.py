@@ -13,7 +13,7 @@ from scipy.special import ndtri, stdtrit
 from verify import formulas
 from verify.answers import METRICS, Answers, counted, numbered
 from verify.clusters import Clusters, Kinds
-from verify.finding import statuses
+from verify.finding import rated, statuses
 from verify.formulas import Ends
 from verify.images import Images, Units, leading, multinomial, share_reaching, stream
 from verify.ledger import Drawn, Ledger, Path, drawn
@@ -193,23 +193,10 @@ class Changed:
     path: Path
 
 
-def _rates(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: ComparisonRun, *, after: bool) -> list[Facts]:
-    units = joint.units(after=after)
-    low, high = units.intervals(run.alpha)
-    described, rates = units.described(), []
-    for at, name in enumerate(names):
-        n = int(joint.n[at])
-        events = int(units.events[at]) if n else 0
-        numbers = (events / n, float(low[at]), float(high[at])) if n else (None, None, None)
-        rate = {"group": list(name), "n": n, "events": events, "status": statuses[at]}
-        rate |= dict(zip(("value", "low", "high"), numbers, strict=True))
-        rates.append(rate | (described[at] if n else {}))
-    return rates
-
-
 def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: ComparisonRun, level: float) -> list[Facts]:
     """The change of each group; `level` is 1 minus that of the simultaneous interval."""
-    sides = [_rates(joint, names, statuses, run, after=after) for after in (False, True)]
+    units = [joint.units(after=after) for after in (False, True)]
+    sides = [rated(names, side.events, joint.n, side, statuses, run.alpha) for side in units]
     rows: list[Facts] = []
     for at, name in enumerate(names):
         change = joint.change(None if not len(name) else at)

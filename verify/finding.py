@@ -61,6 +61,23 @@ def statuses(groups: Sequence[Sequence[str]], images: np.ndarray, n: np.ndarray,
     return [str(status) for status in np.select([unknown, images == 0, n == 0, ok], ["unknown", "absent", "not estimable", "ok"], "small")]
 
 
+def rated(
+    groups: Sequence[Sequence[str]], k: np.ndarray, n: np.ndarray, units: Units, status: Sequence[str], alpha: float
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rate of each group, with its limits, and how its images depend on each other."""
+    (low, high), described = units.intervals(alpha), units.described()
+    independent = dict.fromkeys(
+        ("clusters", "effective_clusters", "design_effect", "intracluster_correlation", "effective_n", "standard_error")
+    )
+    rows: list[dict[str, Any]] = []
+    for at, group in enumerate(groups):
+        row = {"group": list(group), "n": int(n[at]), "events": int(k[at]) if n[at] else 0, "status": status[at]}
+        for name, value in (("value", units.rates[at]), ("low", low[at]), ("high", high[at])):
+            row[name] = float(value) if n[at] else None
+        rows.append({**row, **independent, "correlation_borrowed": False, **(described[at] if n[at] else {})})
+    return rows
+
+
 class Question:
     """A finding of the file with the answers that it is about: one row per image, or per value of an attribute with several."""
 
@@ -177,24 +194,13 @@ class Question:
 
     def rates(self, counts: Counts) -> list[dict[str, Any]]:
         """The rate of each group, then that of all images."""
-        together = counts.units.together()
-        of_groups, of_all = counts.units.intervals(self.alpha), together.intervals(self.alpha)
-        low, high = np.append(of_groups[0], of_all[0]), np.append(of_groups[1], of_all[1])
-        values = np.append(counts.units.rates, together.rates)
-        described = [*counts.units.described(), *together.described()]
-        status = [*statuses(self.groups, self.images(), counts.n, counts.units, self.fewest), "ok" if counts.n.sum() else "not estimable"]
-        baseline = self._baseline()
-        events, images = ([*part.tolist(), int(part.sum())] for part in (counts.k, counts.n))
-        rates: list[dict[str, Any]] = []
-        for at, (group, k, n) in enumerate(zip((*self.groups, ()), events, images, strict=True)):
-            rate: dict[str, Any] = {"group": list(group), "n": n, "events": k if n else 0, "status": status[at]}
-            defined = {"value": values[at], "low": low[at], "high": high[at]}
-            rate |= {name: float(value) if n else None for name, value in defined.items()}
-            absent: dict[str, Any] = {"clusters": None, "effective_clusters": None, "design_effect": None, "intracluster_correlation": None}
-            absent |= {"effective_n": None, "standard_error": None, "correlation_borrowed": False, "baseline": None}
-            rate |= absent | (described[at] | {"baseline": baseline and baseline[at]} if n else {})
-            rates.append(rate)
-        return rates
+        status = statuses(self.groups, self.images(), counts.n, counts.units, self.fewest)
+        rows = rated(self.groups, counts.k, counts.n, counts.units, status, self.alpha)
+        k, n = counts.k.sum(keepdims=True), counts.n.sum(keepdims=True)
+        rows += rated([()], k, n, counts.units.together(), ["ok" if n[0] else "not estimable"], self.alpha)
+        for row, baseline in zip(rows, self._baseline() or [None] * len(rows), strict=True):
+            row["baseline"] = baseline if row["n"] else None
+        return rows
 
     def _baseline(self) -> list[float] | None:
         """The accuracy of the best constant answer in each group, and over all images."""
