@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from verify import formulas
 from verify.formulas import Ends
-from verify.images import Change, Images, Null, Units, largest_pairs, no_events, smallest_p
+from verify.images import Images, Null, Regrouping, Units, largest_pairs, no_events, smallest_p
 from verify.within import Within, as_normal, as_student
 
 FEWEST, FEWEST_WITH_EVENTS, SPANNING = 15, 5, 0.8
@@ -52,9 +52,9 @@ class Kinds:
         """The same clusters, counting the images that are not events."""
         return Kinds(self.n - self.e, self.n, self.count)
 
-    def changed(self, change: Change) -> Kinds:
+    def regrouped(self, how: Regrouping) -> Kinds:
         """Other groups, and the clusters with images in them."""
-        e, n = change(self.e), change(self.n)
+        e, n = how(self.e), how(self.n)
         kept = n.any(axis=1)
         return Kinds(e[kept], n[kept], self.count[kept])
 
@@ -150,7 +150,7 @@ def common_correlation(table: Kinds) -> float | None:
     """The upper 95 % limit of the correlation of two images of a cluster, over all groups together; None if it cannot be estimated."""
     if not spans(table):
         return None
-    sums = table.changed(lambda part: part.sum(axis=-1, keepdims=True)).sums()
+    sums = table.regrouped(lambda part: part.sum(axis=-1, keepdims=True)).sums()
     if sums.size[0] <= 1 + ROUNDING or sums.with_events[0] < FEWEST_WITH_EVENTS:
         return None
     part = 2 / (9 * float(sums.freedom[0]))  # Wilson and Hilferty's approximation of chi-square
@@ -355,8 +355,8 @@ class Clusters(Units):
     def without(self) -> Units:
         return type(self)(self.table.without(), by_design=self.by_design)
 
-    def changed(self, change: Change, like: Clusters | None = None, *, together: bool = False) -> Units:
-        return type(self)(self.table.changed(change), by_design=self.by_design and not together, like=like)
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False) -> Units:
+        return type(self)(self.table.regrouped(how), by_design=self.by_design and not together, like=like)
 
 
 def _at(limits: list[Callable[[float], tuple[float, float]] | None], alpha: float) -> Ends:
@@ -406,8 +406,8 @@ class Sets(Clusters):
     def intervals(self, alpha: float) -> Ends:
         return formulas.wilson(self.events, self.n, alpha)
 
-    def changed(self, change: Change, like: Clusters | None = None, *, together: bool = False) -> Units:
-        some = super().changed(change, like, together=together)
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False) -> Units:
+        some = super().regrouped(how, like, together=together)
         return some if some.within_clusters else Images(some.events, some.n)
 
 
@@ -471,8 +471,8 @@ class Weighted(Clusters):
     def without(self) -> Units:
         return Weighted(self.unscaled.without(), self.weight_squares, self.images, clustered=self.clustered, by_design=self.by_design)
 
-    def changed(self, change: Change, like: Clusters | None = None, *, together: bool = False) -> Units:
-        parts = self.unscaled.changed(change), change(self.weight_squares), change(self.images)
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False) -> Units:
+        parts = self.unscaled.regrouped(how), how(self.weight_squares), how(self.images)
         return Weighted(*parts, clustered=self.clustered, by_design=self.by_design and not together, like=like)
 
 

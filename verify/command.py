@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ class Verification:
         found = self.problems or self.differences or self.second.rendered.problems
         return bool(found) or self.digest_differs or self.lock_differs
 
-    @property
+    @cached_property
     def unchecked(self) -> dict[str, list[Place]]:
         """The values of each file that neither step compared."""
         return {name: unchecked(facts, self.ledger, self.second.ledger) for name, facts in self.facts.items()}

@@ -198,8 +198,9 @@ class Question:
         rows = rated(self.groups, counts.k, counts.n, counts.units, status, self.alpha)
         k, n = counts.k.sum(keepdims=True), counts.n.sum(keepdims=True)
         rows += rated([()], k, n, counts.units.together(), ["ok" if n[0] else "not estimable"], self.alpha)
-        for row, baseline in zip(rows, self._baseline() or [None] * len(rows), strict=True):
-            row["baseline"] = baseline if row["n"] else None
+        baseline = self._baseline()
+        for at, row in enumerate(rows):
+            row["baseline"] = baseline[at] if baseline and row["n"] else None
         return rows
 
     def _baseline(self) -> list[float] | None:

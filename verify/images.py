@@ -116,24 +116,24 @@ class Units:
         """The same groups, counting the images that are not events."""
         raise NotImplementedError
 
-    def changed(self, change: Change, like: Any = None, *, together: bool = False) -> Units:
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False) -> Units:
         """Other groups, whose counts are made from those of these; `like` passes on what all groups show about their clusters."""
         raise NotImplementedError
 
     def of(self, groups: np.ndarray) -> Units:
         """Only some groups."""
-        return self.changed(lambda part: part[..., groups])
+        return self.regrouped(lambda part: part[..., groups])
 
     def with_rest(self) -> Units:
         """The groups and, after them, all others of each together."""
-        return self.changed(merged, self)
+        return self.regrouped(merged, self)
 
     def together(self) -> Units:
         """All groups as one."""
-        return self.changed(lambda part: part.sum(axis=-1, keepdims=True), together=True)
+        return self.regrouped(lambda part: part.sum(axis=-1, keepdims=True), together=True)
 
 
-Change = Callable[[np.ndarray], np.ndarray]
+Regrouping = Callable[[np.ndarray], np.ndarray]
 """Makes the counts of other groups, on the last axis."""
 
 
@@ -209,8 +209,8 @@ class Images(Units):
     def without(self) -> Images:
         return Images(self.n - self.k, self.n)
 
-    def changed(self, change: Change, like: Any = None, *, together: bool = False) -> Images:
-        return Images(change(self.k), change(self.n))
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False) -> Images:
+        return Images(how(self.k), how(self.n))
 
 
 def _hoeffding(distance: np.ndarray, events: int, images: int, n1: np.ndarray, n2: np.ndarray) -> float:
@@ -372,8 +372,8 @@ class EqualTruth(Units):
     def without(self) -> EqualTruth:
         return EqualTruth(self.sizes - self.k, self.sizes, self.weights)
 
-    def changed(self, change: Change, like: Any = None, *, together: bool = False) -> EqualTruth:
-        return EqualTruth(change(self.k), change(self.sizes), self.weights)
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False) -> EqualTruth:
+        return EqualTruth(how(self.k), how(self.sizes), self.weights)
 
 
 def _image_variance(k: np.ndarray, n: np.ndarray) -> np.ndarray:

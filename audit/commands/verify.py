@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(found, int):
         return found
     try:
-        with_second_step(found, [open_source(Path(name)) for name in arguments.audits], rendered=not arguments.no_rendered)
+        found = with_second_step(found, [open_source(Path(name)) for name in arguments.audits], rendered=not arguments.no_rendered)
     except (UnreadableError, OSError) as error:
         sys.stderr.write(f"error[E3] {ascii(str(error))[1:-1]}\n")
         return UNREADABLE
@@ -56,8 +57,7 @@ def with_second_step(found: Verification, audits: Sequence[Source] = (), *, rend
     """Apply the audit's own rules to what was verified."""
     from audit.rules.step import second_step
 
-    found.second = second_step(found.source, audits, rendered=rendered)
-    return found
+    return replace(found, second=second_step(found.source, audits, rendered=rendered))
 
 
 def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), lock_digest: str | None = None) -> Verification:

@@ -154,6 +154,15 @@ def test_with_weights_the_second_implementation_finds_the_same(options, tmp_path
     assert verify(tmp_path / "out").differences == []
 
 
+def test_a_group_of_many_images_and_little_weight_leaves_a_gate_undecided(tmp_path):
+    rows = ROWS.assign(w=np.where(C & (np.arange(N) > 2), 0.001, 1.0))
+    done = audit.audit(predictions=rows, attributes="race", weights="w", draws=99, fail_on="gap > 0.9", out=tmp_path / "out")
+    assert done.results.gates[0].outcome == "inconclusive"
+    for text in screens(done):
+        assert "C has effectively too few images to be judged, so no gate on this gap holds." in text
+    assert verify(tmp_path / "out").differences == []
+
+
 def test_a_forged_rest_differs(finished, tmp_path):
     folder = shutil.copytree(finished / "no race", tmp_path / "forged")
     facts = json.loads((folder / "results.json").read_text())
