@@ -48,13 +48,9 @@ class Kinds:
         kinds, count = np.unique(both, axis=0, return_counts=True)
         return cls(kinds[:, 0], kinds[:, 1], count)
 
-    def without(self) -> Kinds:
-        """The same clusters, counting the images that are not events."""
-        return Kinds(self.n - self.e, self.n, self.count)
-
-    def regrouped(self, how: Regrouping) -> Kinds:
-        """Other groups, and the clusters with images in them."""
-        e, n = how(self.e), how(self.n)
+    def regrouped(self, how: Regrouping, *, others: bool = False) -> Kinds:
+        """Other groups, and the clusters with images in them; `others`: counting the images that are not events."""
+        e, n = how(self.n - self.e if others else self.e), how(self.n)
         kept = n.any(axis=1)
         return Kinds(e[kept], n[kept], self.count[kept])
 
@@ -352,11 +348,8 @@ class Clusters(Units):
         centre = (rates / error**2).sum(axis=1, keepdims=True) / (1 / error**2).sum()
         return np.stack([(np.abs(rates[:, i] - rates[:, j]) / between).max(axis=1), (((rates - centre) / error) ** 2).sum(axis=1)], axis=1)
 
-    def without(self) -> Units:
-        return type(self)(self.table.without(), by_design=self.by_design)
-
-    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False) -> Units:
-        return type(self)(self.table.regrouped(how), by_design=self.by_design and not together, like=like)
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False, others: bool = False) -> Units:
+        return type(self)(self.table.regrouped(how, others=others), by_design=self.by_design and not together, like=like)
 
 
 def _at(limits: list[Callable[[float], tuple[float, float]] | None], alpha: float) -> Ends:
@@ -406,8 +399,8 @@ class Sets(Clusters):
     def intervals(self, alpha: float) -> Ends:
         return formulas.wilson(self.events, self.n, alpha)
 
-    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False) -> Units:
-        some = super().regrouped(how, like, together=together)
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False, others: bool = False) -> Units:
+        some = super().regrouped(how, like, together=together, others=others)
         return some if some.within_clusters else Images(some.events, some.n)
 
 
@@ -468,11 +461,8 @@ class Weighted(Clusters):
                 ends[side, group] = _unseen(mean, np.bincount(stratum, often * kind, len(mean)), alpha) / float(often @ weight)
         return ends[0], ends[1]
 
-    def without(self) -> Units:
-        return Weighted(self.unscaled.without(), self.weight_squares, self.images, clustered=self.clustered, by_design=self.by_design)
-
-    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False) -> Units:
-        parts = self.unscaled.regrouped(how), how(self.weight_squares), how(self.images)
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False, others: bool = False) -> Units:
+        parts = self.unscaled.regrouped(how, others=others), how(self.weight_squares), how(self.images)
         return Weighted(*parts, clustered=self.clustered, by_design=self.by_design and not together, like=like)
 
 
@@ -543,12 +533,10 @@ def weights_to_equal_truth(truth: np.ndarray, group: np.ndarray, weight: np.ndar
 
 def alike_inside(owner: np.ndarray, group: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> bool:
     """Whether all groups of every cluster have the same mix of true answers."""
-    mixes: dict[Any, dict[Any, dict[str, float]]] = {}
-    for one, place, name, much in zip(owner.tolist(), group.tolist(), truth.tolist(), weight.tolist(), strict=True):
-        cell = mixes.setdefault(one, {}).setdefault(place, {})
-        cell[name] = cell.get(name, 0.0) + much
-    for parts in mixes.values():
-        shares = [{name: much / sum(part.values()) for name, much in part.items()} for part in parts.values()]
-        if any(set(share) != set(shares[0]) or not all(np.isclose(share[name], shares[0][name]) for name in share) for share in shares):
-            return False
-    return True
+    names, code = np.unique(truth.astype(str), return_inverse=True)
+    cells, cell = np.unique(np.column_stack([owner, group]), axis=0, return_inverse=True)
+    mix = np.zeros((len(cells), len(names)))
+    np.add.at(mix, (cell.ravel(), code), weight)
+    mix /= mix.sum(axis=1, keepdims=True)
+    first = mix[np.searchsorted(cells[:, 0], cells[:, 0])]  # of the same cluster
+    return bool(np.isclose(mix, first).all() and ((mix > 0) == (first > 0)).all())

@@ -112,13 +112,16 @@ class Units:
         """Facts about differences inside clusters; None for differences of rates."""
         return None
 
-    def without(self) -> Units:
-        """The same groups, counting the images that are not events."""
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False, others: bool = False) -> Units:
+        """Other groups, whose counts are made from those of these; `like` passes on what all groups show about their clusters.
+
+        `others`: counting the images that are not events.
+        """
         raise NotImplementedError
 
-    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False) -> Units:
-        """Other groups, whose counts are made from those of these; `like` passes on what all groups show about their clusters."""
-        raise NotImplementedError
+    def without(self) -> Units:
+        """The same groups, counting the images that are not events."""
+        return self.regrouped(lambda part: part, others=True)
 
     def of(self, groups: np.ndarray) -> Units:
         """Only some groups."""
@@ -206,11 +209,8 @@ class Images(Units):
         distance = tied(t, t) * errors[i, j]
         return bool(2 * _hoeffding(distance, int(self.k.sum()), int(self.n.sum()), self.n[i], self.n[j]) <= 1 / (draws + 1))
 
-    def without(self) -> Images:
-        return Images(self.n - self.k, self.n)
-
-    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False) -> Images:
-        return Images(how(self.k), how(self.n))
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False, others: bool = False) -> Images:
+        return Images(how(self.n - self.k if others else self.k), how(self.n))
 
 
 def _hoeffding(distance: np.ndarray, events: int, images: int, n1: np.ndarray, n2: np.ndarray) -> float:
@@ -369,11 +369,8 @@ class EqualTruth(Units):
         own = self.weights[:, None] ** 2 * self.by_truth * (1 - self.by_truth) / np.maximum(self.sizes - 1, 1)
         return float(self.rates.var(ddof=1) - own.sum(axis=0).mean())
 
-    def without(self) -> EqualTruth:
-        return EqualTruth(self.sizes - self.k, self.sizes, self.weights)
-
-    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False) -> EqualTruth:
-        return EqualTruth(how(self.k), how(self.sizes), self.weights)
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False, others: bool = False) -> EqualTruth:
+        return EqualTruth(how(self.sizes - self.k if others else self.k), how(self.sizes), self.weights)
 
 
 def _image_variance(k: np.ndarray, n: np.ndarray) -> np.ndarray:
