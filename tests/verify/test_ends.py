@@ -74,6 +74,14 @@ def test_a_wrong_number_differs_whether_or_not_all_others_can_be_recomputed(fini
     assert last.startswith("VERIFIED")
     assert re.search(r" [1-9]\d* by the audit's own rules from these, ", last)
     facts = json.loads((folder / "comparison.json").read_text())
+    good = json.dumps(facts)
+    for name, value in (("outcome", "breached"), ("reasons", [])):
+        facts["gates"][0]["checks"][0][name] = value
+        (folder / "comparison.json").write_text(json.dumps(facts))
+        rehash(folder, "comparison.json")
+        main(["verify", str(folder), *map(str, both), "--all"])
+        assert f"differs: gates[0].checks[0].{name}: " in capsys.readouterr().out
+        facts = json.loads(good)
     facts["comparisons"][0]["changes"][0]["overall"]["gained"] += 1
     (folder / "comparison.json").write_text(json.dumps(facts))
     rehash(folder, "comparison.json")
