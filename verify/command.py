@@ -219,7 +219,10 @@ def text(found: Verification, *, everything: bool = False) -> str:
     lines = [f"differs: {one}" for one in (shown if everything else shown[:MOST_SHOWN])]
     lines += [f"{len(shown) - len(lines):,} more; --all lists them"] if len(shown) > len(lines) else []
     lines += [f"note: {note}" for note in found.files.notes]
-    left = sum((by_field(places) for places in found.unchecked.values()), Counter[str]())
+    left = Counter[str]()
+    for places in found.unchecked.values():
+        for name, number in by_field(places).items():
+            left[name if name.startswith("audits") else name.split(".")[0]] += number
     lines += [f"not recomputed: {name} ({number:,})" for name, number in sorted(left.items())]
     return "\n".join([*lines, f"{found.end}{reason(found)} ({counted(found.counts())})"])
 

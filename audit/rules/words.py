@@ -12,6 +12,7 @@ from verify.ledger import by_field
 
 VERIFIER = "pkg:pypi/vlm-audit#verify"
 """What verifies, as a URI."""
+ASKED = ("attributes", "better", "measurement", "metric", "outcome", "primary", "tolerance", "ratio_tolerance")
 INPUTS = {
     "settings": "chosen by the person who ran the audit",
     "lock": "as its file states it", "audits.lock": "hashes of texts and of the program",
@@ -24,7 +25,7 @@ INPUTS = {
     "audits.counts": "names of levels",
     "audits.findings.evidence": "supporting evidence, on which no verdict depends",
     "audits.findings.gap": "detectable differences and numbers of images: planning figures, on which no verdict depends",
-    "audits.effects": "questions about scores and trends: for the second step",
+    "audits.effects": "as asked; of some, also the test: inside counterfactual sets, and over levels without images",
     "audits.evidence": "supporting evidence, on which no verdict depends",
     "audits.specifications": "answers with other prompts are not in predictions.parquet",
     "audits.text_sets": "texts given to the model", "audits.texts": "texts given to the model",
@@ -34,7 +35,8 @@ INPUTS = {
     "audits.conditions": "answers about changed images are not in predictions.parquet",
     "audits.counterfactual_sets": "answers about harmless edits are not in predictions.parquet",
     "audits.what_ifs": "need embeddings", "audits.untrained_control": "its answers are not in predictions.parquet",
-    "gates": "for the second step", "gates.checks": "for the second step",
+    "gates": "as typed", "gates.checks": "of the mean of replicates, or in the words of another version",
+    **dict.fromkeys((f"audits.findings.{name}" for name in ASKED), "as asked"),
 }  # fmt: skip
 """Why a field is not recomputed."""
 
