@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from audit.errors import AuditError
 from audit.records.effect import EffectResult
 from audit.records.inputs import UNDECLARED_UNITS
 from audit.results import AuditResult, MeasurementRecord, Results
@@ -69,9 +71,11 @@ def _tested(audit: AuditResult, table: AnswerFile, results: Results) -> dict[int
             continue
         for number, one in recorded.items():
             claims = [finding for finding in audit.findings if finding.measurement == measurement.name]
-            made = effects(_asked(audit, measurement, one), _predictions(answers, one.attribute), _levels(one), claims, results.settings)
-            if [again.id for again in made] == [one.id] and made[0].steps >= one.steps:
-                found[number] = made[0]
+            asked, given = _asked(audit, measurement, one), _predictions(answers, one.attribute)
+            with suppress(AuditError):  # a question whose form the results do not have
+                made = effects(asked, given, _levels(one), claims, results.settings)
+                if [again.id for again in made] == [one.id] and made[0].steps >= one.steps:
+                    found[number] = made[0]
     return found
 
 

@@ -91,7 +91,7 @@ def apply_rules(facts: Facts, table: AnswerFile | None, lock: PlanLock | None, l
     if table is None:  # nothing was recomputed from which gates could follow
         return
     results, tested = with_effects(results, table)
-    again = _as_facts(with_gates(results, expressions, lock))
+    again = _as_facts(with_gates(results, facts["gates"], lock))
     for at, audit in enumerate(again["audits"]):
         for number, effect in enumerate(audit["effects"]):
             names = [name for name in effect if name not in ASKED] if (at, number) in tested else DECIDED
@@ -141,11 +141,10 @@ def _compare_deviations(path: Path, recorded: Sequence[Facts], computed: Sequenc
 
 def _of_comparison(source: Source, audits: Sequence[Source], ledger: Ledger) -> None:
     facts = parsed(source.read(COMPARISON))
-    expressions = [gate["expression"] for gate in facts["gates"]]
     known = {audit.digest(AUDIT): audit for audit in audits}
-    if not expressions or any(side["sha256"] not in known for side in facts["sides"]):
+    if not facts["gates"] or any(side["sha256"] not in known for side in facts["sides"]):
         return
     sides = [results_file.from_json(known[side["sha256"]].read(AUDIT).decode()) for side in facts["sides"]]
     compared = comparison_file.from_json(json.dumps({**facts, "gates": []}))
-    again = json.loads(comparison_file.to_json(with_change_gates(compared, expressions, sides)))
+    again = json.loads(comparison_file.to_json(with_change_gates(compared, facts["gates"], sides)))
     _compare_gates(facts, again["gates"], ledger)

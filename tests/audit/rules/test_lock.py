@@ -132,3 +132,14 @@ def test_what_the_run_states_wrongly_is_named(name, change, folder):
     of = folder(name)
     edit(of, change)
     assert verify(of).differences
+
+
+def test_a_gate_on_the_verdict_of_a_question_that_deviates_is_decided_again(tmp_path):
+    """It was planned when the gate was read, and is exploratory in the results."""
+    asked = {**ASKED, "fail_on": "verdict[predictions.accuracy by race] == disparity"}
+    lock = tmp_path / "lock.json"
+    lock.write_text(FILE.to_json(plan_lock(plan_audit(PlanRequest(**asked).model_copy(update={"out": None})), Statement("Ada"))))
+    audit(**asked, seed=4, lock=lock, out=tmp_path / "out")
+    found = verify(tmp_path / "out")
+    assert (found.end, found.problems, found.differences) == ("VERIFIED", [], [])
+    assert ("gates", 0, "outcome") in found.second.ledger.verified
