@@ -210,6 +210,13 @@ def test_a_file_for_people_that_has_other_bytes_is_named(folder, name):
     assert rendered_again(FolderSource(folder)).problems == (f"{name}: it follows from the results, and is missing",)
 
 
+def test_pages_about_left_out_images_are_those_that_the_results_give(tmp_path):
+    """In the file, attributes and groups are in alphabetical order."""
+    rows = table(Design((40, 40), "unequal", "known", gender=True))
+    audit(predictions=rows, attributes="race,gender", exclude=["r0", "r41", "r42"], draws=99, out=tmp_path / "out")
+    assert rendered_again(FolderSource(tmp_path / "out")).problems == ()
+
+
 def test_a_table_that_does_not_follow_from_the_results_is_named(folder):
     (folder / "tables" / "more.csv").write_text("group,rate\nman,1\n")
     assert rendered_again(FolderSource(folder)).problems == ("tables/more.csv: no such file follows from the results",)
