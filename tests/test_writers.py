@@ -69,6 +69,7 @@ ALLOWED = {
     ("audit/commands/plan.py", "write_text"): ITS_OWN,
     ("audit/commands/words.py", "write_text"): ITS_OWN,
     ("audit/engine/plan_lock.py", "to_json"): "returns text",
+    ("audit/rules/step.py", "to_json"): "returns text",
     ("contrastive/checkpoint/file.py", "save"): "into an open file",
     ("contrastive/checkpoint/shards/writer.py", "HuggingFaceStorageWriter"): A_NEW_FOLDER,
     ("contrastive/checkpoint/shards/writer.py", "save"): A_NEW_FOLDER,

@@ -125,6 +125,20 @@ def counted(answers: Answers, metric: str, outcome: Sequence[str] | None) -> tup
     return counts, counts & events[event]
 
 
+def commonest(values: np.ndarray, measurement: Mapping[str, Any], weight: np.ndarray | None = None) -> tuple[str, float]:
+    """The most frequent value, of equals the first declared, and its share."""
+    names, code = np.unique(values.astype(str), return_inverse=True)
+    totals = dict(zip(names.tolist(), np.bincount(code, weight).tolist(), strict=True))
+    declared = [name for name in possible(measurement) if name in totals]
+    first = max([*declared, *(name for name in totals if name not in declared)], key=lambda name: totals[name])
+    return first, totals[first] / sum(totals.values())
+
+
+def possible(measurement: Mapping[str, Any]) -> list[str]:
+    """The possible answers in declared order."""
+    return list(dict.fromkeys(measurement["answers"].get(label, label) for label in measurement["labels"]))
+
+
 def split(answers: Answers, attributes: Sequence[str]) -> Answers:
     """One row per value of attributes with several (``3|3|4``), weighted by the share of the value; the image is then the cluster."""
     rows, share, columns = np.arange(len(answers.y_pred)), np.ones(len(answers.y_pred)), dict[str, np.ndarray]()

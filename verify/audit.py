@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from verify import effects
-from verify.answers import UNKNOWN, AnswerFile, Answers, column_of, counted, numbered
+from verify.answers import AnswerFile, Answers, column_of, counted
 from verify.comparison import ComparisonRun, Side, verify_comparisons
-from verify.effects import TestedEffect
 from verify.finding import OF_COMPOSITION, Question, Run
-from verify.images import EqualTruth, Units, equal_truth, stream
+from verify.images import EqualTruth, Units, equal_truth
 from verify.ledger import Ledger
 from verify.looks import recognises_nothing, responsiveness
 from verify.paired import verify_pairs
@@ -30,7 +28,6 @@ class Audit:
         self._compare_inputs()
         self.looks = self._looks()
         self.tested = [self._tested(number) for number in range(len(record["findings"]))]
-        self.effects = [self._effect(effect) for effect in record.get("effects", ())]
 
     @property
     def undeclared(self) -> bool:
@@ -101,22 +98,10 @@ class Audit:
         compared = [rate["group"] for rate in facts["by_group"] if rate["status"] == "ok"]
         return Tested(record, facts, recorded if agrees else null.p, question.every_pair(compared, units), within)
 
-    def _effect(self, record: Mapping[str, Any]) -> TestedEffect:
-        """A question about scores, or a trend, which is about the rates of a finding."""
-        wanted = [record[name] for name in ("measurement", "metric", "outcome")], [record["attribute"]]
-        claims = (
-            tested for tested in self.tested
-            if ([tested.record[name] for name in ("measurement", "metric", "outcome")], tested.record["attributes"]) == wanted
-        )  # fmt: skip
-        of = next((tested.facts["by_group"] for tested in claims), None)
-        measurement = next(m for m in self.record["measurements"] if m["name"] == record["measurement"])
-        outcome = measurement["outcomes"].get(record["outcome"]) if record["kind"] == "trend" else None
-        return effects.tested(record, self.answers[record["measurement"]], of, outcome, self.run.settings)
-
     @property
     def effect_p(self) -> list[float]:
-        """The p of the planned effects that have a test."""
-        return [effect.p for effect in self.effects if effect.primary and effect.p is not None]
+        """The recorded p of the planned questions about scores and trends: they share the adjustment."""
+        return [effect["p"] for effect in self.record["effects"] if effect["primary"] and effect["p"] is not None]
 
     def _within_truth_p(self, question: Question, facts: Facts, at: int, p: float) -> float | None:
         """For accuracy without evidence that the answers depend on the images: p of shuffles within each true answer."""
@@ -131,14 +116,14 @@ class Audit:
         if units is None or not question.independent:
             recorded: float | None = record["within_truth_p"]
             return recorded
-        null = units.test(int(self.run.settings["draws"]), stream(int(self.run.settings["seed"]), f"{record['id']}/within true answers"))
+        null = units.test(question.draws, question.stream("/within true answers"))
         self.ledger.compare(path, record["within_truth_p"], question.drawn_p(null.p, null))
         return null.p
 
     # ---- verdicts --------------------------------------------------------------------------------------------------------------------
 
-    def decide(self, p_adjusted: Sequence[float | None], others: Sequence[float]) -> None:
-        """Compare every finding, its verdict, and that of the audit; `others`: p of the family's planned questions but its own effects."""
+    def decide(self, p_adjusted: Sequence[float | None]) -> None:
+        """Compare every finding, its verdict, and that of the audit."""
         limited, records = bool(self.record["data"]["limited"]), [m["responsiveness"] for m in self.record["measurements"]]
         invalid, verdicts = recognises_nothing(records), []
         for at, (tested, p) in enumerate(zip(self.tested, p_adjusted, strict=True)):
@@ -151,28 +136,10 @@ class Audit:
             self.ledger.compare(path, tested.record, facts)
             if tested.primary:
                 verdicts.append(facts["verdict"])
-        verdicts += self._decide_effects(others, limited=limited)
+        verdicts += [effect["verdict"] for effect in self.record["effects"] if effect["primary"]]
         pairs = verify_pairs(self.record, self.answers, self.run.settings, self.run.same_numpy)
         self.ledger.compare((*self.path, "paired"), self.record["paired"], pairs)
         self.ledger.compare((*self.path, "verdict"), self.record["verdict"], of_audit(verdicts))
-
-    def _decide_effects(self, others: Sequence[float], *, limited: bool) -> list[str]:
-        """Compare every effect question, and return the verdicts of the planned ones."""
-        values, sizes = effects.adjusted(self.effects, others)
-        blind = {
-            (record["measurement"], record["metric"], record["outcome"], *record["attributes"])
-            for record in self.record["findings"] if record["unresponsive"]
-        }  # fmt: skip
-        verdicts = []
-        for at, (effect, p) in enumerate(zip(self.effects, values, strict=True)):
-            record = effect.record
-            unseen = (record["measurement"], record["metric"], record["outcome"], record["attribute"]) in blind
-            facts = effects.decided(
-                effect, p, sizes[effect.primary], self.run.alpha, blind=unseen, limited=limited, undeclared=self.undeclared
-            )
-            self.ledger.compare((*self.path, "effects", at), record, (effect.facts or {}) | facts)
-            verdicts += [facts["verdict"]] if effect.primary else []
-        return verdicts
 
     def _composition(self, tested: Tested, p_adjusted: float | None) -> Facts | None:
         """The gap of accuracy if every group had the same shares of true answers; None if a group lacks one."""
@@ -190,8 +157,7 @@ class Audit:
         gap, p = float(np.ptp(units.rates)), None
         of_gap = tested.facts["gap"]["value"]
         if answers.cluster is None:
-            draws = min(int(self.run.settings["draws"]), OF_COMPOSITION)
-            null = units.test(draws, stream(int(self.run.settings["seed"]), f"{record['id']}/equal true answers"))
+            null = units.test(min(question.draws, OF_COMPOSITION), question.stream("/equal true answers"))
             p = question.drawn_p(null.p, null)
         equal = p is not None and p.value > self.run.alpha and gap <= of_gap / 2
         explains = p_adjusted is not None and p_adjusted <= self.run.alpha and (equal or gap < 1e-9)
@@ -200,17 +166,11 @@ class Audit:
 
 def _within_truth(question: Question, judged: np.ndarray, *, every: bool = False) -> Units | None:
     """The compared groups by true answer; `every`: None if a group lacks some true answer, otherwise only shared ones count."""
-    answers = question.answers
-    assert answers.y_true is not None  # noqa: S101 - the caller has true answers
-    group = numbered(answers, question.record["attributes"], question.groups())
-    known = answers.y_true != UNKNOWN
+    known = ~question.lacking & (judged[question.group] if every else True)
+    truth, (_, event) = question.truth[known], counted(question.answers, "accuracy", None)
+    _, k, n, weights = equal_truth(truth, question.group[known], event[known], len(judged), judged)
     if every:
-        known &= judged[group]
-    _, event = counted(answers, "accuracy", None)
-    _, k, n, weights = equal_truth(answers.y_true[known], group[known], event[known], len(judged), judged)
-    if every:
-        of_all = len(set(answers.y_true[known]))
-        return EqualTruth(k[:, judged], n[:, judged], weights) if of_all > 1 and len(k) == of_all else None
+        return EqualTruth(k[:, judged], n[:, judged], weights) if len(set(truth)) > 1 and len(k) == len(set(truth)) else None
     compared = np.flatnonzero(judged & (n.sum(axis=0) > 0))
     return EqualTruth(k, n, weights).of(compared) if len(compared) > 1 else None
 
@@ -235,10 +195,8 @@ def verify_results(results: Mapping[str, Any], table: AnswerFile, ledger: Ledger
     for family in _families(audits):
         missing, of_effects = sum(audit.missing for audit in family), [p for audit in family for p in audit.effect_p]
         values = adjusted([tested for audit in family for tested in audit.tested], [*of_effects, *[1.0] * missing])
-        rates = [tested.p for audit in family for tested in audit.tested if tested.primary and tested.p is not None]
         for audit in family:
-            effects_of_others = [p for other in family if other is not audit for p in other.effect_p]
-            audit.decide(values[: len(audit.tested)], [*rates, *effects_of_others, *[1.0] * missing])
+            audit.decide(values[: len(audit.tested)])
             values = values[len(audit.tested) :]
     return audits
 

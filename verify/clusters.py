@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from verify import formulas
 from verify.formulas import Ends
-from verify.images import Images, Null, Units, largest_pairs, merged, no_events, smallest_p
+from verify.images import Images, Null, Regrouping, Units, largest_pairs, no_events, smallest_p
 from verify.within import Within, as_normal, as_student
 
 FEWEST, FEWEST_WITH_EVENTS, SPANNING = 15, 5, 0.8
@@ -40,30 +40,27 @@ class Kinds:
 
     @classmethod
     def of_rows(cls, cluster: np.ndarray, group: np.ndarray, event: np.ndarray, weight: np.ndarray, groups: int) -> Kinds:
-        """Count the kinds of clusters."""
+        """Count the kinds of clusters; of the same images before and after, an event may be one that is gained or lost (-1)."""
         _, owner = np.unique(cluster, return_inverse=True)
         both = np.zeros((int(owner.max(initial=-1)) + 1, 2, groups))
         np.add.at(both[:, 1], (owner, group), weight)
-        np.add.at(both[:, 0], (owner[event], group[event]), weight[event])
+        np.add.at(both[:, 0], (owner, group), weight * event)
         kinds, count = np.unique(both, axis=0, return_counts=True)
         return cls(kinds[:, 0], kinds[:, 1], count)
 
-    def of(self, groups: np.ndarray) -> Kinds:
-        """Only some groups, and the clusters with images in them."""
-        kept = self.n[:, groups].any(axis=1)
-        return Kinds(self.e[kept][:, groups], self.n[kept][:, groups], self.count[kept])
+    def regrouped(self, how: Regrouping, *, others: bool = False) -> Kinds:
+        """Other groups, and the clusters with images in them; `others`: counting the images that are not events."""
+        e, n = how(self.n - self.e if others else self.e), how(self.n)
+        kept = n.any(axis=1)
+        return Kinds(e[kept], n[kept], self.count[kept])
 
-    def without(self) -> Kinds:
-        """The same clusters, counting the images that are not events."""
-        return Kinds(self.n - self.e, self.n, self.count)
-
-    def with_rest(self) -> Kinds:
-        """The groups and, after them, all others of each together."""
-        return Kinds(merged(self.e), merged(self.n), self.count)
-
-    def together(self) -> Kinds:
-        """All groups as one."""
-        return Kinds(self.e.sum(axis=1, keepdims=True), self.n.sum(axis=1, keepdims=True), self.count)
+    def covariances(self) -> np.ndarray:
+        """Of the rates of groups, through the clusters."""
+        often, total = self.count[:, None], self.count @ self.n
+        residual = (self.e - self.count @ self.e / _nonzero(total) * self.n) / _nonzero(total)
+        present = (self.n > 0).astype(float)
+        clusters = present.T @ (often * present)
+        return np.asarray(residual.T @ (often * residual) * clusters / np.maximum(clusters - 1, 1))
 
     def sums(self, borrowed: float | None = None) -> Sums:
         """Sums over clusters, and of products within them."""
@@ -72,63 +69,30 @@ class Kinds:
         return Sums(self.count @ self.e, self.count @ self.n, *products, borrowed)
 
 
-@dataclass(frozen=True)
 class Sums:
-    """Events and images of each group, and sums of products of two groups' within a cluster."""
+    """Events and images of each group, the products of two groups' within a cluster (`ee`, `en`, `nn`), and what follows from these sums.
 
-    e: np.ndarray
-    n: np.ndarray
-    ee: np.ndarray
-    en: np.ndarray
-    nn: np.ndarray
-    borrowed: float | None = None
-    """Correlation of two images of a cluster, for groups that are too small to show their own; None: they count as equal."""
+    `borrowed` is the correlation of two images of a cluster for groups that are too small to show their own; None: they count as equal.
+    """
 
-    @cached_property
-    def rates(self) -> np.ndarray:
-        return np.asarray(self.e / _nonzero(self.n))
-
-    @cached_property
-    def residuals(self) -> np.ndarray:
-        """Sums of ``(e_a - p_a n_a)(e_b - p_b n_b)``."""
-        one, two = self.rates[..., :, None], self.rates[..., None, :]
-        return np.asarray(self.ee - two * self.en - one * self.en.swapaxes(-1, -2) + one * two * self.nn)
-
-    @cached_property
-    def squares(self) -> np.ndarray:
-        return np.asarray(np.maximum(_diagonal(self.residuals), 0.0))
-
-    @cached_property
-    def effective(self) -> np.ndarray:
-        """Number of equal clusters with the same information (Kish)."""
-        return np.asarray(self.n**2 / _nonzero(_diagonal(self.nn)))
-
-    @cached_property
-    def freedom(self) -> np.ndarray:
-        return np.asarray(np.maximum(self.effective - 1, 0.5))
-
-    @cached_property
-    def size(self) -> np.ndarray:
-        """Mean size of an image's cluster."""
-        return np.asarray(_diagonal(self.nn) / _nonzero(self.n))
-
-    @cached_property
-    def own_effect(self) -> np.ndarray:
-        """Variance of each rate divided by that of independent images, from the group's own clusters."""
-        return np.asarray(self.squares * (self.freedom + 1) / self.freedom / np.maximum(self.rates * (1 - self.rates) * self.n, TINY))
-
-    @cached_property
-    def with_events(self) -> np.ndarray:
-        """Effective number of clusters with events, or with images without one: the smaller."""
-        others = _diagonal(self.nn) - 2 * _diagonal(self.en) + _diagonal(self.ee)
-        without = (self.n - self.e) ** 2 / np.maximum(others, TINY)
-        return np.asarray(np.minimum(self.e**2 / np.maximum(_diagonal(self.ee), TINY), without))
-
-    @cached_property
-    def effect(self) -> np.ndarray:
-        """The design effect; with too few clusters with events, at least that of the borrowed correlation, or of equal images."""
-        alike = self.size if self.borrowed is None else 1 + (self.size - 1) * self.borrowed
-        return np.where(self.with_events < FEWEST_WITH_EVENTS, np.maximum(self.own_effect, alike), self.own_effect)
+    def __init__(self, e: np.ndarray, n: np.ndarray, ee: np.ndarray, en: np.ndarray, nn: np.ndarray, borrowed: float | None = None):
+        self.e, self.n, self.nn = e, n, nn
+        self.rates = rates = e / _nonzero(n)
+        one, two, own = rates[..., :, None], rates[..., None, :], _diagonal(nn)
+        #: Of ``(e_a - p_a n_a)(e_b - p_b n_b)``.
+        self.residuals = ee - two * en - one * en.swapaxes(-1, -2) + one * two * nn
+        self.squares = np.maximum(_diagonal(self.residuals), 0.0)
+        #: Number of equal clusters with the same information (Kish), and the mean size of an image's cluster.
+        self.effective, self.size = n**2 / _nonzero(own), own / _nonzero(n)
+        self.freedom = freedom = np.maximum(self.effective - 1, 0.5)
+        #: The effective number of clusters with events, or with images without one: the smaller.
+        others = np.maximum(own - 2 * _diagonal(en) + _diagonal(ee), TINY)
+        self.with_events = np.minimum(e**2 / np.maximum(_diagonal(ee), TINY), (n - e) ** 2 / others)
+        #: Variance of each rate divided by that of independent images, from the group's own clusters.
+        self.own_effect = self.squares * (freedom + 1) / freedom / np.maximum(rates * (1 - rates) * n, TINY)
+        #: With too few clusters with events it is at least that of the borrowed correlation, or of equal images.
+        alike = self.size if borrowed is None else 1 + (self.size - 1) * borrowed
+        self.effect = np.where(self.with_events < FEWEST_WITH_EVENTS, np.maximum(self.own_effect, alike), self.own_effect)
 
     def variances(self, pooled: np.ndarray | float, groups: np.ndarray) -> np.ndarray:
         """The variance of each rate at the middle between it and the pooled one."""
@@ -182,7 +146,7 @@ def common_correlation(table: Kinds) -> float | None:
     """The upper 95 % limit of the correlation of two images of a cluster, over all groups together; None if it cannot be estimated."""
     if not spans(table):
         return None
-    sums = table.together().sums()
+    sums = table.regrouped(lambda part: part.sum(axis=-1, keepdims=True)).sums()
     if sums.size[0] <= 1 + ROUNDING or sums.with_events[0] < FEWEST_WITH_EVENTS:
         return None
     part = 2 / (9 * float(sums.freedom[0]))  # Wilson and Hilferty's approximation of chi-square
@@ -342,11 +306,8 @@ class Clusters(Units):
         return np.asarray(np.minimum(1.0, 2 * stdtr(freedom, -np.abs((sums.rates[first] - sums.rates[second]) / error))))
 
     def variance(self) -> float:
-        residual = (self.table.e - self.rates * self.table.n) / _nonzero(self.n)
-        present = (self.table.n > 0).astype(float)
-        clusters = present.T @ (self.table.count[:, None] * present)
-        spread = residual.T @ (self.table.count[:, None] * residual) * clusters / np.maximum(clusters - 1, 1)
-        groups, own = len(self.n), float(np.trace(spread))
+        spread, groups = self.table.covariances(), len(self.n)
+        own = float(np.trace(spread))
         common = (float(spread.sum()) - own) / (groups * (groups - 1))
         return float(self.rates.var(ddof=1) - (own / groups - common))
 
@@ -387,17 +348,8 @@ class Clusters(Units):
         centre = (rates / error**2).sum(axis=1, keepdims=True) / (1 / error**2).sum()
         return np.stack([(np.abs(rates[:, i] - rates[:, j]) / between).max(axis=1), (((rates - centre) / error) ** 2).sum(axis=1)], axis=1)
 
-    def of(self, groups: np.ndarray) -> Units:
-        return Clusters(self.table.of(groups), by_design=self.by_design)
-
-    def without(self) -> Units:
-        return Clusters(self.table.without(), by_design=self.by_design)
-
-    def with_rest(self) -> Units:
-        return Clusters(self.table.with_rest(), like=self)
-
-    def together(self) -> Units:
-        return Clusters(self.table.together())
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False, others: bool = False) -> Units:
+        return type(self)(self.table.regrouped(how, others=others), by_design=self.by_design and not together, like=like)
 
 
 def _at(limits: list[Callable[[float], tuple[float, float]] | None], alpha: float) -> Ends:
@@ -447,18 +399,9 @@ class Sets(Clusters):
     def intervals(self, alpha: float) -> Ends:
         return formulas.wilson(self.events, self.n, alpha)
 
-    def of(self, groups: np.ndarray) -> Units:
-        some = type(self)(self.table.of(groups), by_design=True)
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False, others: bool = False) -> Units:
+        some = super().regrouped(how, like, together=together, others=others)
         return some if some.within_clusters else Images(some.events, some.n)
-
-    def without(self) -> Units:
-        return type(self)(self.table.without(), by_design=True)
-
-    def with_rest(self) -> Units:
-        return type(self)(self.table.with_rest(), like=self)
-
-    def together(self) -> Units:
-        return Images(self.events.sum(keepdims=True), self.n.sum(keepdims=True))
 
 
 class Galleries(Sets):
@@ -480,14 +423,8 @@ class Weighted(Clusters):
     own_effect = False
 
     def __init__(
-        self,
-        table: Kinds,
-        squares: np.ndarray,
-        images: np.ndarray,
-        clustered: bool,
-        by_design: bool = False,
-        like: Clusters | None = None,
-    ):
+        self, table: Kinds, squares: np.ndarray, images: np.ndarray, clustered: bool, by_design: bool = False, like: Clusters | None = None
+    ):  # fmt: skip
         self.unscaled, self.weight_squares, self.images, self.clustered = table, squares, images, clustered
         scale = np.where(squares > 0, (table.count @ table.n) / _nonzero(squares), 1.0)
         n, e = _rounded(table.n * scale), _rounded(table.e * scale)
@@ -524,21 +461,9 @@ class Weighted(Clusters):
                 ends[side, group] = _unseen(mean, np.bincount(stratum, often * kind, len(mean)), alpha) / float(often @ weight)
         return ends[0], ends[1]
 
-    def of(self, groups: np.ndarray) -> Units:
-        parts = self.unscaled.of(groups), self.weight_squares[groups], self.images[groups]
-        return Weighted(*parts, clustered=self.clustered, by_design=self.by_design)
-
-    def without(self) -> Units:
-        parts = self.unscaled.without(), self.weight_squares, self.images
-        return Weighted(*parts, clustered=self.clustered, by_design=self.by_design)
-
-    def with_rest(self) -> Units:
-        parts = self.unscaled.with_rest(), merged(self.weight_squares), merged(self.images)
-        return Weighted(*parts, clustered=self.clustered, like=self)
-
-    def together(self) -> Units:
-        parts = self.unscaled.together(), self.weight_squares.sum(keepdims=True), self.images.sum(keepdims=True)
-        return Weighted(*parts, clustered=self.clustered)
+    def regrouped(self, how: Regrouping, like: Clusters | None = None, *, together: bool = False, others: bool = False) -> Units:
+        parts = self.unscaled.regrouped(how, others=others), how(self.weight_squares), how(self.images)
+        return Weighted(*parts, clustered=self.clustered, by_design=self.by_design and not together, like=like)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
@@ -608,12 +533,10 @@ def weights_to_equal_truth(truth: np.ndarray, group: np.ndarray, weight: np.ndar
 
 def alike_inside(owner: np.ndarray, group: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> bool:
     """Whether all groups of every cluster have the same mix of true answers."""
-    mixes: dict[Any, dict[Any, dict[str, float]]] = {}
-    for one, place, name, much in zip(owner.tolist(), group.tolist(), truth.tolist(), weight.tolist(), strict=True):
-        cell = mixes.setdefault(one, {}).setdefault(place, {})
-        cell[name] = cell.get(name, 0.0) + much
-    for parts in mixes.values():
-        shares = [{name: much / sum(part.values()) for name, much in part.items()} for part in parts.values()]
-        if any(set(share) != set(shares[0]) or not all(np.isclose(share[name], shares[0][name]) for name in share) for share in shares):
-            return False
-    return True
+    names, code = np.unique(truth.astype(str), return_inverse=True)
+    cells, cell = np.unique(np.column_stack([owner, group]), axis=0, return_inverse=True)
+    mix = np.zeros((len(cells), len(names)))
+    np.add.at(mix, (cell.ravel(), code), weight)
+    mix /= mix.sum(axis=1, keepdims=True)
+    first = mix[np.searchsorted(cells[:, 0], cells[:, 0])]  # of the same cluster
+    return bool(np.isclose(mix, first).all() and ((mix > 0) == (first > 0)).all())

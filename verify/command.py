@@ -1,87 +1,90 @@
-"""``vlm-audit verify DIR|PACK``: checks the files of a finished audit or comparison, and recomputes its numbers from the answers."""
+"""``python -m verify DIR|PACK``: checks the files of a finished audit or comparison, and recomputes its numbers from the answers."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from verify.decisions import counted, undecided
-from verify.folder import MANIFEST, Files, check_files, parse_digest
-from verify.ledger import Ledger, by_field
-from verify.lock import LOCK, NO_LOCK, LockState, verify_lock
-from verify.profile import PROFILE, profile_problems
+from verify.answers import AnswerFile, Answers
+from verify.audit import verify_results
+from verify.comparison import ComparisonRun, Side, verify_comparisons
+from verify.folder import LOCK, Files, Lock, check_files, check_lock, parse_digest
+from verify.ledger import Difference, Ledger, by_field, unchecked
+from verify.ledger import Path as Place
 from verify.source import PREDICTIONS, Source, UnreadableError, open_source, parsed
 
 MOST_SHOWN = 20
-VERIFIER = "pkg:pypi/vlm-audit#verify"
-"""What verifies, as a URI."""
-VERIFIED, DIFFERS, USAGE, UNREADABLE = 0, 1, 2, 3
-NOT_RECOMPUTABLE = 1
+USAGE, UNREADABLE = 2, 3
 SCHEMA_VERSION = "2"
-INPUTS = {
-    "settings": "chosen by the person who ran the audit",
-    "lock": "as its file states it", "audits.lock": "hashes of texts and of the program",
-    "command": "as typed",
-    "environment": "as recorded",
-    "audits.model": "as recorded; compare its sha256 with the model's",
-    "audits.probe": "the probe's own texts",
-    "audits.data": "counts of what was left out, texts and a fingerprint; the images are not in the folder",
-    "audits.measurements": "questions and prompts; margins of scores",
-    "audits.counts": "names of levels",
-    "audits.findings.evidence": "supporting evidence, on which no verdict depends",
-    "audits.findings.gap": "detectable differences and numbers of images: planning figures, on which no verdict depends",
-    "audits.effects": "the questions; with clusters, weights or true answers also the differences of scores and the slopes",
-    "audits.evidence": "supporting evidence, on which no verdict depends",
-    "audits.specifications": "answers with other prompts are not in predictions.parquet",
-    "audits.text_sets": "texts given to the model", "audits.texts": "texts given to the model",
-    "audits.rankings": "scores of queries are not in predictions.parquet",
-    "audits.associations": "embeddings are not in predictions.parquet",
-    "audits.taggings": "scores of tags are not in predictions.parquet",
-    "audits.conditions": "answers about changed images are not in predictions.parquet",
-    "audits.counterfactual_sets": "answers about harmless edits are not in predictions.parquet",
-    "audits.what_ifs": "need embeddings", "audits.untrained_control": "its answers are not in predictions.parquet",
-    "gates.checks": "reasons, and the number of images that would settle a gate",
+RESULTS, COMPARISON = "results.json", "comparison.json"
+ALONE = "python -m verify recomputes numbers alone"
+DECISIVE = {
+    ("audits", "verdict"): "verdict", ("audits", "findings", "verdict"): "finding",
+    ("audits", "effects", "verdict"): "finding", ("audits", "effects", "p"): "finding",
+    ("paired_models", "comparisons", "verdict"): "verdict", ("paired_models", "comparisons", "changes", "verdict"): "finding",
+    ("comparisons", "verdict"): "verdict", ("comparisons", "changes", "verdict"): "finding", ("gates", "outcome"): "gate",
 }  # fmt: skip
-"""Why a field is not recomputable."""
+"""Field -> what it decides: where one was not recomputed, nothing is called verified."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a second step of the caller found, which renders files from the results again. This package has no code for that."""
+    """What the second step found about files for people, which it renders from the results again."""
 
     compared: int = 0
     """Files that were rendered again."""
     problems: tuple[str, ...] = ()
-    omitted: str = ""
+    omitted: str = ALONE
     """Why none were, if that is so."""
 
 
-@dataclass(frozen=True)
+@dataclass
+class SecondStep:
+    """What follows from the recomputed values by the rules of the audit. This package has no code for that: its caller may."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rendered: Rendered = Rendered()
+    omitted: str = ""
+    """Why it was not done, if that is so."""
+
+
+@dataclass
 class Verification:
     """The result of verifying one folder."""
 
+    source: Source
     files: Files
-    ledger: Ledger
-    unchecked: Mapping[str, int]
-    digest: str | None
-    """The digest given from outside; None: there is none."""
-    lock: LockState = NO_LOCK
+    ledger: Ledger = field(default_factory=Ledger)
+    """What was recomputed from the answers."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """The files with numbers, by name."""
+    lock: Lock = field(default_factory=Lock)
+    digest: str | None = None
+    """That of the manifest or the archive, from outside; None: there is none."""
     lock_digest: str | None = None
-    """That of the plan lock."""
-    undecided: Mapping[str, int] = field(default_factory=dict)
-    """How many findings, verdicts and gates were not recomputed."""
     without_answers: str = ""
-    """Why there are no answers to recompute them from, if that is the reason."""
-    rendered: Rendered = Rendered(omitted="python -m verify recomputes numbers alone")
+    """Why there are no answers to recompute from, if that is so."""
+    second: SecondStep = field(default_factory=lambda: SecondStep(omitted=ALONE))
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Those of both steps."""
+        return self.ledger.differences + self.second.ledger.differences
+
+    @property
+    def problems(self) -> list[str]:
+        """Those of files, in both steps."""
+        return [*self.files.problems, *self.second.problems]
 
     @property
     def digest_differs(self) -> bool:
@@ -93,8 +96,24 @@ class Verification:
 
     @property
     def differs(self) -> bool:
-        problems = self.files.problems or self.ledger.differences or self.rendered.problems
-        return bool(problems) or self.digest_differs or self.lock_differs
+        found = self.problems or self.differences or self.second.rendered.problems
+        return bool(found) or self.digest_differs or self.lock_differs
+
+    @cached_property
+    def unchecked(self) -> dict[str, list[Place]]:
+        """The values of each file that neither step compared."""
+        return {name: unchecked(facts, self.ledger, self.second.ledger) for name, facts in self.facts.items()}
+
+    @property
+    def undecided(self) -> dict[str, int]:
+        """How many findings, verdicts and gates were not recomputed; exploratory questions about scores and trends decide nothing."""
+        found = set()
+        for name, places in self.unchecked.items():
+            for place in places:
+                kind = DECISIVE.get(tuple(part for part in place if isinstance(part, str)))
+                if kind and ("effects" not in place or self.facts[name]["audits"][place[1]]["effects"][place[3]]["primary"]):
+                    found.add((kind, place[:-1]))
+        return dict(sorted(Counter(kind for kind, _ in found).items()))
 
     @property
     def end(self) -> str:
@@ -103,14 +122,15 @@ class Verification:
 
     @property
     def exit_code(self) -> int:
-        return {"DIFFERS": DIFFERS, "NOT RECOMPUTABLE": NOT_RECOMPUTABLE, "VERIFIED": VERIFIED}[self.end]
+        return 0 if self.end == "VERIFIED" else 1
 
     def counts(self) -> dict[str, int]:
         """How many values have each outcome."""
-        ledger = self.ledger
+        follow = len(self.second.ledger.verified - self.ledger.verified)
         return {
-            "verified": len(ledger.verified), "differs": len(ledger.differences), "within Monte-Carlo error": len(ledger.drawn),
-            "not recomputable": sum(self.unchecked.values()),
+            "recomputed independently": len(self.ledger.verified), "by the audit's own rules from these": follow,
+            "differs": len(self.differences), "within Monte-Carlo error": len(self.ledger.drawn),
+            "not recomputable": sum(map(len, self.unchecked.values())),
         }  # fmt: skip
 
 
@@ -121,95 +141,58 @@ def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), l
     the archive) and of the plan lock, from outside.
     """
     source = open_source(path)
-    files = check_files(source)
-    by_hash = {audit.digest("results.json"): audit for audit in map(open_source, audits)}
-    for audit in by_hash.values():
-        _check_version("results.json", _json(audit, "results.json"), audit)
-    ledger = Ledger()
-    unchecked: dict[str, int] = {}
-    decisions: dict[str, int] = {}
-    without_answers = ""
-    lock = NO_LOCK
-    for name in ("results.json", "comparison.json"):
-        if name in source.names():
-            facts = _json(source, name)
-            _check_version(name, facts, source)
-            without_answers = _recompute(source, name, facts, by_hash, ledger, files)
-            if name == "results.json":
-                lock = _lock(source, facts, files, ledger)
-            left = ledger.unchecked(facts)
-            unchecked |= by_field(left)
-            decisions |= undecided(facts, left)
-            if name == "results.json" and files.archive is not None and PROFILE in files.unlisted:
-                files.problems += list(profile_problems(source.read(PROFILE), facts))
-    return Verification(files, ledger, unchecked, digest, lock, lock_digest, decisions, without_answers)
+    found = Verification(source, check_files(source), digest=digest, lock_digest=lock_digest)
+    known = {audit.digest(RESULTS): (audit, _facts(audit, RESULTS)) for audit in map(open_source, audits)}
+    if RESULTS in source.names():
+        found.facts[RESULTS] = facts = _facts(source, RESULTS)
+        if PREDICTIONS in found.files.left_out or PREDICTIONS not in {*source.names(), *found.files.hashes}:
+            found.without_answers = f"{PREDICTIONS} is not here"
+        else:
+            _guarded(found, RESULTS, lambda: verify_results(facts, AnswerFile(source.read(PREDICTIONS)), found.ledger))
+        _guarded(found, RESULTS, lambda: _check_lock(found, facts))
+    if COMPARISON in source.names():
+        found.facts[COMPARISON] = compared = _facts(source, COMPARISON)
+        _guarded(found, COMPARISON, lambda: _recompute_comparison(found, compared, known))
+    return found
 
 
-def _lock(source: Source, facts: Any, files: Files, ledger: Ledger) -> LockState:
+def _facts(source: Source, name: str) -> Any:
+    """A file with numbers; raises `UnreadableError` for one of another version, whose numbers mean something else."""
     try:
-        return verify_lock(source, facts, files, ledger)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        files.problems.append(f"results.json and {LOCK} do not fit together ({type(error).__name__}: {ascii(str(error))[1:-1][:100]})")
-        return NO_LOCK
-
-
-def _json(source: Source, name: str) -> Any:
-    try:
-        return parsed(source.read(name))
+        facts = parsed(source.read(name))
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{name} is not JSON ({type(error).__name__}), in {source.where}") from error
-
-
-def _check_version(name: str, facts: Any, source: Source) -> None:
-    """Raise `UnreadableError` for a file of another version: its numbers mean something else."""
     version = facts.get("schema_version") if isinstance(facts, dict) else None
     if version != SCHEMA_VERSION:
         stated = "no schema version" if version is None else f"schema version {ascii(version)[:20]}"
         fix = "run the audit again, or verify with the version of the program that wrote it"
         raise UnreadableError(f"{name} has {stated}, and this program verifies version {SCHEMA_VERSION}: {fix}, in {source.where}")
+    return facts
 
 
-def _recompute(source: Source, name: str, facts: Any, audits: Mapping[str, Source], ledger: Ledger, files: Files) -> str:
-    """Recompute one file; returns why there are no answers to recompute it from, or nothing."""
-    from verify.answers import AnswerFile
-    from verify.audit import verify_results
-    from verify.choices import verify_choices
-    from verify.gates import verify_gates
-
+def _guarded(found: Verification, name: str, recompute: Callable[[], object]) -> None:
+    """Recompute a part; files that do not fit together are a problem."""
     try:
-        if name == "comparison.json":
-            return _recompute_comparison(facts, audits, ledger, files)
-        if PREDICTIONS in files.left_out or PREDICTIONS not in {*source.names(), *files.hashes}:
-            return f"{PREDICTIONS} is not here"
-        table = AnswerFile(source.read(PREDICTIONS))
-        verify_results(facts, table, ledger)
-        verify_gates(facts, ledger)
-        verify_choices(facts, table.facts.get("stated"), ledger)
-        if table.facts and "stated" not in table.facts:
-            files.notes.append(
-                f"{PREDICTIONS} has no copy of what the audit says about its data: an earlier version wrote it, or it was removed"
-            )
+        recompute()
     except (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
-        files.problems.append(f"{name} and the answers do not fit together; the numbers after this were not checked ({reason})")
-    return ""
+        found.files.problems.append(f"{name} and the answers do not fit together; the numbers after this were not checked ({reason})")
 
 
-def _recompute_comparison(facts: Any, audits: Mapping[str, Source], ledger: Ledger, files: Files) -> str:
-    """Recompute a comparison from the answers of its audits; returns which of them are missing, or nothing."""
-    from verify.answers import AnswerFile, Answers
-    from verify.comparison import ComparisonRun, Side, verify_comparisons
+def _check_lock(found: Verification, results: Any) -> None:
+    found.lock = check_lock(found.source, results, found.files)
 
-    found: dict[str, tuple[Any, AnswerFile]] = {}
-    for side in facts["sides"]:
-        if (audit := audits.get(side["sha256"])) is not None:
-            found[side["name"]] = (_json(audit, "results.json"), AnswerFile(audit.read(PREDICTIONS)))
+
+def _recompute_comparison(found: Verification, facts: Any, known: Mapping[str, tuple[Source, Any]]) -> None:
+    """Recompute a comparison from the answers of its audits."""
+    sides = {side["name"]: known[side["sha256"]] for side in facts["sides"] if side["sha256"] in known}
+    tables = {name: (results, AnswerFile(audit.read(PREDICTIONS))) for name, (audit, results) in sides.items()}
     model_of = {side["name"]: side["model"]["name"] for side in facts["sides"]}
 
     def lookup(name: str, probe: str) -> Side | None:
-        if name not in found:
+        if name not in tables:
             return None
-        results, table = found[name]
+        results, table = tables[name]
         audit = next(a for a in results["audits"] if a["probe"]["name"] == probe and a["model"]["name"] == model_of[name])
 
         @cache
@@ -219,147 +202,64 @@ def _recompute_comparison(facts: Any, audits: Mapping[str, Source], ledger: Ledg
         return audit, answers
 
     run = ComparisonRun(facts["settings"], facts["environment"].get("numpy") == np.__version__)
-    verify_comparisons(facts["comparisons"], list(model_of), ("comparisons",), lookup, run, ledger)
-    missing = ", ".join(sorted(ascii(name) for name in model_of if name not in found))
-    if missing and audits:
-        return f"--audits does not name the audit of {missing} that was compared"
-    return f"its answers are in the audits of {missing}: name them with --audits" if missing else ""
+    verify_comparisons(facts["comparisons"], list(model_of), ("comparisons",), lookup, run, found.ledger)
+    if missing := ", ".join(sorted(ascii(name) for name in model_of if name not in tables)):
+        wrong, none = f"--audits does not name the audit of {missing} that was compared", f"its answers are in the audits of {missing}"
+        found.without_answers = wrong if known else f"{none}: name them with --audits"
 
 
 # ---- printing --------------------------------------------------------------------------------------------------------------------
 
 
 def text(found: Verification, *, everything: bool = False) -> str:
-    """The result in words."""
-    files, counts = found.files, found.counts()
-    good = files.listed - sum(not problem.startswith("manifest") for problem in files.problems)
-    lines = [
-        f"files       {max(good, 0)} of {files.listed} as in manifest.json" if files.listed else "files       no usable manifest.json",
-        *(f"  differs: {problem}" for problem in files.problems), *(f"  note: {note}" for note in files.notes),
-        f"digest      {_digest(found)}",
-        f"lock        {_lock_line(found)}",
-        "signature   not checked: if manifest.json was signed, verify the signature with the tool that made it",
-        f"rendered    {_rendered(found.rendered)}", *(f"  differs: {problem}" for problem in found.rendered.problems),
-        f"values      {', '.join(f'{number:,} {kind}' for kind, number in counts.items())}",
-    ]  # fmt: skip
-    shown = found.ledger.differences if everything else found.ledger.differences[:MOST_SHOWN]
-    lines += [f"  differs: {difference}" for difference in shown]
-    if len(shown) < len(found.ledger.differences):
-        lines.append(f"  {len(found.ledger.differences) - len(shown):,} more; --all lists them")
-    lines.append("not recomputable")
-    fields: dict[str, int] = {}
-    for name, number in found.unchecked.items():
-        key = name if name in INPUTS else name.split(".")[0] if name.split(".")[0] in INPUTS else name
-        fields[key] = fields.get(key, 0) + number
-    lines += [f"  {name:<28} {number:>7,}  {INPUTS.get(name, '')}".rstrip() for name, number in sorted(fields.items())]
-    return "\n".join([*lines, _summary(found)])
+    """The result in words: what differs, how many values of each field were not recomputed, and how it ends."""
+    shown = [f"the sha256 of manifest.json is {found.files.digest}, not the given one"] if found.digest_differs else []
+    shown += [f"the sha256 of {LOCK} is {found.lock.sha256}, not the given one"] if found.lock_differs else []
+    shown += [*found.problems, *map(str, found.differences)]
+    lines = [f"differs: {one}" for one in (shown if everything else shown[:MOST_SHOWN])]
+    lines += [f"{len(shown) - len(lines):,} more; --all lists them"] if len(shown) > len(lines) else []
+    lines += [f"note: {note}" for note in found.files.notes]
+    left = Counter[str]()
+    for places in found.unchecked.values():
+        for name, number in by_field(places).items():
+            left[name if name.startswith("audits") else name.split(".")[0]] += number
+    lines += [f"not recomputed: {name} ({number:,})" for name, number in sorted(left.items())]
+    return "\n".join([*lines, f"{found.end}{reason(found)} ({counted(found.counts())})"])
 
 
-def _lock_line(found: Verification) -> str:
-    """What is known about the plan lock."""
-    lock = found.lock
-    if lock.sha256 is None:
-        none = "none: nothing outside the results says what was planned before the run"
-        return f"DIFFERS: there is none, and --lock-digest was given; {none}" if found.lock_digest else none
-    stated = f"{LOCK}, planned by {ascii(lock.by)[1:-1] if lock.by else 'a person who is not stated'}; the results state {lock.deviations} "
-    stated += f"deviation{'s' * (lock.deviations != 1)}"
-    if found.lock_digest is None:
-        return f"{stated}; no digest from outside (--lock-digest): whoever can edit these files can also edit the lock, {lock.sha256}"
-    return f"DIFFERS: that of {LOCK} is {lock.sha256}" if found.lock_differs else f"{stated}; its digest is as given"
+def counted(counts: Mapping[str, int]) -> str:
+    """Numbers in words."""
+    return ", ".join(f"{number:,} {kind}" for kind, number in counts.items())
 
 
-def _rendered(step: Rendered) -> str:
-    """The outcome of the second step."""
+def reason(found: Verification) -> str:
+    """Why it ends so, and what was not done."""
+    step = found.second.rendered
+    pages = f"; the page, summary, card and tables ({step.compared} files) follow from the results"
     if step.omitted:
-        return f"no: {step.omitted}"
-    good = step.compared - len(step.problems)
-    return f"{max(good, 0)} of {step.compared} files (page, summary, card, tables) are what this program renders from the results"
-
-
-def _digest(found: Verification) -> str:
-    if found.digest is None:
-        own = f"{found.files.digest}{_of_archive(found)}"
-        return f"not given (--digest): whoever can edit these files can also edit their manifest, whose sha256 is {own}"
-    if found.digest_differs:
-        return f"DIFFERS: that of manifest.json is {found.files.digest}{_of_archive(found)}"
-    if found.digest == found.files.archive:
-        return "as given: every byte of the archive is as it was when the digest was made"
-    return "as given: every file in the manifest is the one that the digest was made for"
-
-
-def _of_archive(found: Verification) -> str:
-    return "" if found.files.archive is None else f"; that of the archive is {found.files.archive}"
-
-
-def _summary(found: Verification) -> str:
-    """The last line: one of three ends, why, and how many values have each outcome."""
-    numbers = ", ".join(f"{number:,} {kind}" for kind, number in found.counts().items())
-    return f"{found.end}{_reason(found)} ({numbers})"
-
-
-def _reason(found: Verification) -> str:
+        pages = f"; the page, summary, card and tables were not rendered again: {step.omitted}"
+    if found.second.omitted:
+        pages = f"; the second step was not done: {found.second.omitted}"
     if found.differs:
-        return f": see above{_reason_of_pages(found.rendered) * bool(found.rendered.omitted)}"
-    return f"{_reason_of_numbers(found)}{_reason_of_pages(found.rendered)}"
-
-
-def _reason_of_pages(step: Rendered) -> str:
-    if step.omitted:
-        return f"; the page, summary, card and tables were not rendered again: {step.omitted}"
-    return f"; the page, summary, card and tables ({step.compared} files) follow from the results"
-
-
-def _reason_of_numbers(found: Verification) -> str:
-    if found.end != "VERIFIED":
-        what = counted(found.undecided) if found.undecided else "the numbers"
-        why = found.without_answers or "this program leaves their kind out"
-        return f": {what} could not be recomputed, because {why}"
+        return f": see above{pages * bool(step.omitted)}"
+    if found.end == "NOT RECOMPUTABLE":
+        parts = [f"{number:,} {kind}{'s' * (number != 1)}" for kind, number in found.undecided.items()] or ["the numbers"]
+        what = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+        step_needed = "vlm-audit verify does that in its second step" if found.second.omitted else "this program leaves their kind out"
+        return f": {what} could not be recomputed, because {found.without_answers or step_needed}{pages}"
     if found.digest is None:
-        return ", without a digest from outside: the numbers follow from the answers in these files, whose origin was not checked"
-    return ": the numbers follow from the answers in these files, which are those of the digest"
+        return f", without a digest from outside: the numbers follow from the answers in these files, whose origin was not checked{pages}"
+    return f": the numbers follow from the answers in these files, which are those of the digest{pages}"
 
 
-def as_json(found: Verification) -> str:
-    """The result as JSON."""
-    facts = {
-        "lock_sha256": found.lock.sha256, "lock_digest": found.lock_digest, "lock_deviations": found.lock.deviations,
-        "manifest_sha256": found.files.digest, "digest": found.digest, "differs": found.differs,
-        "end": found.end.lower(), "undecided": dict(found.undecided), "files_listed": found.files.listed,
-        "files": found.files.problems, "notes": found.files.notes, "values": found.counts(),
-        "rendered": {"compared": found.rendered.compared, "differs": found.rendered.problems, "omitted": found.rendered.omitted},
-        "differences": [str(difference) for difference in found.ledger.differences], "not_recomputable": dict(found.unchecked),
-    }  # fmt: skip
-    return json.dumps(facts, indent=1, sort_keys=True)
+# ---- the command -----------------------------------------------------------------------------------------------------------------
 
 
-def as_statement(found: Verification, created: datetime) -> str:
-    """The result as an in-toto statement (Statement v1, svr v0.1) about the manifest, to be signed by whoever verified.
-
-    Raises ValueError if something differs: what did not hold is not stated.
-    """
-    if found.differs:
-        raise ValueError("something differs, so nothing is stated; run without --statement to see what")
-    holds = {
-        "VLM_AUDIT_FILES_AS_IN_MANIFEST": True, "VLM_AUDIT_NUMBERS_RECOMPUTED": bool(found.ledger.verified) and found.end == "VERIFIED",
-        "VLM_AUDIT_FILES_AS_RENDERED": bool(found.rendered.compared),
-        "VLM_AUDIT_DIGEST_AS_GIVEN": found.digest is not None, "VLM_AUDIT_LOCK_AS_GIVEN": found.lock_digest is not None,
-    }  # fmt: skip
-    facts = {
-        "_type": "https://in-toto.io/Statement/v1", "subject": [{"name": MANIFEST, "digest": {"sha256": found.files.digest}}],
-        "predicateType": "https://in-toto.io/attestation/svr/v0.1",
-        "predicate": {
-            "verifier": {"id": VERIFIER}, "timeCreated": created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "properties": [name for name, held in holds.items() if held],
-        },
-    }  # fmt: skip
-    return json.dumps(facts, indent=1)
-
-
-def parser(*, renders: bool = False) -> argparse.ArgumentParser:
-    """Return the parser of the command; `renders`: of one with a second step."""
+def parser(name: str = "python -m verify") -> argparse.ArgumentParser:
+    """Return the parser of the command."""
     what = "Checks the files of a finished audit, and recomputes its counts, rates, intervals, tests and verdicts from predictions.parquet."
     ends = "exit codes: 0 verified; 1 something differs, or a finding, verdict or gate cannot be recomputed; 2 usage; 3 unreadable files"
-    parse = argparse.ArgumentParser("vlm-audit verify", description=what, epilog=ends)
+    parse = argparse.ArgumentParser(name, description=what, epilog=ends)
     parse.add_argument(
         "directory", metavar="DIR", help="the output folder of an audit or a comparison, or an archive made by vlm-audit pack"
     )
@@ -369,18 +269,11 @@ def parser(*, renders: bool = False) -> argparse.ArgumentParser:
         "--audits", metavar="DIR", nargs="+", default=[], help="the audits that a comparison is about: its numbers need their answers"
     )
     parse.add_argument("--all", action="store_true", help=f"list every difference, not only the first {MOST_SHOWN}")
-    if renders:
-        what = "do not render the page, the summary, the model cards and the tables again from the results, to compare their bytes"
-        parse.add_argument("--no-rendered", action="store_true", help=what)
-    form = parse.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print the result as JSON")
-    form.add_argument("--statement", action="store_true", help="print an in-toto statement, to be signed; nothing if something differs")
     return parse
 
 
-def main(argv: Sequence[str] | None = None, render: Callable[[Source], Rendered] | None = None) -> int:
-    """Verify a folder, print the result and return the exit code; `render` is a second step, of another program."""
-    arguments = parser(renders=render is not None).parse_args(argv)
+def verified(arguments: argparse.Namespace) -> Verification | int:
+    """Verify the folder that the arguments name; returns the exit code if that is impossible, after it has said why."""
     digests = []
     for flag, value in (("--digest", arguments.digest), ("--lock-digest", arguments.lock_digest)):
         try:
@@ -389,17 +282,17 @@ def main(argv: Sequence[str] | None = None, render: Callable[[Source], Rendered]
             sys.stderr.write(f"error[E2] {flag}: {error}\n")
             return USAGE
     try:
-        found = verify(Path(arguments.directory), digests[0], [Path(name) for name in arguments.audits], digests[1])
-        if render is not None:
-            rendered = Rendered(omitted="--no-rendered") if arguments.no_rendered else render(open_source(Path(arguments.directory)))
-            found = replace(found, rendered=rendered)
+        return verify(Path(arguments.directory), digests[0], [Path(name) for name in arguments.audits], digests[1])
     except (UnreadableError, OSError) as error:
         sys.stderr.write(f"error[E3] {ascii(str(error))[1:-1]}\n")
         return UNREADABLE
-    try:
-        printed = as_statement(found, datetime.now(UTC)) if arguments.statement else as_json(found) if arguments.json else None
-    except ValueError as error:
-        sys.stderr.write(f"error[E1] {error}\n")
-        return DIFFERS
-    sys.stdout.write(f"{text(found, everything=arguments.all) if printed is None else printed}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Verify a folder, print the result and return the exit code."""
+    arguments = parser().parse_args(argv)
+    found = verified(arguments)
+    if isinstance(found, int):
+        return found
+    sys.stdout.write(f"{text(found, everything=arguments.all)}\n")
     return found.exit_code

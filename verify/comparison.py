@@ -14,11 +14,12 @@ from scipy.special import ndtri, stdtrit
 from verify import formulas
 from verify.answers import METRICS, UNKNOWN, Answers, counted, numbered
 from verify.clusters import Clusters, Kinds
+from verify.finding import rated, statuses
 from verify.formulas import Ends
 from verify.images import Images, Units, leading, multinomial, share_reaching, stream
-from verify.ledger import Drawn, Ledger, Path
+from verify.ledger import Drawn, Ledger, Path, drawn
 from verify.missing_truth import depends_on
-from verify.paired import Change, drawn
+from verify.paired import Change
 from verify.verdicts import of_audit
 
 Facts = dict[str, Any]
@@ -73,27 +74,11 @@ class Joint:
             return Images(np.bincount(self.group[event], minlength=self.groups), self.n)
         return Clusters(Kinds.of_rows(self.cluster, self.group, event, np.ones(len(event)), self.groups))
 
-    @property
-    def repeats(self) -> bool:
-        """Whether resampling repeats the recorded stream: not if clusters also lie in groups that are not compared."""
-        return self.cluster is None or self.whole
-
     def change(self, group: int | None) -> Change:
         """The change of one group, or of all images."""
         here = slice(None) if group is None else self.group == group
         net = self.after[here].astype(int) - self.before[here]
         return Change(net, None if self.cluster is None else self.cluster[here])
-
-    def statuses(self, names: Sequence[Sequence[str]], fewest: int) -> list[str]:
-        """The status of each group, by the rules of an audit."""
-        enough = self.units(after=False).enough()
-        states = []
-        for at, name in enumerate(names):
-            status = "ok" if self.n[at] >= max(fewest, 2) and enough[at] else "small"
-            status = "not estimable" if self.n[at] == 0 else status
-            status = "absent" if self.images[at] == 0 else status
-            states.append("unknown" if UNKNOWN in name else status)
-        return states
 
     def of(self, groups: np.ndarray) -> Joint:
         """Only some groups."""
@@ -108,28 +93,17 @@ class Joint:
     # ---- pairs of groups -------------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def correlation(self) -> np.ndarray:
-        """The correlation of two groups' changes through the clusters that span both."""
-        if self.cluster is None:
-            return np.zeros((self.groups, self.groups))
-        _, owner = np.unique(self.cluster, return_inverse=True)
-        net, size = np.zeros((2, int(owner.max()) + 1, self.groups))
-        np.add.at(net, (owner, self.group), self.after.astype(float) - self.before)
-        np.add.at(size, (owner, self.group), 1.0)
-        residual = (net - net.sum(axis=0) / size.sum(axis=0) * size) / size.sum(axis=0)
-        present = (size > 0).astype(float)
-        clusters = present.T @ present
-        spread = residual.T @ residual * clusters / np.maximum(clusters - 1, 1)
-        scale = np.sqrt(np.outer(np.diag(spread), np.diag(spread)))
-        return np.asarray(np.clip(spread / np.where(scale > 0, scale, 1.0), -1, 1))
+    def changes(self) -> Kinds:
+        """The clusters by what each gains, or loses, in each group; of images without clusters, each is one."""
+        cluster = np.arange(len(self.group)) if self.cluster is None else self.cluster
+        return Kinds.of_rows(cluster, self.group, self.after.astype(int) - self.before, np.ones(len(self.group)), self.groups)
 
     @cached_property
-    def clusters(self) -> np.ndarray:
-        """Number of equal clusters of each group with the same information (Kish); of images without clusters, each is one."""
-        _, owner = np.unique(np.arange(len(self.group)) if self.cluster is None else self.cluster, return_inverse=True)
-        pairs, size = np.unique(owner * self.groups + self.group, return_counts=True)
-        squares = np.bincount(pairs % self.groups, size.astype(float) ** 2, minlength=self.groups)
-        return np.asarray(np.bincount(self.group, minlength=self.groups) ** 2 / np.maximum(squares, 1.0))
+    def correlation(self) -> np.ndarray:
+        """The correlation of two groups' changes through the clusters that span both."""
+        spread = self.changes.covariances()
+        scale = np.sqrt(np.outer(np.diag(spread), np.diag(spread)))
+        return np.asarray(np.clip(spread / np.where(scale > 0, scale, 1.0), -1, 1))
 
     def intervals(self, alpha: float, limits: Callable[[Change, float], tuple[float, float]]) -> Ends:
         """The limits of the change of every pair's difference."""
@@ -138,7 +112,8 @@ class Joint:
         ends = np.array([limits(change, alpha) for change in each])
         value = np.array([change.net.mean() for change in each])
         sides = (ends[i, 0], ends[i, 1]), (ends[j, 0], ends[j, 1])
-        correlation = formulas.below_one(self.correlation[i, j], np.minimum(self.clusters[i], self.clusters[j]), alpha)
+        clusters = self.changes.sums().effective
+        correlation = formulas.below_one(self.correlation[i, j], np.minimum(clusters[i], clusters[j]), alpha)
         return formulas.joined(value[i], sides[0], value[j], sides[1], correlation)
 
     def gap(self) -> float:
@@ -220,23 +195,10 @@ class Changed:
     path: Path
 
 
-def _rates(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: ComparisonRun, *, after: bool) -> list[Facts]:
-    units = joint.units(after=after)
-    low, high = units.intervals(run.alpha)
-    described, rates = units.described(), []
-    for at, name in enumerate(names):
-        n = int(joint.n[at])
-        events = int(units.events[at]) if n else 0
-        numbers = (events / n, float(low[at]), float(high[at])) if n else (None, None, None)
-        rate = {"group": list(name), "n": n, "events": events, "status": statuses[at]}
-        rate |= dict(zip(("value", "low", "high"), numbers, strict=True))
-        rates.append(rate | (described[at] if n else {}))
-    return rates
-
-
 def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: ComparisonRun, level: float) -> list[Facts]:
     """The change of each group; `level` is 1 minus that of the simultaneous interval."""
-    sides = [_rates(joint, names, statuses, run, after=after) for after in (False, True)]
+    units = [joint.units(after=after) for after in (False, True)]
+    sides = [rated(names, side.events, joint.n, side, statuses, run.alpha) for side in units]
     rows: list[Facts] = []
     for at, name in enumerate(names):
         change = joint.change(None if not len(name) else at)
@@ -246,7 +208,7 @@ def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[s
         ends = (*change.limits(run.alpha), *change.limits(wide)) if n else (None,) * 4
         rows.append({
             "before": sides[0][at], "after": sides[1][at], "gained": change.gained, "lost": change.lost,
-            "difference": (change.gained - change.lost) / n if n else None, "p": drawn(p, exact, run.settings, run.same_numpy),
+            "difference": (change.gained - change.lost) / n if n else None, "p": drawn(p, run.draws, repeated=exact or run.same_numpy),
             **dict(zip(("low", "high", "low_adjusted", "high_adjusted"), ends, strict=True)),
         })  # fmt: skip
     return rows
@@ -256,9 +218,9 @@ def _changed(
     run: ComparisonRun, record: Mapping[str, Any], joint: Joint, lacking: Lacking | None, claims: int, path: Path, ledger: Ledger
 ) -> Changed:
     names = [tuple(row["before"]["group"]) for row in record["by_group"]]
-    statuses = joint.statuses(names, int(run.settings["min_group_size"]))
-    ok = np.array([at for at, status in enumerate(statuses) if status == "ok"], np.int64)
-    rows = _by_group(joint, names, statuses, run, run.alpha / max(len(ok), 1))
+    status = statuses(names, joint.images, joint.n, joint.units(after=False), int(run.settings["min_group_size"]))
+    ok = np.array([at for at, one in enumerate(status) if one == "ok"], np.int64)
+    rows = _by_group(joint, names, status, run, run.alpha / max(len(ok), 1))
     p = np.array([row["p"].value for row in rows])
     p[ok] = formulas.holm(p[ok])
     for row, value in zip(rows, p.tolist(), strict=True):
@@ -310,8 +272,8 @@ def _gap(run: ComparisonRun, joint: Joint, names: list[list[str]], name: str) ->
         half = float(max((apart[i] - apart[j] - lower).max(), (upper - apart[i] + apart[j]).max()))
         ends = [max(value - half, -1.0), min(value + half, 1.0)]
     p = min(1.0, 2 * max(share_reaching(moved, abs(value)), share_reaching(-moved, abs(value))))
-    repeated = run.same_numpy and joint.repeats
-    of_draws, error = drawn(p, False, run.settings, repeated), 0.0 if repeated else float(moved.std()) * 4 / run.draws**0.5
+    repeated = run.same_numpy and (joint.cluster is None or joint.whole)  # not if clusters also lie in groups that are not compared
+    of_draws, error = drawn(p, run.draws, repeated=repeated), 0.0 if repeated else float(moved.std()) * 4 / run.draws**0.5
     gained, lost, n = (np.array(part) for part in zip(*(joint.change(at).effective(alpha) for at in range(joint.groups)), strict=True))
     variance = np.sort((gained + lost + 1 - (gained - lost) ** 2 / (n + 2)) / (n + 2) ** 2)[-2:].sum()
     pairs = len(n) * (len(n) - 1) // 2

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from verify import formulas
-from verify.answers import METRICS, UNKNOWN, Answers, column_of, counted, numbered, split
+from verify.answers import METRICS, UNKNOWN, Answers, column_of, commonest, counted, numbered, split
 from verify.clusters import Galleries, Sets, alike_inside, units_of_rows, weights_to_equal_truth
 from verify.images import FEWER_DRAWS, EqualTruth, Images, Null, Units, equal_truth, leading, stream, tied
-from verify.ledger import CLOSE, ERRORS, Drawn
-from verify.missing_truth import MissingTruth, independent_n, outside
+from verify.ledger import CLOSE, ERRORS, Drawn, drawn
+from verify.missing_truth import depends_on, outside
 
 RARE, NEGLIGIBLE = 0.1, 5
 OF_COMPOSITION = 1999
@@ -37,15 +37,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Counts:
-    """A question's answers by group."""
+    """Events and images that count, by group."""
 
-    groups: tuple[tuple[str, ...], ...]
-    images: np.ndarray
-    """Images of each group, whether they count or not."""
     k: np.ndarray
     n: np.ndarray
-    weights: tuple[np.ndarray, np.ndarray] | None
-    """Sums of weights of events and of counted images."""
     units: Units
 
 
@@ -54,19 +49,78 @@ def _share(units: Units) -> float:
     return float(units.events.sum() / units.n.sum())
 
 
+def effective(rates: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Numbers of independent images with the same information."""
+    return np.array([min(rate["n"] / max(rate["design_effect"] or 1.0, 1.0), rate["effective_n"] or np.inf) for rate in rates])
+
+
+def statuses(groups: Sequence[Sequence[str]], images: np.ndarray, n: np.ndarray, units: Units, fewest: int) -> list[str]:
+    """Whether each group can be compared: `n` of its images count."""
+    large = [row.get("effective_n", np.inf) >= fewest - 1e-9 for row in units.described()]
+    ok = units.enough() & (n >= max(fewest, 2)) & np.array(large)
+    unknown = [UNKNOWN in group for group in groups]
+    return [str(status) for status in np.select([unknown, images == 0, n == 0, ok], ["unknown", "absent", "not estimable", "ok"], "small")]
+
+
+def rated(
+    groups: Sequence[Sequence[str]], k: np.ndarray, n: np.ndarray, units: Units, status: Sequence[str], alpha: float
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rate of each group, with its limits, and how its images depend on each other."""
+    (low, high), described = units.intervals(alpha), units.described()
+    independent = dict.fromkeys(
+        ("clusters", "effective_clusters", "design_effect", "intracluster_correlation", "effective_n", "standard_error")
+    )
+    rows: list[dict[str, Any]] = []
+    for at, group in enumerate(groups):
+        row = {"group": list(group), "n": int(n[at]), "events": int(k[at]) if n[at] else 0, "status": status[at]}
+        for name, value in (("value", units.rates[at]), ("low", low[at]), ("high", high[at])):
+            row[name] = float(value) if n[at] else None
+        rows.append({**row, **independent, "correlation_borrowed": False, **(described[at] if n[at] else {})})
+    return rows
+
+
 class Question:
-    """A finding of the file with the answers that it is about."""
+    """A finding of the file with the answers that it is about: one row per image, or per value of an attribute with several."""
 
     def __init__(self, run: Run, record: Mapping[str, Any], answers: Answers):
         self.run, self.record = run, record
         several = [name for name in record["attributes"] if name in run.audit["data"]["several"]]
         self.answers = split(answers, several) if several else answers
-        self.whole = answers
-        """Every image once."""
-        self.metric = record["metric"]
+        self.divided = len(self.answers.y_pred) > len(answers.y_pred)
+        """Whether some image has several values: then it counts once in the rate of all."""
+        self.metric, self.alpha = record["metric"], run.alpha
         self.measurement = next(m for m in run.audit["measurements"] if m["name"] == record["measurement"])
         self.outcome = None if record["outcome"] is None else tuple(self.measurement["outcomes"][record["outcome"]])
         self.truths = set() if answers.y_true is None else set(answers.y_true) - {UNKNOWN}
+        self.fewest, self.draws = int(run.settings["min_group_size"]), int(run.settings["draws"])
+        # By row: its group, whether it counts and is an event, whether its true answer is missing, its weight, whether it has the outcome.
+        self.groups = self._groups()
+        self.group = numbered(self.answers, record["attributes"], self.groups)
+        self.counts, self.event = counted(self.answers, self.metric, self.outcome)
+        self.truth = np.full(len(self.group), "", object) if self.answers.y_true is None else self.answers.y_true
+        self.lacking = self.truth == UNKNOWN
+        self.weight = np.ones(len(self.group)) if self.answers.weight is None else self.answers.weight
+        self.true, self.given = (np.isin(texts.astype(str), list(self.outcome or ())) for texts in (self.truth, self.answers.y_pred))
+
+    def _groups(self) -> tuple[tuple[str, ...], ...]:
+        """The groups in the order of the file, then groups of images that the file leaves out."""
+        recorded = [tuple(rate["group"]) for rate in self.record["by_group"]]
+        columns = [self.answers.columns[column_of(name)] for name in self.record["attributes"]]
+        present = set(zip(*(column.tolist() for column in columns), strict=True))
+        levels = [sorted({group[at] for group in recorded if UNKNOWN not in group}) for at in range(len(columns))]
+        return (*recorded, *sorted({*present, *product(*levels)} - set(recorded)))
+
+    def images(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Number of images of each group, or of those among these rows."""
+        return np.bincount(self.group if rows is None else self.group[rows], minlength=len(self.groups))
+
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """Sum of the weights of these rows in each group."""
+        return np.bincount(self.group[rows], self.weight[rows], len(self.groups))
+
+    def stream(self, test: str = "") -> np.random.Generator:
+        """The random numbers of a test."""
+        return stream(int(self.run.settings["seed"]), f"{self.name()}{test}")
 
     @property
     def at_equal_truth(self) -> bool:
@@ -100,262 +154,109 @@ class Question:
 
     # ---- counts ----------------------------------------------------------------------------------------------------------------------
 
-    def groups(self) -> tuple[tuple[str, ...], ...]:
-        """The groups in the order of the file, then groups of images that the file leaves out."""
-        recorded = [tuple(rate["group"]) for rate in self.record["by_group"]]
-        columns = [self.answers.columns[name] for name in self._columns()]
-        present = set(zip(*(column.tolist() for column in columns), strict=True))
-        levels = [sorted({group[at] for group in recorded if UNKNOWN not in group}) for at in range(len(columns))]
-        combined = {*present, *product(*levels)}
-        return (*recorded, *sorted(combined - set(recorded)))
-
-    def _columns(self) -> list[str]:
-        return [column_of(name) for name in self.record["attributes"]]
-
-    def counts(self) -> Counts:
+    def counted(self) -> Counts:
         """Events and images of each group, and their sampling units."""
-        groups, answers = self.groups(), self.answers
-        group = numbered(answers, self.record["attributes"], groups)
-        counts, event = counted(answers, self.metric, self.outcome)
-        images = np.bincount(group, minlength=len(groups))
         if self.at_equal_truth:
-            return self._at_equal_truth(groups, group, event, images)
-        n, k = (np.bincount(group[which], minlength=len(groups)) for which in (counts, event))
-        weights = None
-        if answers.weight is not None:
-            w = answers.weight
-            weights = (np.bincount(group[event], w[event], len(groups)), np.bincount(group[counts], w[counts], len(groups)))
-        return Counts(groups, images, k, n, weights, self._units(group, counts, event, len(groups), k, n))
-
-    def _units(self, group: np.ndarray, counts: np.ndarray, event: np.ndarray, groups: int, k: np.ndarray, n: np.ndarray) -> Units:
+            return self._at_equal_truth()
+        k, n = self.images(self.event), self.images(self.counts)
         if self.independent:
-            return Images(k, n)
-        answers, sets = self.answers, self.sets
-        owner = None if answers.cluster is None else answers.cluster[counts]
-        weight = None if answers.weight is None else answers.weight[counts]
-        units = units_of_rows(owner, None if sets is None else sets[counts], weight, group[counts], event[counts], groups)
-        return Galleries(units.table, by_design=True) if isinstance(units, Sets) and self.metric == "retrieval_rate" else units
+            return Counts(k, n, Images(k, n))
+        units = self._units(self.counts, self.answers.weight, self.sets)
+        if isinstance(units, Sets) and self.metric == "retrieval_rate":
+            units = Galleries(units.table, by_design=True)
+        return Counts(k, n, units)
 
-    def _at_equal_truth(self, groups: tuple[tuple[str, ...], ...], group: np.ndarray, event: np.ndarray, images: np.ndarray) -> Counts:
-        assert self.answers.y_true is not None  # noqa: S101 - an outcome that is true for some images
-        known = self.answers.y_true != UNKNOWN
-        fewest = int(self.run.settings["min_group_size"])
-        truths, k, n, weights = equal_truth(self.answers.y_true[known], group[known], event[known], len(groups), fewest)
+    def _units(self, rows: np.ndarray, weight: np.ndarray | None, sets: np.ndarray | None, *, inside: bool = True) -> Units:
+        """The sampling units of some rows, of which `weight` and `sets` have all."""
+        owner, weight, sets = (None if part is None else part[rows] for part in (self.answers.cluster, weight, sets))
+        return units_of_rows(owner, sets, weight, self.group[rows], self.event[rows], len(self.groups), inside=inside)
+
+    def _at_equal_truth(self) -> Counts:
+        known = ~self.lacking
+        truths, k, n, weights = equal_truth(self.truth[known], self.group[known], self.event[known], len(self.groups), self.fewest)
         units: Units = EqualTruth(k, n, weights)
         if not self.independent:
-            units = self.dependent_at_equal_truth(truths, n.sum(axis=0) > 0, group, event)
-        return Counts(groups, images, k.sum(axis=0), n.sum(axis=0), None, units)
+            units = self.dependent_at_equal_truth(truths, n.sum(axis=0) > 0)
+        return Counts(k.sum(axis=0), n.sum(axis=0), units)
 
-    def dependent_at_equal_truth(self, truths: Sequence[str], counts: np.ndarray, group: np.ndarray, event: np.ndarray) -> Units:
+    def dependent_at_equal_truth(self, truths: Sequence[str], compared: np.ndarray) -> Units:
         """Rows in clusters, in sets or with weights at equal true shares: by weights, which cannot equalise the mix inside a cluster."""
-        answers, sets = self.answers, self.sets
-        assert answers.y_true is not None  # noqa: S101 - the caller has true answers
-        kept = np.isin(answers.y_true.astype(str), list(truths)) & counts[group]
-        truth, group, event = answers.y_true[kept], group[kept], event[kept]
-        weight = np.ones(len(group)) if answers.weight is None else answers.weight[kept]
-        factor = weights_to_equal_truth(truth, group, weight, len(counts))
-        alike = answers.weight is None and np.allclose(factor, 1.0)
-        owner = None if answers.cluster is None else answers.cluster[kept]
-        sets = None if sets is None else sets[kept]
-        together = owner if owner is not None else sets
-        inside = together is None or alike_inside(together, group, truth, weight)
-        if not alike:
-            sets = None
-        return units_of_rows(owner, sets, None if alike else weight * factor, group, event, len(counts), inside=inside)
+        rows = np.flatnonzero(np.isin(self.truth.astype(str), list(truths)) & compared[self.group])
+        truth, group, weight = self.truth[rows], self.group[rows], self.weight[rows]
+        factor = np.ones(len(self.group))
+        factor[rows] = weights_to_equal_truth(truth, group, weight, len(self.groups))
+        together = self.sets if self.answers.cluster is None else self.answers.cluster
+        inside = together is None or alike_inside(together[rows], group, truth, weight)
+        if self.answers.weight is None and np.allclose(factor, 1.0):
+            return self._units(rows, None, self.sets, inside=inside)
+        return self._units(rows, self.weight * factor, None, inside=inside)
 
     # ---- rates -----------------------------------------------------------------------------------------------------------------------
 
     def rates(self, counts: Counts) -> list[dict[str, Any]]:
         """The rate of each group, then that of all images."""
-        together = counts.units.together()
-        of_groups, of_all = counts.units.intervals(self.run.alpha), together.intervals(self.run.alpha)
-        low, high = np.append(of_groups[0], of_all[0]), np.append(of_groups[1], of_all[1])
-        values = np.append(self._values(counts), self._value_of_all(counts, together))
-        described = [*counts.units.described(), *together.described()]
-        statuses = [*self._statuses(counts), "ok" if counts.n.sum() else "not estimable"]
-        baseline = self._baseline(counts)
-        events, images = ([*part.tolist(), int(part.sum())] for part in (counts.k, counts.n))
-        rates: list[dict[str, Any]] = []
-        for at, (group, k, n) in enumerate(zip((*counts.groups, ()), events, images, strict=True)):
-            rate: dict[str, Any] = {"group": list(group), "n": n, "events": k if n else 0, "status": statuses[at]}
-            defined = {"value": values[at], "low": low[at], "high": high[at]}
-            rate |= {name: float(value) if n else None for name, value in defined.items()}
-            absent: dict[str, Any] = {"clusters": None, "effective_clusters": None, "design_effect": None, "intracluster_correlation": None}
-            absent |= {"effective_n": None, "standard_error": None, "correlation_borrowed": False, "baseline": None}
-            rate |= absent | (described[at] | {"baseline": baseline and baseline[at]} if n else {})
-            rates.append(rate)
-        return rates
+        status = statuses(self.groups, self.images(), counts.n, counts.units, self.fewest)
+        rows = rated(self.groups, counts.k, counts.n, counts.units, status, self.alpha)
+        k, n = counts.k.sum(keepdims=True), counts.n.sum(keepdims=True)
+        rows += rated([()], k, n, counts.units.together(), ["ok" if n[0] else "not estimable"], self.alpha)
+        baseline = self._baseline()
+        for at, row in enumerate(rows):
+            row["baseline"] = baseline[at] if baseline and row["n"] else None
+        return rows
 
-    def _values(self, counts: Counts) -> np.ndarray:
-        if counts.weights is None:
-            return counts.units.rates if self.at_equal_truth else counts.k / np.maximum(counts.n, 1)
-        return np.asarray(counts.weights[0] / np.where(counts.weights[1] > 0, counts.weights[1], 1.0))
-
-    def _value_of_all(self, counts: Counts, together: Units) -> float:
-        if counts.weights is not None:
-            return float(counts.weights[0].sum() / (counts.weights[1].sum() or 1.0))
-        return float(together.rates[0]) if self.at_equal_truth else float(counts.k.sum() / max(counts.n.sum(), 1))
-
-    def _statuses(self, counts: Counts) -> list[str]:
-        fewest, enough = int(self.run.settings["min_group_size"]), counts.units.enough()
-        effective: list[float] = [row.get("effective_n", np.inf) for row in counts.units.described()]
-        statuses = []
-        for at, group in enumerate(counts.groups):
-            judged = bool(enough[at]) and effective[at] >= fewest - 1e-9
-            big = counts.n[at] >= max(fewest, 2)
-            status = "ok" if big and judged else "small"
-            status = "not estimable" if counts.n[at] == 0 else status
-            status = "absent" if counts.images[at] == 0 else status
-            statuses.append("unknown" if UNKNOWN in group else status)
-        return statuses
-
-    def _baseline(self, counts: Counts) -> list[float] | None:
+    def _baseline(self) -> list[float] | None:
         """The accuracy of the best constant answer in each group, and over all images."""
         one_role = self.measurement["row_texts"] is not None and len(self.truths) < 2
         if self.metric != "accuracy" or one_role or self.answers.y_true is None:
             return None
-        answers, groups, y_true = self.answers, counts.groups, self.answers.y_true
-        known = y_true != UNKNOWN
-        group = numbered(answers, self.record["attributes"], groups)[known]
-        truth, weight = y_true[known], np.ones(len(group)) if answers.weight is None else answers.weight[known]
-        would = np.isin(truth.astype(str), list(self.outcome)) if self.outcome is not None else truth == self._commonest(truth, weight)
-        if self.outcome is not None and weight[would].sum() < weight[~would].sum():
+        known = ~self.lacking
+        most, _ = commonest(self.truth[known], self.measurement, self.weight[known])
+        would = self.true if self.outcome is not None else self.truth == most
+        if self.outcome is not None and self.weight[known & would].sum() < self.weight[known & ~would].sum():
             would = ~would
-        right, all_of = (np.bincount(group[which], weight[which], len(groups)) for which in (would, np.ones(len(would), bool)))
-        right, all_of = np.append(right, right.sum()), np.append(all_of, all_of.sum())
-        return [float(share) for share in right / np.where(all_of > 0, all_of, 1.0)]
-
-    def _commonest(self, truth: np.ndarray, weight: np.ndarray) -> str:
-        names, code = np.unique(truth.astype(str), return_inverse=True)
-        totals = dict(zip(names.tolist(), np.bincount(code, weight).tolist(), strict=True))
-        return str(max((name for name in self._declared(names.tolist())), key=lambda name: totals[name]))
-
-    def _declared(self, occurring: Sequence[str]) -> list[str]:
-        """Answers in declared order, then others: of equally frequent ones the first counts."""
-        answers, labels = self.measurement["answers"], self.measurement["labels"]
-        declared = list(dict.fromkeys(answers.get(label, label) for label in labels))
-        return [*(name for name in declared if name in occurring), *(name for name in occurring if name not in declared)]
+        right, of_all = self.weights(known & would), self.weights(known)
+        right, of_all = np.append(right, right.sum()), np.append(of_all, of_all.sum())
+        return [float(share) for share in right / np.where(of_all > 0, of_all, 1.0)]
 
     # ---- everything ------------------------------------------------------------------------------------------------------------------
 
     def recomputed(self) -> tuple[dict[str, Any], Units | None, Null | None]:
         """The fields of the finding that do not depend on other findings; the compared groups and their test, if there is one."""
-        counts = self.counts()
+        counts = self.counted()
         *by_group, overall = self.rates(counts)
-        several = self.answers is not self.whole and len(self.answers.y_pred) > len(self.whole.y_pred)
         facts: dict[str, Any] = {"id": self.name(), "by_group": by_group}
-        facts |= {} if several else {"overall": overall}
-        facts["shares"] = self._shares(counts.groups) if self.at_equal_truth else []
-        facts["uncovered"] = [] if several else self._uncovered(counts, by_group)
+        facts |= {} if self.divided else {"overall": overall}
+        facts["shares"] = self._shares() if self.at_equal_truth else []
+        left_out = Outside(self, counts.units, by_group)
+        facts["uncovered"] = left_out.uncovered()
         compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
         if len(compared) < 2:
             absent = dict.fromkeys(("gap", "ratio_tolerance", "negligible"))
             return facts | absent | {"contrasts": [], "pairs": [], "ratio_of_rest": False}, None, None
         units = counts.units.of(compared)
-        names = [list(counts.groups[at]) for at in compared]
+        names = [list(self.groups[at]) for at in compared]
         tolerances, rare = self._tolerances([by_group[at] for at in compared], units)
         facts |= tolerances
-        null = units.test(int(self.run.settings["draws"]), stream(int(self.run.settings["seed"]), self.name()))
+        null = units.test(self.draws, self.stream())
         facts["gap"] = self._gap(names, units, null, None if facts["ratio_tolerance"] is None else rare)
         facts["contrasts"] = self._against_the_rest(names, units)
-        facts["uncovered"] += [] if several else self._truth_by_answer(counts, compared, by_group, facts["gap"])
+        facts["uncovered"] += left_out.truth_by_answer(facts["gap"])
         return facts, units, null
 
-    # ---- outside the gap -------------------------------------------------------------------------------------------------------------
-
-    def _uncovered(self, counts: Counts, by_group: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The images that the gap leaves out: pooled groups against all compared ones, and those without a true answer."""
-        statuses = [rate["status"] if rate["n"] else "absent" for rate in by_group]
-        compared, unknown = ([at for at, status in enumerate(statuses) if status == wanted] for wanted in ("ok", "unknown"))
-        rest = [at for at, status in enumerate(statuses) if status not in ("ok", "absent")]
-        if len(compared) < 2:
-            return []
-        parts = [("not compared", rest, self.record["better"])] if len(rest) > len(unknown) else []
-        parts += [("unknown group", unknown, "neither")] if unknown else []
-        base, found = self._together(counts, compared), []
-        for code, groups, better in parts:
-            rate = self._together(counts, groups)
-            one, other = ((np.array(own[0]), (np.array(own[1]), np.array(own[2]))) for own in (rate, base))
-            low, high = (float(end) for end in formulas.joined(*one, *other))
-            n, events = (sum(by_group[at][name] for at in groups) for name in ("n", "events"))
-            shown = (high < 0 and better != "low") or (low > 0 and better != "high")
-            found.append(outside(code, n, events, rate, (rate[0] - base[0], low, high), shown=shown))
-        return found + self._without_truth(counts, compared)
-
-    def _together(self, counts: Counts, groups: Sequence[int]) -> tuple[float, float, float]:
-        """The rate of some groups together, with its limits."""
-        units = counts.units.of(np.array(groups, np.int64)).together()
-        low, high = units.intervals(self.run.alpha)
-        return _share(units), float(low[0]), float(high[0])
-
-    def _without_truth(self, counts: Counts, compared: Sequence[int]) -> list[dict[str, Any]]:
-        """Where compared groups lack true answers: the group with the largest share of such images against that with the smallest."""
-        answers = self.answers
-        if answers.y_true is None or not (METRICS[self.metric][3] or self.at_equal_truth):
-            return []
-        group = numbered(answers, self.record["attributes"], counts.groups)
-        k, n = (
-            np.bincount(group[which], minlength=len(counts.groups))[compared]
-            for which in (answers.y_true == UNKNOWN, np.ones(len(group), bool))
-        )
-        if not k.any():
-            return []
-        shares = k / n
-        most, least = leading(shares), leading(-shares)
-        pairs = len(compared) * (len(compared) - 1) // 2
-        low, high = (float(end) for end in formulas.newcombe(k[most], n[most], k[least], n[least], self.run.alpha / pairs))
-        own = (float(shares[most]), *(float(end) for end in formulas.wilson(k[most], n[most], self.run.alpha)))
-        apart = (own[0] - float(shares[least]), low, high)
-        names = tuple(counts.groups[compared[at]] for at in (most, least))
-        return [outside("no true answer", int(k.sum()), int(k[most]), own, apart, shown=low > 0, names=names)]
-
-    def _truth_by_answer(
-        self, counts: Counts, compared: np.ndarray, by_group: Sequence[Mapping[str, Any]], gap: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        """Where a true answer is missing more, or less, often with one answer of a group than with its others."""
-        if self.answers.y_true is None or not (METRICS[self.metric][3] or self.at_equal_truth):
-            return []
-        missing = MissingTruth(self.answers, self.metric, self.outcome, self.record["outcome"], self.at_equal_truth, self.run.alpha)
-        group = numbered(self.answers, self.record["attributes"], counts.groups)
-        found = missing.depends(group, [counts.groups[of] for of in compared], compared)
-        if found is None:
-            return []
-        found["filled"] = self._filled(*missing.extremes(group, compared), [by_group[of] for of in compared], gap)
-        return [found]
-
-    def _filled(self, least: np.ndarray, most: np.ndarray, rates: Sequence[Mapping[str, Any]], gap: Mapping[str, Any]) -> dict[str, Any]:
-        """The ends of a difference if every missing true answer is the one that makes it least, or most."""
-        n = np.array([independent_n(rate) for rate in rates])
-        names, pair = [rate["group"] for rate in rates], gap["significant"] or gap["open_pair"]
-        one, other = names.index(pair["higher"]), names.index(pair["lower"])
-        alpha, reach = self.run.alpha / (len(n) * (len(n) - 1) // 2), -1.0
-        for i, j in product(range(len(n)), repeat=2):
-            if i != j:
-                reach = max(reach, float(formulas.newcombe(most[i] * n[i], n[i], least[j] * n[j], n[j], alpha)[1]))
-        low = float(formulas.newcombe(least[one] * n[one], n[one], most[other] * n[other], n[other], alpha)[0])
-        ends = {"least": float(least[one] - most[other]), "most": float(most[one] - least[other]), "low": low, "reach": reach}
-        return {"higher": pair["higher"], "lower": pair["lower"], **ends}
-
-    def _shares(self, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    def _shares(self) -> list[dict[str, Any]]:
         """How often the outcome is given, and how often it is true, in each group."""
-        answers = self.answers
-        assert answers.y_true is not None  # noqa: S101 - an outcome that is true for some images
-        known = answers.y_true != UNKNOWN
-        group = numbered(answers, self.record["attributes"], groups)[known]
-        weight = np.ones(len(group)) if answers.weight is None else answers.weight[known]
-        true, given = (np.isin(values[known].astype(str), list(self.outcome or ())) for values in (answers.y_true, answers.y_pred))
-        images = np.bincount(group, minlength=len(groups))
-        parts = (np.ones(len(true), bool), given, true, given & ~true, true & ~given)
-        total, *sums = (np.bincount(group[part], weight[part], len(groups)) for part in parts)
+        known, given, true = ~self.lacking, self.given, self.true
+        images, total = self.images(known), self.weights(known)
+        sums = [self.weights(known & part) for part in (given, true, given & ~true, true & ~given)]
         rows = []
-        for at, name in enumerate(groups):
+        for at, name in enumerate(self.groups):
             n = int(images[at])
             row: dict[str, Any] = dict.fromkeys(("given", "true", "excess", "low", "high"))
             if n:
                 shares = [float(part[at] / total[at]) for part in sums]
                 row |= {"given": shares[0], "true": shares[1], "excess": shares[2] - shares[3]}
                 if self.independent:
-                    row["low"], row["high"] = formulas.agresti_min(float(sums[2][at]), float(sums[3][at]), n, self.run.alpha)
+                    row["low"], row["high"] = formulas.agresti_min(float(sums[2][at]), float(sums[3][at]), n, self.alpha)
             rows.append({"group": list(name), "n": n, **row})
         return rows
 
@@ -372,9 +273,9 @@ class Question:
         rare = turned if of_rest else units
         limit = None
         if is_error:
-            n = np.array([min(r["n"] / max(r["design_effect"] or 1.0, 1.0), r["effective_n"] or np.inf) for r in rates])
+            n = effective(rates)
             wrong = np.array([1 - r["value"] if of_rest else r["value"] for r in rates])
-            upper = formulas.upper_limit(wrong * n, n, self.run.alpha)
+            upper = formulas.upper_limit(wrong * n, n, self.alpha)
             limit = self.record["tolerance"] / NEGLIGIBLE if (upper < self.record["tolerance"] / NEGLIGIBLE).all() else None
         asked = (is_error or is_answer) and limit is None and _share(rare) < RARE
         general = self.run.settings["ratio_tolerance"] if asked else None
@@ -385,7 +286,7 @@ class Question:
         return {"ratio_tolerance": general, "negligible": limit, "ratio_of_rest": told}, rare
 
     def _gap(self, names: list[list[str]], units: Units, null: Null, rare: Units | None) -> dict[str, Any]:
-        alpha, (i, j) = self.run.alpha, units.pairs()
+        alpha, (i, j) = self.alpha, units.pairs()
         low, high = units.differences(i, j, alpha / len(i))
         contrasts, rates = units.contrasts(i, j), units.rates
         top, bottom = self._ends(names, units)
@@ -405,8 +306,7 @@ class Question:
             facts["equivalence_ratio"] = most if np.isfinite(most) else None
         else:
             facts |= {"ratio_low": None, "equivalence_ratio": None}
-        pairs = {"significant": self._significant(names, units, null), "open_pair": self._open(names, units, null)}
-        return facts | self.of_test(null) | pairs
+        return facts | self.of_test(null) | self._told(names, units, null)
 
     def _most_significant(self, names: list[list[str]], null: Null) -> list[list[str]]:
         """The most significant pair; of equals, which differ by rounding only, the recorded one if it is among them."""
@@ -438,19 +338,15 @@ class Question:
 
     def drawn_p(self, p: float, null: Null) -> Drawn:
         """A p from draws, with the standard error of the difference between two runs."""
-        draws = int(self.run.settings["draws"])
-        fewest = min(draws, len(null.largest))
-        error = 0.0
-        if len(null.largest) > 1 and not (null.repeated and self.run.same_numpy):
-            likely = min(max(p, 1 / (fewest + 1)), 1 - 1 / (fewest + 1))
-            error = (likely * (1 - likely) * (1 / draws + 1 / fewest)) ** 0.5
-        return Drawn(p, error)
+        draws = self.draws
+        repeated = len(null.largest) == 1 or (null.repeated and self.run.same_numpy)
+        return drawn(p, draws, min(draws, len(null.largest)), repeated=repeated)
 
     def _two_runs(self, null: Null) -> float:
         """The standard error of the difference of two runs' means, in standard deviations; 0 if the stream was repeated."""
         if len(null.largest) == 1 or (null.repeated and self.run.same_numpy):
             return 0.0
-        return float((1 / len(null.largest) + 1 / min(int(self.run.settings["draws"]), FEWER_DRAWS)) ** 0.5)
+        return float((1 / len(null.largest) + 1 / min(self.draws, FEWER_DRAWS)) ** 0.5)
 
     def _upper(self, sample: np.ndarray, null: Null) -> tuple[float, float, float]:
         """The 95 % point of drawn values, and the points five standard errors below and above."""
@@ -477,35 +373,31 @@ class Question:
     def _oriented(self, units: Units) -> tuple[np.ndarray, ...]:
         """All pairs, the higher group first: positions, difference, simultaneous limits."""
         i, j = units.pairs()
-        apart, (low, high) = units.contrasts(i, j), units.differences(i, j, self.run.alpha / len(i))
+        apart, (low, high) = units.contrasts(i, j), units.differences(i, j, self.alpha / len(i))
         turn = np.where(tied(np.abs(apart)) <= 0, tied(-low) > high, apart < 0)
         return np.where(turn, j, i), np.where(turn, i, j), np.abs(apart), np.where(turn, -high, low), np.where(turn, -low, high)
 
-    def _pair(self, names: list[list[str]], pairs: tuple[np.ndarray, ...], at: int, null: Null) -> dict[str, Any]:
-        one, two, apart, low, high = (column[at] for column in pairs)
-        chance = self._between(*(float(null.chance(point)[one, two]) for point in self._upper(null.largest, null)))
-        facts = {"difference": float(apart), "low": float(low), "high": float(high), "chance": chance}
-        return {"higher": names[one], "lower": names[two], **facts}
+    def _told(self, names: list[list[str]], units: Units, null: Null) -> dict[str, Any]:
+        """The pair that is shown to differ, and the one that may differ most.
 
-    def _significant(self, names: list[list[str]], units: Units, null: Null) -> dict[str, Any] | None:
-        """The pair with the largest lower end, of those whose interval excludes 0 beyond what chance gives; None if there is none."""
-        pairs = self._oriented(units)
-        one, two, apart, low, _ = pairs
+        The first has the largest lower end of those whose interval excludes 0 beyond what chance gives; None if there is none. The second
+        reaches farthest from 0. Of equals, which differ by rounding only, the recorded pair counts if it is among them.
+        """
+        one, two, apart, low, high = self._oriented(units)
+        ends = self._upper(null.largest, null)
+
+        def told(reach: np.ndarray, name: str) -> dict[str, Any]:
+            equal = np.flatnonzero(reach >= reach.max() - CLOSE).tolist()
+            recorded = (self.record["gap"] or {}).get(name) or {}
+            same = [at for at in equal if [names[one[at]], names[two[at]]] == [recorded.get("higher"), recorded.get("lower")]]
+            at = (same or equal)[0]
+            facts = {"difference": float(apart[at]), "low": float(low[at]), "high": float(high[at])}
+            chance = self._between(*(float(null.chance(end)[one[at], two[at]]) for end in ends))
+            return {"higher": names[one[at]], "lower": names[two[at]], **facts, "chance": chance}
+
         beyond = (low > 0) & (apart > null.chance(float(np.quantile(null.largest, 0.95)))[one, two])
-        at = self._first(names, pairs, np.where(beyond, low, -np.inf), "leading")
-        return self._pair(names, pairs, at, null) if beyond.any() else None
-
-    def _open(self, names: list[list[str]], units: Units, null: Null) -> dict[str, Any]:
-        """The pair whose interval reaches farthest from 0."""
-        pairs = self._oriented(units)
-        return self._pair(names, pairs, self._first(names, pairs, np.maximum(pairs[4], -pairs[3]), "open_pair"), null)
-
-    def _first(self, names: list[list[str]], pairs: tuple[np.ndarray, ...], reach: np.ndarray, name: str) -> int:
-        """The pair that reaches farthest; of equals, which differ by rounding only, the recorded one if it is among them."""
-        equal = np.flatnonzero(reach >= reach.max() - CLOSE)
-        recorded = (self.record["gap"] or {}).get(name) or {}
-        named = [at for at in equal if [names[pairs[0][at]], names[pairs[1][at]]] == [recorded.get("higher"), recorded.get("lower")]]
-        return int(named[0] if named else equal[0])
+        shown = told(np.where(beyond, low, -np.inf), "leading") if beyond.any() else None
+        return {"significant": shown, "open_pair": told(np.maximum(high, -low), "open_pair")}
 
     def _against_the_rest(self, names: list[list[str]], units: Units) -> list[dict[str, Any]]:
         groups = len(names)
@@ -522,7 +414,7 @@ class Question:
         self, names: Sequence[tuple[list[str], list[str]]], units: Units, first: np.ndarray, second: np.ndarray, comparisons: int
     ) -> list[dict[str, Any]]:
         """Single comparisons with their own and simultaneous limits, and p adjusted over them."""
-        alpha, tolerance, p = self.run.alpha, self.record["tolerance"], units.p(first, second)
+        alpha, tolerance, p = self.alpha, self.record["tolerance"], units.p(first, second)
         low, high = units.differences(first, second, alpha)
         lower, upper = units.differences(first, second, alpha / comparisons)
         columns = {
@@ -532,3 +424,105 @@ class Question:
         }  # fmt: skip
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return [{"first": one, "second": two, **dict(zip(columns, row, strict=True))} for (one, two), row in zip(names, rows, strict=True)]
+
+
+# ---- outside the gap ------------------------------------------------------------------------------------------------------------------
+
+
+class Outside:
+    """The images that the gap of a question leaves out."""
+
+    def __init__(self, question: Question, units: Units, by_group: Sequence[Mapping[str, Any]]):
+        self.question, self.units, self.by_group, self.alpha = question, units, by_group, question.alpha
+        self.compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
+        out_of, _, _, needs_truth = METRICS[question.metric]
+        self.by_truth = question.answers.y_true is not None and (needs_truth or question.at_equal_truth)
+        self.biased = self.by_truth and out_of != "selected" and bool(question.lacking.any())
+        """Whether missing true answers may bias the rate: not one among images with one answer."""
+
+    def uncovered(self) -> list[dict[str, Any]]:
+        """The images that the gap leaves out: pooled groups against all compared ones, and those without a true answer."""
+        if len(self.compared) < 2:
+            return []
+        rest = [at for at, rate in enumerate(self.by_group) if rate["n"] and rate["status"] not in ("ok", "absent")]
+        unknown = [at for at in rest if self.by_group[at]["status"] == "unknown"]
+        parts = [("not compared", rest, self.question.record["better"])] if len(rest) > len(unknown) else []
+        parts += [("unknown group", unknown, "neither")] if unknown else []
+        base, found = self._together(self.compared), []
+        for code, groups, better in parts:
+            rate = self._together(np.array(groups))
+            one, other = ((np.array(own[0]), (np.array(own[1]), np.array(own[2]))) for own in (rate, base))
+            low, high = (float(end) for end in formulas.joined(*one, *other))
+            n, events = (sum(self.by_group[at][name] for at in groups) for name in ("n", "events"))
+            shown = (high < 0 and better != "low") or (low > 0 and better != "high")
+            found.append(outside(code, n, events, rate, (rate[0] - base[0], low, high), shown=shown))
+        return found + self._without_truth()
+
+    def _together(self, groups: np.ndarray) -> tuple[float, float, float]:
+        """The rate of some groups together, with its limits."""
+        units = self.units.of(groups).together()
+        low, high = units.intervals(self.alpha)
+        return _share(units), float(low[0]), float(high[0])
+
+    def _tally(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Images of the compared groups."""
+        return np.asarray(self.question.images(rows)[self.compared])
+
+    def _without_truth(self) -> list[dict[str, Any]]:
+        """Where compared groups lack true answers: the group with the largest share of such images against that with the smallest."""
+        k, n = self._tally(self.question.lacking), self._tally()
+        if not self.by_truth or not k.any():
+            return []
+        shares = k / n
+        most, least = leading(shares), leading(-shares)
+        pairs = len(k) * (len(k) - 1) // 2
+        low, high = (float(end) for end in formulas.newcombe(k[most], n[most], k[least], n[least], self.alpha / pairs))
+        own = (float(shares[most]), *(float(end) for end in formulas.wilson(k[most], n[most], self.alpha)))
+        apart = (own[0] - float(shares[least]), low, high)
+        names = tuple(self.question.groups[self.compared[at]] for at in (most, least))
+        return [outside("no true answer", int(k.sum()), int(k[most]), own, apart, shown=low > 0, names=names)]
+
+    def truth_by_answer(self, gap: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Where a true answer is missing more, or less, often with one answer of a group than with its others."""
+        question, given = self.question, self.question.answers.y_pred.astype(str)
+        if not self.biased:
+            return []
+        names = sorted(set(given.tolist()))
+        named = {name: given == name for name in (names[:1] if len(names) == 2 else names)}
+        if question.outcome is not None:
+            named = {question.record["outcome"]: question.given}
+        groups = [question.groups[of] for of in self.compared]
+        found = depends_on(question.lacking, named, question.group, groups, self.compared, self.alpha)
+        return [] if found is None else [found | {"filled": self._filled(gap)}]
+
+    def _filled(self, gap: Mapping[str, Any]) -> dict[str, Any]:
+        """The ends of a difference if every missing true answer is the one that makes it least, or most."""
+        least, most = self._extremes()
+        rates = [self.by_group[at] for at in self.compared]
+        n = effective(rates)
+        names, pair = [rate["group"] for rate in rates], gap["significant"] or gap["open_pair"]
+        one, other = names.index(pair["higher"]), names.index(pair["lower"])
+        alpha, (i, j) = self.alpha / (len(n) * (len(n) - 1) // 2), np.nonzero(~np.eye(len(n), dtype=bool))
+        reach = float(formulas.newcombe(most[i] * n[i], n[i], least[j] * n[j], n[j], alpha)[1].max())
+        low = float(formulas.newcombe(least[one] * n[one], n[one], most[other] * n[other], n[other], alpha)[0])
+        ends = {"least": float(least[one] - most[other]), "most": float(most[one] - least[other]), "low": low, "reach": reach}
+        return {"higher": pair["higher"], "lower": pair["lower"], **ends}
+
+    def _extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest rate of each compared group over all ways to fill the missing true answers."""
+        question, lacking = self.question, self.question.lacking
+
+        def total(rows: np.ndarray) -> np.ndarray:
+            return np.asarray(question.weights(rows)[self.compared])
+
+        kind = METRICS[question.metric][1]
+        would = question.given if kind == "selected" else ~question.given
+        up, down = (total(lacking), total(lacking)) if kind == "correct" else (total(lacking & would), total(lacking & ~would))
+        if not question.at_equal_truth:
+            k, n = total(question.event), total(question.counts)
+            return k / (n + down), (k + up) / (n + up)
+        truths = [question.truth == name for name in sorted(question.truths)]
+        k, n = (np.array([total(truth & part) for truth in truths]) for part in (question.given, ~lacking))
+        k, n = k[(n > 0).all(axis=1)], n[(n > 0).all(axis=1)]
+        share = n.sum(axis=1) / n.sum()
+        return share @ (k / (n + down)), share @ ((k + up) / (n + up))

@@ -7,18 +7,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from verify.source import LEFT_OUT, ArchiveSource, Source, UnreadableError, parsed
 
-MANIFEST = "manifest.json"
+MANIFEST, LOCK = "manifest.json", "plan.lock.json"
 STATUS, COMPLETE = "STATUS", b"complete\n"
 """How the last run in a folder ended; the manifest, of the last run that was completed, does not list it."""
 LATER = {b"running": "was killed or has not ended", b"interrupted": "was interrupted", b"failed": "failed"}
 """What `STATUS` says of a run that did not complete -> what that means. Then the files are still those of the run before."""
 NEWER = ".new/" + MANIFEST
 """In a folder: the manifest of a complete run whose files have not all replaced the old ones."""
-COMPARED = {"profile.csv": ", but for its numbers, which were compared with results.json"}
-"""Files of an archive that the manifest does not list, and what else is known about them."""
 UNLISTED = ("run.log",)
 """Files that end after the manifest is written: nothing can say which bytes they should have."""
 _NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
@@ -74,8 +73,7 @@ def check_files(source: Source) -> Files:
     here = source.names()
     _check_run(source, here, files)
     files.unlisted = tuple(sorted(here - {*hashes, MANIFEST, LEFT_OUT, STATUS}))
-    compared = COMPARED if files.archive is not None else {}
-    files.notes += [f"{ascii(name)[1:-1]} is not in the manifest and was not checked{compared.get(name, '')}" for name in files.unlisted]
+    files.notes += [f"{ascii(name)[1:-1]} is not in the manifest and was not checked" for name in files.unlisted]
     files.notes += [f"{name} was left out of the archive on purpose" for name in files.left_out]
     return files
 
@@ -92,6 +90,33 @@ def _check_run(source: Source, here: set[str], files: Files) -> None:
         files.problems.append(f"{STATUS}: expected 'complete' and nothing else")
     if NEWER in here:
         files.notes.append("a newer run is complete in .new, and was not checked: vlm-audit render puts its files in the place of these")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What can be said about the plan lock of a run."""
+
+    sha256: str | None = None
+    """Of the file; None: there is none."""
+    by: str | None = None
+    deviations: int = 0
+    """How many the results state."""
+
+
+def check_lock(source: Source, results: Mapping[str, Any], files: Files) -> Lock:
+    """Whether the lock in the folder is the one that the results name; otherwise that is added to the problems."""
+    record, content = results.get("lock"), source.read(LOCK) if LOCK in source.names() else None
+    if record is None:
+        files.problems += [f"{LOCK}: it is here, and results.json names no lock"] if content is not None else []
+        return Lock()
+    deviations = len(record["deviations"]) + sum(len(audit["lock"]["deviations"]) for audit in results["audits"])
+    if content is None:
+        files.problems.append(f"{LOCK} is missing: results.json was run under one with the sha256 {record['sha256']}")
+        return Lock(None, record["who"], deviations)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != record["sha256"]:
+        files.problems.append(f"{LOCK}: it was changed after the run: its sha256 is {sha256}, in results.json {record['sha256']}")
+    return Lock(sha256, record["who"], deviations)
 
 
 def _check_file(source: Source, name: str, expected: str, files: Files) -> None:

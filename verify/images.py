@@ -112,25 +112,36 @@ class Units:
         """Facts about differences inside clusters; None for differences of rates."""
         return None
 
-    def of(self, groups: np.ndarray) -> Units:
-        """Only some groups."""
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False, others: bool = False) -> Units:
+        """Other groups, whose counts are made from those of these; `like` passes on what all groups show about their clusters.
+
+        `others`: counting the images that are not events.
+        """
         raise NotImplementedError
 
     def without(self) -> Units:
         """The same groups, counting the images that are not events."""
-        raise NotImplementedError
+        return self.regrouped(lambda part: part, others=True)
+
+    def of(self, groups: np.ndarray) -> Units:
+        """Only some groups."""
+        return self.regrouped(lambda part: part[..., groups])
 
     def with_rest(self) -> Units:
         """The groups and, after them, all others of each together."""
-        raise NotImplementedError
+        return self.regrouped(merged, self)
 
     def together(self) -> Units:
         """All groups as one."""
-        raise NotImplementedError
+        return self.regrouped(lambda part: part.sum(axis=-1, keepdims=True), together=True)
+
+
+Regrouping = Callable[[np.ndarray], np.ndarray]
+"""Makes the counts of other groups, on the last axis."""
 
 
 def merged(parts: np.ndarray) -> np.ndarray:
-    """Sums by group (the last axis), followed by those of all other groups."""
+    """Sums by group, followed by those of all other groups."""
     return np.concatenate([parts, parts.sum(axis=-1, keepdims=True) - parts], axis=-1)
 
 
@@ -198,17 +209,8 @@ class Images(Units):
         distance = tied(t, t) * errors[i, j]
         return bool(2 * _hoeffding(distance, int(self.k.sum()), int(self.n.sum()), self.n[i], self.n[j]) <= 1 / (draws + 1))
 
-    def of(self, groups: np.ndarray) -> Images:
-        return Images(self.k[groups], self.n[groups])
-
-    def without(self) -> Images:
-        return Images(self.n - self.k, self.n)
-
-    def with_rest(self) -> Images:
-        return Images(merged(self.k), merged(self.n))
-
-    def together(self) -> Images:
-        return Images(self.k.sum(keepdims=True), self.n.sum(keepdims=True))
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False, others: bool = False) -> Images:
+        return Images(how(self.n - self.k if others else self.k), how(self.n))
 
 
 def _hoeffding(distance: np.ndarray, events: int, images: int, n1: np.ndarray, n2: np.ndarray) -> float:
@@ -367,17 +369,8 @@ class EqualTruth(Units):
         own = self.weights[:, None] ** 2 * self.by_truth * (1 - self.by_truth) / np.maximum(self.sizes - 1, 1)
         return float(self.rates.var(ddof=1) - own.sum(axis=0).mean())
 
-    def of(self, groups: np.ndarray) -> EqualTruth:
-        return EqualTruth(self.k[:, groups], self.sizes[:, groups], self.weights)
-
-    def without(self) -> EqualTruth:
-        return EqualTruth(self.sizes - self.k, self.sizes, self.weights)
-
-    def with_rest(self) -> EqualTruth:
-        return EqualTruth(merged(self.k), merged(self.sizes), self.weights)
-
-    def together(self) -> EqualTruth:
-        return EqualTruth(self.k.sum(axis=1, keepdims=True), self.sizes.sum(axis=1, keepdims=True), self.weights)
+    def regrouped(self, how: Regrouping, like: Any = None, *, together: bool = False, others: bool = False) -> EqualTruth:
+        return EqualTruth(how(self.sizes - self.k if others else self.k), how(self.sizes), self.weights)
 
 
 def _image_variance(k: np.ndarray, n: np.ndarray) -> np.ndarray:

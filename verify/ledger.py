@@ -28,12 +28,11 @@ class Drawn:
         return bool(self.error) and _number(recorded) and abs(_float(recorded) - self.value) <= ERRORS * self.error + CLOSE
 
 
-@dataclass(frozen=True)
-class Near:
-    """A number that is known to a lower precision than others, such as a mean of single-precision scores."""
-
-    value: float | None
-    tolerance: float
+def drawn(p: float, recorded: int, ours: int | None = None, *, repeated: bool) -> Drawn:
+    """A p from draws, the recorded one from so many and this from `ours`; `repeated`: it is exact, or from the recorded stream."""
+    ours = recorded if ours is None else ours
+    likely = min(max(p, 1 / (ours + 1)), 1 - 1 / (ours + 1))
+    return Drawn(p, 0.0 if repeated else (likely * (1 - likely) * (1 / recorded + 1 / ours)) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -85,10 +84,11 @@ class Ledger:
             self.differences.append(Difference(path, recorded, computed))
         return False
 
-    def unchecked(self, recorded: object) -> list[Path]:
-        """The leaves of a file that were not recomputed."""
-        checked = self.verified | self.drawn | {difference.path for difference in self.differences}
-        return [path for path in leaves(recorded) if not any(path[:end] in checked for end in range(len(path) + 1))]
+
+def unchecked(recorded: object, *ledgers: Ledger) -> list[Path]:
+    """The leaves of a file that are in no ledger."""
+    checked = {path for one in ledgers for path in (*one.verified, *one.drawn, *(difference.path for difference in one.differences))}
+    return [path for path in leaves(recorded) if not any(path[:end] in checked for end in range(len(path) + 1))]
 
 
 def by_field(paths: Iterable[Path]) -> Counter[str]:
@@ -119,7 +119,7 @@ def text_of(path: Path) -> str:
 
 def shown(value: object) -> str:
     """A value for a terminal: short, in ASCII, without control characters."""
-    inner = value.value if isinstance(value, Drawn | Near) else value
+    inner = value.value if isinstance(value, Drawn) else value
     text = f"{inner:.12g}" if isinstance(inner, float) else ascii(inner)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -132,12 +132,10 @@ def _field(path: Path) -> str:
 
 
 def _equal(recorded: object, computed: object) -> bool:
-    tolerance = CLOSE
-    if isinstance(computed, Drawn | Near):
-        tolerance, computed = (computed.tolerance if isinstance(computed, Near) else CLOSE), computed.value
+    computed = computed.value if isinstance(computed, Drawn) else computed
     if _number(recorded) and _number(computed):
         one, other = _float(recorded), _float(computed)
-        return one == other or abs(one - other) <= tolerance * max(1.0, abs(one), abs(other))
+        return one == other or abs(one - other) <= CLOSE * max(1.0, abs(one), abs(other))
     return type(recorded) is type(computed) and recorded == computed
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from verify.answers import UNKNOWN, Answers
+from verify.answers import UNKNOWN, Answers, commonest, possible
 from verify.finding import OF_COMPOSITION, Run
 from verify.images import Images, stream
-from verify.ledger import Drawn
-from verify.paired import Change, drawn, follows_truth_p
+from verify.ledger import Drawn, drawn
+from verify.paired import Change, follows_truth_p
 
 ASKINGS = (": order", ": instruction", ": repeats")
 """Ends of the names of measurements that compare two ways to pose one question."""
@@ -24,32 +24,18 @@ def responsiveness(run: Run, measurement: Mapping[str, Any], answers: Answers, o
     name, declared = measurement["name"], possible(measurement)
     if name.endswith(ASKINGS) or not len(answers.y_pred):
         return None
-    commonest, share = _commonest(answers.y_pred, declared)
+    first, share = commonest(answers.y_pred, measurement)
     record: dict[str, Any] = {
-        "n": len(answers.y_pred), "commonest": commonest, "commonest_share": share,
+        "n": len(answers.y_pred), "commonest": first, "commonest_share": share,
         "unclear": float((answers.y_pred == "unclear").mean()) if "unclear" in declared else None,
         "same_in_another_order": None if other_order is None else float((other_order.y_pred == SAME).mean()),
-        "against_constant": _against_constant(run, name, answers, declared),
+        "against_constant": _against_constant(run, measurement, answers, declared),
     }  # fmt: skip
     by_rows = measurement["row_texts"] is not None  # questions of rows are not in the file of predictions
     return record if by_rows else record | {"code": _code(record, run.alpha)}
 
 
-def possible(measurement: Mapping[str, Any]) -> list[str]:
-    """The possible answers in declared order."""
-    return list(dict.fromkeys(measurement["answers"].get(label, label) for label in measurement["labels"]))
-
-
-def _commonest(values: np.ndarray, declared: Sequence[str]) -> tuple[str, float]:
-    """The most frequent value, of equals the first declared, and its share."""
-    names, counts = np.unique(values.astype(str), return_counts=True)
-    number = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    order = [*(name for name in declared if name in number), *sorted(set(number) - set(declared))]
-    first = max(order, key=lambda name: number[name])
-    return str(first), number[first] / len(values)
-
-
-def _against_constant(run: Run, name: str, answers: Answers, declared: Sequence[str]) -> dict[str, Any] | None:
+def _against_constant(run: Run, measurement: Mapping[str, Any], answers: Answers, declared: Sequence[str]) -> dict[str, Any] | None:
     known = np.zeros(0, bool) if answers.y_true is None else answers.y_true != UNKNOWN
     if answers.y_true is None or len(set(answers.y_true[known])) < 2:
         return None
@@ -62,14 +48,15 @@ def _against_constant(run: Run, name: str, answers: Answers, declared: Sequence[
     share, would = often[constant][0] / n, answers.y_true == constant
     only = int((right & ~would).sum()), int((would & ~right).sum())
     change = Change(right.astype(int) - would, answers.cluster)
-    p = drawn(*change.p(run.settings, "()/flip"), run.settings, run.same_numpy)
+    value, exact = change.p(run.settings, "()/flip")
+    p = drawn(value, int(run.settings["draws"]), repeated=exact or run.same_numpy)
     low, high = change.limits(run.alpha)
     better = right.mean() > share and _value(p) <= run.alpha
     recalls = [float(right[answers.y_true == truth].mean()) for truth in set(answers.y_true)]
     return {
         "n": n, "accuracy": int(right.sum()) / n, "constant": constant, "constant_accuracy": share, "only_answers": only[0],
         "only_constant": only[1], "p": p, "low": low, "high": high, "recall_above_guess": sum(recalls) / len(recalls) - 1 / len(recalls),
-        "follows_truth_p": None if better else _follows_truth_p(run, name, answers, declared),
+        "follows_truth_p": None if better else _follows_truth_p(run, measurement, answers),
     }  # fmt: skip
 
 
@@ -77,18 +64,18 @@ def _value(p: float | Drawn) -> float:
     return p if isinstance(p, float) else p.value
 
 
-def _follows_truth_p(run: Run, name: str, answers: Answers, declared: Sequence[str]) -> float | Drawn | None:
+def _follows_truth_p(run: Run, measurement: Mapping[str, Any], answers: Answers) -> float | Drawn | None:
     """The p of "the most frequent answer is as frequent for every true answer"."""
     assert answers.y_true is not None  # noqa: S101 - the caller has true answers
-    event = answers.y_pred == _commonest(answers.y_pred, declared)[0]
+    event = answers.y_pred == commonest(answers.y_pred, measurement)[0]
     truths = list(dict.fromkeys(answers.y_true.tolist()))
     code = np.array([truths.index(truth) for truth in answers.y_true])
     if answers.cluster is not None:
         return follows_truth_p(answers.cluster, code, event, len(truths))
     units = Images(np.bincount(code[event], minlength=len(truths)), np.bincount(code))
     draws = min(int(run.settings["draws"]), OF_COMPOSITION)
-    p = units.test(draws, stream(int(run.settings["seed"]), f"{name}/truth")).p
-    return Drawn(p, 0.0 if run.same_numpy else (p * (1 - p) * 2 / draws) ** 0.5)
+    p = units.test(draws, stream(int(run.settings["seed"]), f"{measurement['name']}/truth")).p
+    return drawn(p, draws, repeated=run.same_numpy)
 
 
 def _code(record: Mapping[str, Any], alpha: float) -> str | None:

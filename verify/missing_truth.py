@@ -1,15 +1,13 @@
-"""Images without a true answer: whether it is missing depending on the answer, and what the missing ones may change."""
+"""Images outside a gap, and whether their true answers are missing depending on the answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from verify import formulas
-from verify.answers import METRICS, UNKNOWN, Answers, counted
 from verify.images import leading
 
 Facts = dict[str, Any]
@@ -25,11 +23,6 @@ def outside(
     )
     of = {"group": list(names[0]), "other": list(names[1]), "answer": None, "answered_by": None, "lacking": [], "filled": None}
     return {"code": code, "n": n, "events": events, **ends, "shown": bool(shown), **of}
-
-
-def independent_n(rate: Mapping[str, Any]) -> float:
-    """Number of independent images of equal weight with the information of a rate."""
-    return float(min(rate["n"] / max(rate["design_effect"] or 1.0, 1.0), rate["effective_n"] or np.inf))
 
 
 def depends_on(
@@ -66,53 +59,3 @@ def depends_on(
     found["lacking"] = [{"group": list(of), **dict(zip(fields, map(int, row), strict=True))} for of, *row in rows]
     found["group"], found["answer"] = list(names[int(at[1])]), list(named)[at[0]]
     return found
-
-
-@dataclass(frozen=True)
-class MissingTruth:
-    """The true answers that a rate lacks."""
-
-    answers: Answers
-    metric: str
-    outcome: Sequence[str] | None
-    label: str | None
-    at_equal_truth: bool
-    alpha: float
-
-    @property
-    def lacking(self) -> np.ndarray:
-        return np.asarray(self.answers.y_true == UNKNOWN)
-
-    def depends(self, group: np.ndarray, names: Sequence[Sequence[str]], compared: np.ndarray) -> Facts | None:
-        """Where a true answer is missing depending on the answer; `compared` are the positions of the groups called `names`."""
-        if METRICS[self.metric][0] == "selected":
-            return None
-        given = self.answers.y_pred.astype(str)
-        labels = sorted(set(given.tolist()))
-        named = {name: given == name for name in (labels[:1] if len(labels) == 2 else labels)}
-        if self.outcome is not None:
-            named = {str(self.label): np.isin(given, list(self.outcome))}
-        return depends_on(self.lacking, named, group, names, compared, self.alpha)
-
-    def extremes(self, group: np.ndarray, compared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the largest rate of each compared group over all ways to fill the missing true answers."""
-        answers, lacking = self.answers, self.lacking
-        assert answers.y_true is not None  # noqa: S101 - the caller has true answers
-        weight = np.ones(len(group)) if answers.weight is None else answers.weight
-
-        def total(which: np.ndarray) -> np.ndarray:
-            return np.asarray(np.bincount(group[which], weight[which], int(group.max()) + 1)[compared])
-
-        selected = np.isin(answers.y_pred.astype(str), list(self.outcome or ()))
-        kind = METRICS[self.metric][1]
-        would = selected if kind == "selected" else ~selected
-        up, down = (total(lacking), total(lacking)) if kind == "correct" else (total(lacking & would), total(lacking & ~would))
-        if not self.at_equal_truth:
-            counts, event = counted(answers, self.metric, self.outcome)
-            k, n = total(event), total(counts)
-            return k / (n + down), (k + up) / (n + up)
-        truths = [answers.y_true == name for name in sorted(set(answers.y_true) - {UNKNOWN})]
-        k, n = (np.array([total(truth & part) for truth in truths]) for part in (selected, ~lacking))
-        k, n = k[(n > 0).all(axis=1)], n[(n > 0).all(axis=1)]
-        share = n.sum(axis=1) / n.sum()
-        return share @ (k / (n + down)), share @ ((k + up) / (n + up))

@@ -13,7 +13,7 @@ from verify import formulas
 from verify.answers import UNKNOWN, Answers, column_of
 from verify.clusters import Clusters, Kinds
 from verify.images import Images, binomial, share_reaching, stream, tied
-from verify.ledger import Drawn
+from verify.ledger import Drawn, drawn
 
 Facts = dict[str, Any]
 EXACT = 14
@@ -40,12 +40,9 @@ class Change:
         n = len(self.net)
         if self.cluster is None or not n:
             return self.gained, self.lost, n
-        _, owner = np.unique(self.cluster, return_inverse=True)
-        net, size = np.bincount(owner, self.net), np.bincount(owner)
-        change, clusters = float(net.sum()) / n, len(size)
-        spread = float(((net - change * size) ** 2).sum()) / n**2 * clusters / max(clusters - 1, 1)
+        table = Kinds.of_rows(self.cluster, np.zeros(n, np.int64), self.net, np.ones(n), 1)
+        spread, equal, change = float(table.covariances()[0, 0]), float(table.sums().effective[0]), (self.gained - self.lost) / n
         single = (self.gained + self.lost) / n - change**2
-        equal = n**2 / float((size**2).sum())
         independent = min(single / spread, n) if spread > 1e-20 else equal
         freedom = max(equal - 1, 1.0)
         reliable = max(1.0, independent * (formulas.normal(alpha) / float(stdtrit(freedom, 1 - alpha / 2))) ** 2)
@@ -80,13 +77,6 @@ def every_flip(net: np.ndarray) -> float:
         return 1.0
     signs = 1 - 2 * ((np.arange(1 << len(net))[:, None] >> np.arange(len(net))) & 1)
     return float(np.mean(np.abs(signs @ net) >= tied(abs(net.sum()), np.abs(net).sum())))
-
-
-def drawn(p: float, exact: bool, settings: Mapping[str, Any], same_numpy: bool) -> Drawn:
-    """A p from the recorded stream of random numbers."""
-    draws = int(settings["draws"])
-    likely = min(max(p, 1 / (draws + 1)), 1 - 1 / (draws + 1))
-    return Drawn(p, 0.0 if exact or same_numpy else (2 * likely * (1 - likely) / draws) ** 0.5)
 
 
 def follows_truth_p(cluster: np.ndarray, code: np.ndarray, event: np.ndarray, truths: int) -> float | None:
@@ -143,7 +133,8 @@ def _pair_facts(
     p, exact = _sign_flip_p(net, settings, name)
     facts: Facts = {
         "n": n, "flips": int(flips.sum()), "only_first_correct": change.gained, "only_second_correct": change.lost, "clusters": n,
-        "mcnemar_p": formulas.mcnemar(change.gained, change.lost), "sign_flip_p": drawn(p, exact, settings, same_numpy),
+        "mcnemar_p": formulas.mcnemar(change.gained, change.lost),
+        "sign_flip_p": drawn(p, int(settings["draws"]), repeated=exact or same_numpy),
     }  # fmt: skip
     if not n:
         return facts | dict.fromkeys(("flip_rate", "flip_low", "flip_high", "difference", "low", "high"))

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -147,20 +148,13 @@ class Within:
     """All pairs of some groups, compared within clusters."""
 
     def __init__(self, e: np.ndarray, n: np.ndarray, count: np.ndarray, correlation: float):
-        self.e, self.n, self.count, self.correlation = e, n, count, correlation
-        self._pairs: dict[tuple[int, int], Pair] = {}
-        self._limits: dict[tuple[int, int, float, bool], tuple[float, float]] = {}
-
-    def pair(self, first: int, second: int) -> Pair:
-        """Two groups."""
-        at = (first, second)
-        if at not in self._pairs:
-            self._pairs[at] = Pair(self.e[:, list(at)], self.n[:, list(at)], self.count, self.correlation)
-        return self._pairs[at]
+        self.e, self.n, self.count = e, n, count
+        self.pair = cache(lambda i, j: Pair(e[:, [i, j]], n[:, [i, j]], count, correlation))
+        self._limits = cache(lambda i, j, alpha, alone: self.pair(i, j).limits(alpha, alone=alone))
 
     def pairs(self) -> list[Pair]:
         """Every two groups."""
-        return [self.pair(i, j) for i, j in zip(*(at.tolist() for at in np.triu_indices(self.n.shape[1], 1)), strict=True)]
+        return [self.pair(i, j) for i, j in combinations(range(self.n.shape[1]), 2)]
 
     def differences(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """The weighted mean difference of pairs."""
@@ -172,17 +166,9 @@ class Within:
 
     def intervals(self, first: np.ndarray, second: np.ndarray, alpha: float, *, alone: bool) -> Ends:
         """The limits of pairs; `alone`: they are the only two groups."""
-        ends = np.array([self._both(i, j, alpha, alone) for i, j in zip(first.tolist(), second.tolist(), strict=True)])
-        return ends[:, 0], ends[:, 1]
-
-    def _both(self, i: int, j: int, alpha: float, alone: bool) -> tuple[float, float]:
-        if i > j:
-            low, high = self._both(j, i, alpha, alone)
-            return -high, -low
-        at = (i, j, alpha, alone)
-        if at not in self._limits:
-            self._limits[at] = self.pair(i, j).limits(alpha, alone=alone)
-        return self._limits[at]
+        ends = np.array([self._limits(min(ij), max(ij), alpha, alone) for ij in zip(first.tolist(), second.tolist(), strict=True)])
+        turned = first > second
+        return np.where(turned, -ends[:, 1], ends[:, 0]), np.where(turned, -ends[:, 0], ends[:, 1])
 
     def design(self) -> dict[str, Any]:
         """The fields of `gap.within`."""

@@ -119,7 +119,7 @@ def plan_lock(plan: AuditPlan, statement: Statement, *, any_model: bool = False)
     """
     models = tuple(_planned_models(plan))
     if plan.files:
-        models = tuple(PlannedModel(LockedModel(*_identity(a.answered.model)), None) for file in plan.files for a in file.answers)
+        models = tuple(PlannedModel(LockedModel(*model_identity(a.answered.model)), None) for file in plan.files for a in file.answers)
     locked: dict[str, LockedProbe] = {}
     for name, probe in _all_probes(plan, dict.fromkeys(model.asking for model in models) or (None,)):
         if locked.setdefault(name, probe) != probe:
@@ -151,7 +151,7 @@ def run_lock(plan: AuditPlan, audits: Sequence[AuditResult]) -> RunLock | None:
     if (held := plan.lock) is None:
         return None
     served = [_planned_model(model, None).model for model in plan.models if model.endpoint is not None]
-    models = (*served, *(LockedModel(*_identity(audit.model)) for audit in audits))
+    models = (*served, *(LockedModel(*model_identity(audit.model)) for audit in audits))
     lock, gates = held.lock, tuple(gate for gate in plan.request.fail_on if gate not in held.lock.gates)
     deviations = (*_of_run(plan, lock), *models_not_run(lock, models))
     return RunLock(held.sha256, lock.created, lock.who, lock.why, lock.stopping_rule, gates, deviations)
@@ -171,7 +171,7 @@ def answers_under_lock(plan: AuditPlan, answers: AnswersPlan) -> AnswersPlan:
     """The plan for the answers of one model, with their lock."""
     if (held := plan.lock) is None:
         return answers
-    form, identity = _locked(_form_of_answers(answers), plan, None), LockedModel(*_identity(answers.answered.model))
+    form, identity = _locked(_form_of_answers(answers), plan, None), LockedModel(*model_identity(answers.answered.model))
     lock = audit_lock(held.lock, _of_run(plan, held.lock), answers.probe.name, form, identity)
     return replace(answers, answered=replace(answers.answered, lock=lock))
 
@@ -181,7 +181,7 @@ def with_model_name(result: AuditResult, name: str) -> AuditResult:
     if name == result.model.name:
         return result
     model = replace(result.model, name=name)
-    lock = None if result.lock is None else with_named_model(result.lock, LockedModel(*_identity(model)))
+    lock = None if result.lock is None else with_named_model(result.lock, LockedModel(*model_identity(model)))
     return replace(result, model=model, lock=lock)
 
 
@@ -211,14 +211,14 @@ def _planned_model(model: ModelPlan, encoder: AnyModel | None) -> PlannedModel:
     if model.endpoint is not None:
         return PlannedModel(LockedModel(model_name(model.model), "", _at(model.endpoint.host)), expected_manner(model.endpoint))
     assert encoder is not None  # noqa: S101
-    return PlannedModel(LockedModel(*_identity(encoder.record)), _asking(encoder))
+    return PlannedModel(LockedModel(*model_identity(encoder.record)), _asking(encoder))
 
 
 def _asking(encoder: AnyModel) -> Asking:
     return PLAIN if isinstance(encoder, Answerer) else encoder.record.labels or None
 
 
-def _identity(record: ModelRecord) -> tuple[str, str, str]:
+def model_identity(record: ModelRecord) -> tuple[str, str, str]:
     """Name, hash and form of a model; the form leaves out what differs between machines."""
     if not record.parameters and "endpoint at " in record.kind:
         return record.name, "", record.kind

@@ -7,7 +7,6 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,19 +60,18 @@ def _packed(arguments: Namespace) -> str:
 
 def _made(folder: Path, results: Results, statements: str | None) -> dict[str, str]:
     """The files that are made from the audit: name -> text. Raises DataError if the audit does not verify."""
-    from audit.commands.verify import rendered_again
+    from audit.commands.verify import verify
     from audit.output.manifest import checked_folder
+    from audit.rules.words import as_json
     from reports.formats.cyclonedx import bill_of_materials
     from reports.profile.page import profile_page
     from reports.profile.rows import profile_csv
     from reports.profile.statements import Statements, read_statements
     from reports.read import RESULTS
     from strictio.files import sha256_of_file
-    from verify.command import as_json, verify
-    from verify.source import open_source
 
     folder = checked_folder(folder)
-    found = replace(verify(folder), rendered=rendered_again(open_source(folder)))
+    found = verify(folder)
     if found.differs:
         why = "an archive holds files that belong together, and numbers that follow from the predictions"
         raise DataError(f"{str(folder)!r} does not verify", why=why, fix=f"vlm-audit verify {folder} says what differs")

@@ -1,82 +1,68 @@
-"""``vlm-audit verify DIR|PACK``: recomputes the numbers with `verify`; then renders the page, summary, card and tables again.
+"""``vlm-audit verify DIR|PACK``: recomputes the numbers with `verify`; then applies the audit's own rules to what was recomputed.
 
-The first step shares no code with this program; the second one is this program's own code, and its outcome is named apart.
+The first step shares no code with this program. The second one is this program's own code, and its outcome is named apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 from strictio.console import prepare_streams
-from strictio.limits import parse_json
 from verify import command
-from verify.command import Rendered
-from verify.source import Source, UnreadableError
-
-OF_ROWS = frozenset({"tables/near_duplicates.csv"})
-"""Tables that do not follow from the results."""
+from verify.command import UNREADABLE, Verification
+from verify.source import Source, UnreadableError, open_source
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    return command.parser(renders=True)
+    parse = command.parser("vlm-audit verify")
+    parse.add_argument("--json", action="store_true", help="print the result as JSON")
+    what = "do not render the page, the summary, the model cards and the tables again from the results, to compare their bytes"
+    parse.add_argument("--no-rendered", action="store_true", help=what)
+    parse.add_argument("--statement", action="store_true", help="print an in-toto statement, to be signed; nothing if something differs")
+    return parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Verify a folder or an archive, print the result and return the exit code."""
+    from audit.rules.words import as_json, as_statement, text
+
     prepare_streams()
-    return command.main(argv, rendered_again)
-
-
-def rendered_again(source: Source) -> Rendered:
-    """Render again what follows from the results alone, and name the files that have other bytes."""
-    from audit.output.directory import AUDIT, COMPARISON
-    from audit.version import __version__
-
-    names, here = source.names(), f"vlm-audit {__version__}"
-    name = AUDIT if AUDIT in names else COMPARISON
+    parse = parser()
+    arguments = parse.parse_args(argv)
+    if arguments.json and arguments.statement:
+        parse.error("argument --statement: not allowed with argument --json")
+    found = command.verified(arguments)
+    if isinstance(found, int):
+        return found
     try:
-        facts = source.read(name).decode()
-        tool = parse_json(facts)["tool"]
-        if tool != here:
-            return Rendered(omitted=f"they are of {ascii(str(tool))[1:-1][:80]}, and this is {here}")
-        files = _files(name, facts)
-    except MemoryError:
-        raise
-    except Exception as error:  # results that contradict themselves
-        return Rendered(problems=(f"{name} cannot be rendered ({type(error).__name__}: {ascii(str(error))[1:-1][:200]})",))
-    others = {name for name in names if name.startswith(("tables/", "model_card")) and name not in OF_ROWS} - {*files}
-    problems = [problem for name, text in files.items() if (problem := _problem(source, name, text, names))]
-    problems += [f"{ascii(name)[1:-1]}: no such file follows from the results" for name in sorted(others)]
-    return Rendered(len(files), tuple(problems))
+        found = with_second_step(found, [open_source(Path(name)) for name in arguments.audits], rendered=not arguments.no_rendered)
+    except (UnreadableError, OSError) as error:
+        sys.stderr.write(f"error[E3] {ascii(str(error))[1:-1]}\n")
+        return UNREADABLE
+    if arguments.statement and found.differs:
+        sys.stderr.write("error[E1] something differs, so nothing is stated; run without --statement to see what\n")
+        return found.exit_code
+    stated = as_statement(found, datetime.now(UTC)) if arguments.statement else as_json(found) if arguments.json else None
+    sys.stdout.write(f"{text(found, everything=arguments.all) if stated is None else stated}\n")
+    return found.exit_code
 
 
-def _files(name: str, facts: str) -> Mapping[str, str]:
-    from audit import results
-    from audit.output.directory import AUDIT
-    from audit.records import comparison
-    from reports.rendered import files_of_audit, files_of_comparison
+def with_second_step(found: Verification, audits: Sequence[Source] = (), *, rendered: bool = True) -> Verification:
+    """Apply the audit's own rules to what was verified."""
+    from audit.rules.step import second_step
 
-    return files_of_audit(results.from_json(facts), facts) if name == AUDIT else files_of_comparison(comparison.from_json(facts))
+    return replace(found, second=second_step(found.source, audits, rendered=rendered))
 
 
-def _problem(source: Source, name: str, text: str, names: set[str]) -> str:
-    """Say how a file differs from what follows from the results; empty if it does not."""
-    if name not in names:
-        return f"{name}: it follows from the results, and is missing"
-    expected = text.encode()
-    try:
-        found = source.read(name)
-    except UnreadableError as error:
-        return str(error).split(",", maxsplit=1)[0]
-    if found == expected:
-        return ""
-    lines = zip_longest(found.split(b"\n"), expected.split(b"\n"))
-    line = next(number for number, (one, other) in enumerate(lines, 1) if one != other)
-    return f"{name}: line {line:,} is not what follows from the results"
+def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), lock_digest: str | None = None) -> Verification:
+    """Both steps; raises `UnreadableError` for files that cannot be read."""
+    return with_second_step(command.verify(path, digest, audits, lock_digest), [open_source(name) for name in audits])
 
 
 if __name__ == "__main__":

@@ -35,13 +35,37 @@ _PATH = ("data", "table")
 
 def locked_table(questions: Mapping[str, Predictions], cluster: str | None, weights: str | None, *, identified: bool) -> LockedTable:
     """All that can move a verdict in the rows of a table, besides the answers. Questions may have different rows and true answers."""
-    ids = [predictions.attributes.index.astype(str).tolist() for predictions in questions.values()]
-    names = _names(chain.from_iterable(ids))
+    parts = []
+    for measurement, predictions in questions.items():
+        ids, columns = predictions.attributes.index.astype(str).tolist(), _columns(measurement, predictions, cluster, weights)
+        parts.append(QuestionRows(ids, columns, predictions.images_of_rows))
+    return locked_rows(parts, identified=identified)
+
+
+@dataclass(frozen=True)
+class QuestionRows:
+    """The rows of one question."""
+
+    ids: Sequence[str]
+    columns: Mapping[str, Iterable[object]]
+    """All but the identifiers and the answers, by their names in `predictions.parquet`."""
+    images: Int[np.ndarray, "n"]
+    """Number of images that each row represents."""
+
+
+def true_answers(measurement: str) -> str:
+    """The name of the column with the true answers to a question."""
+    return Y_TRUE if measurement == PLAIN else f"{Y_TRUE}:{measurement}"
+
+
+def locked_rows(questions: Sequence[QuestionRows], *, identified: bool) -> LockedTable:
+    """The rows of a table with these questions."""
+    names = _names(chain.from_iterable(question.ids for question in questions))
     rows: list[_Rows] = []
     columns: dict[str, list[_Rows]] = {}
-    for (measurement, predictions), own in zip(questions.items(), ids, strict=True):
-        cells = {name: _texts(values) for name, values in _columns(measurement, predictions, cluster, weights).items()}
-        images = np.ones(len(own), np.int64) if predictions.count is None else predictions.count
+    for question in questions:
+        own, images = question.ids, question.images
+        cells = {name: _texts(values) for name, values in question.columns.items()}
         keys = _texts([names[name] for name in own]) if identified else [""] * len(own)
         rows.append(_Rows.of(keys if identified else map("".join, zip(*(cells[name] for name in sorted(cells)), strict=True)), images))
         for name, texts in cells.items():
@@ -66,7 +90,7 @@ def _columns(measurement: str, predictions: Predictions, cluster: str | None, we
     """Name -> the cells, as the `predictions.parquet` of an audit has them."""
     columns: dict[str, Any] = {column_of(str(name)): values.tolist() for name, values in predictions.attributes.items()}
     if predictions.y_true is not None:
-        columns[Y_TRUE if measurement == PLAIN else f"{Y_TRUE}:{measurement}"] = predictions.y_true.tolist()
+        columns[true_answers(measurement)] = predictions.y_true.tolist()
     return columns | unit_columns(predictions, cluster, weights)
 
 

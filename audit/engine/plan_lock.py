@@ -81,18 +81,41 @@ def audit_lock(locked: PlanLock, run: Sequence[LockDeviation], name: str, probe:
     planned = locked.probes.get(name)
     if planned is None:
         return AuditLock((), (), (), (LockDeviation(("probes", name), None, PRESENT, "all"),))
-    deviations = [*_of_model(locked, model)]
-    locked_fields, actual_fields = (asdict(replace(one, data=replace(one.data, table=None))) for one in (planned, probe))
-    for path, before, now in _differences(locked_fields, actual_fields):
-        deviations.append(_deviation(path, before, now, planned.claims))
-    deviations += table_deviations(planned.data.table, probe.data.table)
+    deviations = [
+        *of_model(locked, model), *field_deviations(planned, fields_of(probe)), *table_deviations(planned.data.table, probe.data.table)
+    ]  # fmt: skip
+    return sorted_claims(planned, run, deviations, probe.claims, {*probe.claims, *probe.exploratory})
+
+
+def fields_of(probe: LockedProbe) -> dict[str, Any]:
+    """The fields of a probe, but for its table."""
+    return asdict(replace(probe, data=replace(probe.data, table=None)))
+
+
+def field_deviations(planned: LockedProbe, actual: Mapping[str, Any]) -> Iterator[LockDeviation]:
+    """The fields of a probe that are not as locked."""
+    return (_deviation(*difference, planned.claims) for difference in _differences(fields_of(planned), actual))
+
+
+def restated(recorded: LockDeviation, locked: Mapping[str, Any], claims: Mapping[str, Any] | tuple[str, ...] = ()) -> LockDeviation:
+    """A recorded deviation, with the value that the lock has, and the questions that it concerns."""
+    value: Any = locked
+    for name in recorded.field:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return replace(_deviation(recorded.field, value, recorded.actual, claims), rows=recorded.rows)
+
+
+def sorted_claims(
+    planned: LockedProbe, run: Sequence[LockDeviation], deviations: Sequence[LockDeviation], claims: Collection[str],
+    asked: Collection[str],
+) -> AuditLock:  # fmt: skip
+    """Which of the locked claims are still planned; `claims` are those that the probe plans, `asked` all that it asks."""
     deviating: set[str] = set()
     for deviation in (*run, *deviations):
         deviating |= set(planned.claims if deviation.claims == "all" else deviation.claims)
-    asked = {*probe.claims, *probe.exploratory}
     return AuditLock(
-        planned=tuple(claim for claim in planned.claims if claim in probe.claims and claim not in deviating),
-        exploratory=tuple(claim for claim in planned.claims if claim in asked and (claim in deviating or claim not in probe.claims)),
+        planned=tuple(claim for claim in planned.claims if claim in claims and claim not in deviating),
+        exploratory=tuple(claim for claim in planned.claims if claim in asked and (claim in deviating or claim not in claims)),
         not_asked=tuple(claim for claim in planned.claims if claim not in asked),
         deviations=tuple(deviations),
     )
@@ -112,7 +135,8 @@ def models_not_run(locked: PlanLock, models: Sequence[LockedModel]) -> tuple[Loc
     return tuple(LockDeviation(("models",), model.name, None) for model in named if not any(_same(model, other) for other in models))
 
 
-def _of_model(locked: PlanLock, model: LockedModel) -> Iterator[LockDeviation]:
+def of_model(locked: PlanLock, model: LockedModel) -> Iterator[LockDeviation]:
+    """The deviation of a model that the lock does not name."""
     if locked.models != "any" and not any(_same(model, other) for other in locked.models):
         yield LockDeviation(("models",), tuple(map(_named, locked.models)), _named(model), "all")
 

@@ -38,10 +38,11 @@ class ChangeGates:
 
     def decide(self, facts: Comparisons, questions: Sequence[GateQuestion]) -> Comparisons:
         """Decide every gate of the comparison; `questions` are its own, including those that cannot be paired."""
-        return replace(facts, gates=tuple(_decided(resolve_gate(gate, questions, "change"), facts) for gate in self.gates))
+        return replace(facts, gates=tuple(decide_changes(resolve_gate(gate, questions, "change"), facts) for gate in self.gates))
 
 
-def _decided(resolved: ResolvedGate, facts: Comparisons) -> GateResult:
+def decide_changes(resolved: ResolvedGate, facts: Comparisons) -> GateResult:
+    """Check a gate on every comparison that has its question."""
     if resolved.group is not None and not same_group(resolved.group, (ANY_GROUP,)):
         every = [change for comparison in facts.comparisons for change in comparison.changes if change.id == resolved.finding]
         require_group(resolved, levels_of(resolved.attributes, [cell.before.group for change in every for cell in change.by_group]))

@@ -91,11 +91,11 @@ def verdict_outcome(gate: Gate, verdict: FindingVerdict, *, limited: bool) -> Ga
 
 def _checks(resolved: ResolvedGate, audit: AuditResult, settings: Settings) -> list[GateCheck]:
     if resolved.gate.subject == "verdict" and resolved.finding is None:
-        return [_verdict_check(resolved, audit, None, audit.verdict)]
+        return [_verdict_check(resolved, audit, None, audit.verdict, settings)]
     every: tuple[Finding | EffectResult, ...] = (*audit.findings, *audit.effects)
     meant = [finding for finding in every if (finding.primary if resolved.finding is None else finding.id == resolved.finding)]
     if resolved.gate.subject == "verdict":
-        return [_verdict_check(resolved, audit, finding.id, finding.verdict) for finding in meant]
+        return [_verdict_check(resolved, audit, finding.id, finding.verdict, settings) for finding in meant]
     # Only rates have a ratio; a question of another kind is not meant by a gate on every ratio.
     asked = [one for one in meant if isinstance(one, Finding) or resolved.gate.subject == "gap"]
     return [
@@ -106,17 +106,21 @@ def _checks(resolved: ResolvedGate, audit: AuditResult, settings: Settings) -> l
     ]
 
 
-def _verdict_check(resolved: ResolvedGate, audit: AuditResult, finding: str | None, verdict: FindingVerdict) -> GateCheck:
+def _verdict_check(
+    resolved: ResolvedGate, audit: AuditResult, finding: str | None, verdict: FindingVerdict, settings: Settings
+) -> GateCheck:
     outcome = verdict_outcome(resolved.gate, verdict, limited=audit.data.limited)
-    meant = [one for one in audit.findings if (one.primary if finding is None else one.id == finding)]
-    outside = outcome == "held" and any(_outside(one, one.tolerance) for one in meant)
+    every: tuple[Finding | EffectResult, ...] = (*audit.findings, *audit.effects)
+    meant = [one for one in every if (one.primary if finding is None else one.id == finding)]
+    outside = outcome == "held" and any(_outside(one, one.tolerance, settings) for one in meant)
     reasons = (Note("verdict", {"verdict": verdict}), *([Note("uncovered")] if outside else []))
     return GateCheck(audit.model.name, audit.probe.name, finding, "inconclusive" if outside else outcome, reasons)
 
 
-def _outside(finding: Finding, limit: float) -> bool:
-    """Whether images that the finding leaves out are shown to differ so that the compared groups alone decide no gate."""
-    return any(one.matters(limit) for one in finding.uncovered)
+def _outside(question: Finding | EffectResult, limit: float, settings: Settings) -> bool:
+    """Whether the compared groups alone decide no gate: images that are left out are shown to differ, or a large group cannot be judged."""
+    uncovered = question.uncovered if isinstance(question, Finding) else ()
+    return any(one.matters(limit) for one in uncovered) or bool(question.unjudged(settings.min_group_size))
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class _Bound:
     def outside(self) -> bool:
         """Whether images outside the compared groups leave a gate on all groups undecided."""
         limit = self.gate.limit if self.gate.subject == "gap" else self.finding.tolerance
-        return self.resolved.group is None and _outside(self.finding, limit)
+        return self.resolved.group is None and _outside(self.finding, limit, self.settings)
 
     @property
     def unfilled(self) -> bool:

@@ -26,7 +26,8 @@ def effect_check(resolved: ResolvedGate, audit: AuditResult, effect: EffectResul
         "high": high, "ended": "blocked" if blocked else outcome,
     })  # fmt: skip
     images = sum(level.n for level in effect.levels if level.status == "ok")
-    if _may_change(outcome, effect, resolved):
+    unjudged = outcome == "held" and bool(effect.unjudged(settings.min_group_size))
+    if unjudged or _may_change(outcome, effect, resolved):
         return GateCheck(*key, "inconclusive", (reason, Note("uncovered")), value, low, high, images)
     return GateCheck(*key, outcome, (reason,), value, low, high, images)
 

@@ -104,6 +104,10 @@ class EffectResult:
         """What missing true answers may change, if they are missing depending on the answer."""
         return None if self.missing_truth is None else self.missing_truth.filled
 
+    def unjudged(self, min_group_size: int) -> tuple[EffectLevel, ...]:
+        """Levels that have enough images, but too few clusters, or too unequal weights, to be judged."""
+        return tuple(level for level in self.levels if level.status == "small" and level.n >= max(min_group_size, 2))
+
     @property
     def leading(self) -> Effect | None:
         """The effect to mention: of a disparity or signal the one whose interval is most distant from no effect, else the widest."""

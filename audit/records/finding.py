@@ -331,6 +331,10 @@ class ClaimResult:
     withheld: FindingVerdict | None = None
     """The verdict that the question would have, were true answers not missing depending on the answer."""
 
+    def unjudged(self, min_group_size: int) -> tuple[Rate, ...]:
+        """Groups that have enough images, but too few clusters, or too unequal weights, to be judged."""
+        return tuple(rate for rate in self.by_group if rate.status == "small" and rate.n >= max(min_group_size, 2))
+
 
 class Decided(Protocol):
     """The result of a question that has a verdict."""

@@ -9,14 +9,15 @@ from typing import Any
 from audit.gates.parse import COMPARE
 from audit.records.base import Estimate, Verdict
 from audit.records.comparison import Comparison, Comparisons
+from audit.records.effect import EffectResult
 from audit.records.finding import Gap
 from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.types import Note
 from reports.text import phrases
 from reports.text.comparison import title as change_title
 from reports.text.effects import WHY_NOT, effect_sentence, effect_title
-from reports.text.headline.uncounted import effect_uncovered_sentence, uncovered_sentence
+from reports.text.headline.uncounted import effect_uncovered_sentence, uncovered_sentence, unjudged_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import decimals, difference, end, exact_points, in_words, number, points
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
@@ -75,11 +76,15 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
 def _uncovered(check: GateCheck, audit: AuditResult, results: Results) -> str:
     """Say which images outside the compared groups leave a gate undecided; of a gate on the whole audit, those of its first questions."""
     if check.finding is None:
-        return "Undecided: images that are not compared are shown to differ (see above)."
-    if effect := next((effect for effect in audit.effects if effect.id == check.finding), None):
-        return f"{effect_uncovered_sentence(effect, results.settings.alpha)} So this gate is undecided."
-    finding = next(finding for finding in audit.findings if finding.id == check.finding)
-    told = [uncovered_sentence(finding, one, audit, results.settings.alpha) for one in finding.uncovered if one.shown]
+        return "Undecided: images that are not compared are shown to differ, or cannot be judged (see above)."
+    questions: tuple[Finding | EffectResult, ...] = (*audit.findings, *audit.effects)
+    question = next(one for one in questions if one.id == check.finding)
+    told, unjudged = [], unjudged_sentence(question, results.settings)
+    if isinstance(question, Finding):
+        told = [uncovered_sentence(question, one, audit, results.settings) for one in question.uncovered if one.shown]
+    elif said := effect_uncovered_sentence(question, results.settings.alpha):
+        told = [said]
+    told += [unjudged] if unjudged and not any(unjudged in sentence for sentence in told) else []
     return " ".join([*told, "So this gate is undecided."])
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import audit
 from audit.analyses.few_shot.computation import mean_over_draws
+from audit.commands.verify import main as verify
 from audit.results import to_json
 from audit.statistics.paired.sets import mean_shift
-from verify.command import main as verify
 
 ENDS = {("low", "high"), ("low_adjusted", "high_adjusted"), ("flip_low", "flip_high"), ("shift_low", "shift_high")}
 DESIGNS = {

@@ -103,9 +103,10 @@ def test_changed_numbers_are_named_also_where_many_are(kind, audit_of):
     results, path = audit_of(kind)
     chosen = of_each_field(results, verified(results, path))
     assert len(chosen) > 50
-    follow = [leaf for leaf in chosen if leaf[0] == "gates" or leaf[-1] == "beyond_tolerance"]  # from others, which are changed apart
-    assert not_named(results, path, follow) == []
-    assert not_named(results, path, [leaf for leaf in chosen if leaf not in follow]) == []
+    follow = [leaf for leaf in chosen if leaf[-1] == "beyond_tolerance"]  # from others, which are changed apart
+    gates = [leaf for leaf in chosen if leaf[0] == "gates"]  # by the audit's own rules, which read no results that contradict themselves
+    for changes in (follow, gates, [leaf for leaf in chosen if leaf not in follow + gates]):
+        assert not_named(results, path, changes) == []
 
 
 @pytest.mark.slow

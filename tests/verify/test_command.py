@@ -14,9 +14,9 @@ from in_toto_attestation.v1.statement import Statement
 
 from audit import audit
 from audit.__main__ import main
-from audit.commands import verify as again
-from audit.commands.verify import rendered_again
 from audit.output.run_directory import RunDirectory
+from audit.rules import pages as again
+from audit.rules.pages import rendered_again
 from audit.version import __version__
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once
@@ -63,7 +63,8 @@ def test_a_finished_audit_is_verified(folder, capsys):
     last = "VERIFIED, without a digest from outside: the numbers follow from the answers in these files, whose origin was not checked"
     assert "rendered    8 of 8 files (page, summary, card, tables) are what this program renders from the results\n" in text
     pages = r"; the page, summary, card and tables \(8 files\) follow from the results"
-    numbers = pages + r" \([\d,]+ verified, 0 differs, 0 within Monte-Carlo error, [\d,]+ not recomputable\)"
+    counts = r"[\d,]+ recomputed independently, \d+ by the audit's own rules from these, 0 differs"
+    numbers = rf"{pages} \({counts}, 0 within Monte-Carlo error, [\d,]+ not recomputable\)"
     assert re.fullmatch(last + numbers, text.splitlines()[-1])
     code, text = ran(folder, capsys, "--digest", digest(folder).upper())
     last = "VERIFIED: the numbers follow from the answers in these files, which are those of the digest"
@@ -182,7 +183,9 @@ def test_a_sentence_changed_by_someone_who_rehashes_is_named(folder, capsys):
     assert f"digest      DIFFERS: that of manifest.json is {digest(folder)}" in text
     assert numbers_alone([str(folder)]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert "; the page, summary, card and tables were not rendered again: python -m verify recomputes numbers alone (" in last
+    assert "; the second step was not done: python -m verify recomputes numbers alone (" in last
+    assert numbers_alone([str(folder), "--digest", before]) == 1
+    assert "differs: the sha256 of manifest.json is " in capsys.readouterr().out
 
 
 def test_files_of_another_version_are_not_compared_and_the_last_line_says_so(folder, capsys):
@@ -205,6 +208,13 @@ def test_a_file_for_people_that_has_other_bytes_is_named(folder, name):
         assert re.fullmatch(rf"{name}: line \d+ is not what follows from the results", problem)
     (folder / name).unlink()
     assert rendered_again(FolderSource(folder)).problems == (f"{name}: it follows from the results, and is missing",)
+
+
+def test_pages_about_left_out_images_are_those_that_the_results_give(tmp_path):
+    """In the file, attributes and groups are in alphabetical order."""
+    rows = table(Design((40, 40), "unequal", "known", gender=True))
+    audit(predictions=rows, attributes="race,gender", exclude=["r0", "r41", "r42"], draws=99, out=tmp_path / "out")
+    assert rendered_again(FolderSource(tmp_path / "out")).problems == ()
 
 
 def test_a_table_that_does_not_follow_from_the_results_is_named(folder):

@@ -1,7 +1,9 @@
 """``vlm-audit verify`` ends in one of three ways; what was not recomputed is never called verified."""
 
 import json
+import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,11 +11,15 @@ import pytest
 
 from audit import audit, compare
 from audit.__main__ import main
+from audit.commands.verify import verify
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once
 from tests.verify.test_command import rehash
-from verify.command import verify
-from verify.decisions import counted, undecided
+from verify.command import SecondStep, Verification
+from verify.command import main as numbers_alone
+from verify.folder import Files
+from verify.ledger import Ledger
+from verify.source import FolderSource
 
 SOME = Design((150, 150), "unequal", "known", effect=0.3)
 
@@ -49,7 +55,7 @@ def test_a_comparison_is_verified_with_its_audits_alone(finished, capsys):
     assert code == 1
     assert last.startswith("NOT RECOMPUTABLE: ")
     assert "1 verdict could not be recomputed, because its answers are in the audits of " in last
-    assert "(0 verified, 0 differs, 0 within Monte-Carlo error, " in last
+    assert "(0 recomputed independently, 0 by the audit's own rules from these, 0 differs, 0 within Monte-Carlo error, " in last
     code, last = ended(capsys, compared, "--audits", before, finished / "another")
     assert code == 1
     assert "because --audits does not name the audit of " in last
@@ -64,9 +70,18 @@ def test_a_wrong_number_differs_whether_or_not_all_others_can_be_recomputed(fini
     folder = shutil.copytree(finished / "gated", tmp_path / "gated")
     both = ("--audits", finished / "before", finished / "after")
     code, last = ended(capsys, folder, *both)
-    assert code == 1
-    assert last.startswith("NOT RECOMPUTABLE: 1 gate could not be recomputed, because this program leaves their kind out; the page, ")
+    assert code == 0
+    assert last.startswith("VERIFIED")
+    assert re.search(r" [1-9]\d* by the audit's own rules from these, ", last)
     facts = json.loads((folder / "comparison.json").read_text())
+    good = json.dumps(facts)
+    for name, value in (("outcome", "breached"), ("reasons", [])):
+        facts["gates"][0]["checks"][0][name] = value
+        (folder / "comparison.json").write_text(json.dumps(facts))
+        rehash(folder, "comparison.json")
+        main(["verify", str(folder), *map(str, both), "--all"])
+        assert f"differs: gates[0].checks[0].{name}: " in capsys.readouterr().out
+        facts = json.loads(good)
     facts["comparisons"][0]["changes"][0]["overall"]["gained"] += 1
     (folder / "comparison.json").write_text(json.dumps(facts))
     rehash(folder, "comparison.json")
@@ -112,7 +127,7 @@ def test_of_equally_significant_pairs_the_recorded_one_counts(tmp_path):
         accuracy["gap"]["most_significant"] = [[group] for group in pair]
         (tmp_path / "tied" / "results.json").write_text(json.dumps(facts))
         rehash(tmp_path / "tied", "results.json")
-        assert len(verify(tmp_path / "tied").ledger.differences) == differences, pair
+        assert len(verify(tmp_path / "tied").differences) == differences, pair
 
 
 def test_counted_parts_leave_no_answers_to_recompute_from(finished, capsys):
@@ -122,9 +137,19 @@ def test_counted_parts_leave_no_answers_to_recompute_from(finished, capsys):
     assert "could not be recomputed, because predictions.parquet is not here; the page, summary, card and tables (" in last
 
 
-def test_a_planned_question_whose_effects_are_taken_as_recorded_is_not_verified():
+def test_a_planned_question_that_neither_step_recomputed_is_not_verified(tmp_path):
     facts = {"audits": [{"effects": [{"primary": True, "p": 0.1}, {"primary": False, "p": 0.1}]}]}
-    unchecked = [("audits", 0, "effects", at, "p") for at in (0, 1)] + [("audits", 0, "probe", "name")]
-    assert undecided(facts, unchecked) == {"finding": 1}
-    assert undecided(facts, unchecked[1:]) == {}
-    assert counted({"finding": 2, "gate": 1, "verdict": 1}) == "2 findings, 1 gate and 1 verdict"
+    found = Verification(FolderSource(tmp_path), Files(""), facts={"results.json": facts})
+    assert (found.undecided, found.end) == ({"finding": 1}, "NOT RECOMPUTABLE")
+    found = replace(found, second=SecondStep(Ledger({("audits", 0, "effects", 0, "p")})))
+    assert (found.undecided, found.end) == ({}, "VERIFIED")
+
+
+def test_gates_are_left_to_the_second_step_and_nothing_is_verified_without_it(finished, capsys):
+    both = ["--audits", str(finished / "before"), str(finished / "after")]
+    assert numbers_alone([str(finished / "gated"), *both]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    said = "1 gate could not be recomputed, because vlm-audit verify does that in its second step; the second step was not done: python"
+    assert last.startswith(f"NOT RECOMPUTABLE: {said} -m verify recomputes numbers alone (")
+    assert numbers_alone([str(finished / "compared"), *both]) == 0
+    assert "VERIFIED, without a digest from outside" in capsys.readouterr().out

@@ -116,12 +116,12 @@ def _excluded(exclusion: Exclusion) -> str:
     """Say how many images a list excludes, which list, and from which groups."""
     values = {} if isinstance(exclusion.reason, str) else exclusion.reason.values
     sha256 = f" (sha256 {short_hash(str(values['sha256']))})" if "sha256" in values else ""
-    by = [_by_level(name, levels) for name, levels in list(exclusion.by_group.items())[:_MOST_ATTRIBUTES] if levels]
+    by = [_by_level(name, levels) for name, levels in sorted(exclusion.by_group.items())[:_MOST_ATTRIBUTES] if levels]
     groups = f", by {', by '.join(by)}" if by else ""
     return f"{in_words(exclusion.count, 'image')} left out by {clean(str(values.get('list', 'a list')))}{sha256}{groups}"
 
 
 def _by_level(name: str, levels: object) -> str:
-    largest = sorted(dict(levels).items(), key=lambda entry: -entry[1])  # type: ignore[call-overload]
+    largest = sorted(dict(levels).items(), key=lambda entry: (-entry[1], entry[0]))  # type: ignore[call-overload]
     more = f" and {in_words(len(largest) - _MOST_LEVELS, 'more group')}" if len(largest) > _MOST_LEVELS else ""
     return f"{clean(name)} ({', '.join(f'{clean(str(level))} {count(n)}' for level, n in largest[:_MOST_LEVELS])}{more})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.records.effect import EffectResult
-from audit.records.finding import Uncovered
+from audit.records.finding import Rate, Uncovered
 from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import notes, phrases
@@ -23,7 +23,7 @@ _ROUNDING = 1e-9
 def uncounted_sentences(audit: AuditResult, settings: Settings) -> Iterator[str]:
     """Say which images planned questions do not compare, which samples of a log were not run, and whether rows repeat in a group."""
     yield from _unscored(audit)
-    yield from _uncovered(audit, settings.alpha)
+    yield from _uncovered(audit, settings)
     yield from _of_effects(audit, settings.alpha)
     yield from (notes.sentence(note) for note in audit.data.notes if note.code in _CODES)
 
@@ -39,7 +39,7 @@ def _unscored(audit: AuditResult) -> Iterator[str]:
         yield f"{count(missing)} of {of} {lack} no {phrases.attributes([truth])}: no question counts {'it' if missing == 1 else 'them'}."
 
 
-def _uncovered(audit: AuditResult, alpha: float) -> Iterator[str]:
+def _uncovered(audit: AuditResult, settings: Settings) -> Iterator[str]:
     """Yield sentences about images that planned questions leave out, once per attribute and reason; first what leaves gates undecided."""
     questions: dict[tuple[Group, str], list[tuple[Finding, Uncovered]]] = {}
     order = {"disparity": 0, "equivalent": 1, None: 2}
@@ -47,8 +47,9 @@ def _uncovered(audit: AuditResult, alpha: float) -> Iterator[str]:
         said = [one for one in finding.uncovered if one.code != "no true answer" or not lacking_by_answer(finding)]
         for one in said:
             questions.setdefault((finding.attributes, one.code), []).append((finding, one))
-    chosen = sorted(map(_clearest, questions.values()), key=lambda pair: (not _matters(*pair), -pair[1].n))
-    yield from (uncovered_sentence(finding, one, audit, alpha) for finding, one in chosen[:_MOST])
+    clearest = [_clearest(pairs, settings) for pairs in questions.values()]
+    chosen = sorted(clearest, key=lambda pair: (not _matters(pair, settings), -pair[1].n))
+    yield from (uncovered_sentence(finding, one, audit, settings) for finding, one in chosen[:_MOST])
 
 
 def _of_effects(audit: AuditResult, alpha: float) -> Iterator[str]:
@@ -70,22 +71,37 @@ def effect_uncovered_sentence(effect: EffectResult, alpha: float) -> str:
     return f"{lacking_sentence(one)} {effect_filled_sentence(effect, one.filled, alpha)} {gate}"
 
 
-def _clearest(questions: Sequence[tuple[Finding, Uncovered]]) -> tuple[Finding, Uncovered]:
+def _clearest(questions: Sequence[tuple[Finding, Uncovered]], settings: Settings) -> tuple[Finding, Uncovered]:
     """The first question for which the images matter, or the first: accuracy, if it is asked."""
-    return next((pair for pair in questions if _matters(*pair)), questions[0])
+    return next((pair for pair in questions if _matters(pair, settings)), questions[0])
 
 
-def _matters(finding: Finding, one: Uncovered) -> bool:
-    """Whether a difference is shown that may exceed the tolerance."""
-    return one.matters(finding.tolerance)
+def _matters(pair: tuple[Finding, Uncovered], settings: Settings) -> bool:
+    """Whether a difference is shown that may exceed the tolerance, or a group of many images cannot be judged."""
+    finding, one = pair
+    return one.matters(finding.tolerance) or (one.code == "not compared" and bool(finding.unjudged(settings.min_group_size)))
 
 
-def uncovered_sentence(finding: Finding, one: Uncovered, audit: AuditResult, alpha: float) -> str:
+def unjudged_sentence(question: Finding | EffectResult, settings: Settings) -> str:
+    """``C has too few clusters to be judged, so no gate on this gap holds.``; empty if every group of many images is judged."""
+    unjudged = question.unjudged(settings.min_group_size)
+    if not unjudged:
+        return ""
+    clusters = question.overall.clusters is not None if isinstance(question, Finding) else question.clusters
+    names = phrases.some([phrases.group(one.group) if isinstance(one, Rate) else one.level for one in unjudged])
+    lack = "too few clusters" if clusters else "effectively too few images"
+    return f"{names} {'has' if len(unjudged) == 1 else 'have'} {lack} to be judged, so no gate on this gap holds."
+
+
+def uncovered_sentence(finding: Finding, one: Uncovered, audit: AuditResult, settings: Settings) -> str:
     """Say how many images are left out, their rate with its interval, and how it differs, if it is shown to."""
+    alpha = settings.alpha
     if one.filled is not None:
         filled = filled_sentence(finding, one.filled, alpha, rate_name(finding, audit))
         return f"{lacking_sentence(one)} {filled} No gate on this gap holds with a limit below {_reach(finding)}."
     told = _without_truth(finding, one, alpha) if one.code == "no true answer" else _pooled(finding, one, audit, alpha)
+    if one.code == "not compared" and (unjudged := unjudged_sentence(finding, settings)):
+        return f"{told} {unjudged}"
     reach = points(max(-one.difference_low, one.difference_high), decimals(one.difference_low, one.difference_high))
     return f"{told} {_why(finding, one)}: no gate on this gap holds with a limit below {reach}." if one.shown else told
 

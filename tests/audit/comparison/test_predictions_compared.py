@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from audit.commands.verify import verify
 from audit.compare import main as compare
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
 from audit.run import main
 from tests.support.notes import told
-from verify.command import verify
 
 
 def people(wrong, *, ids=True, people=80, size=5):
@@ -67,7 +67,7 @@ def test_a_gap_does_not_shrink_into_answers_that_do_not_depend_on_the_images(tmp
     said = " ".join(capsys.readouterr().out.split())
     assert "shrank" not in said
     assert "smaller gaps do not count" in said
-    assert verify(tmp_path / "comparison").ledger.differences == []
+    assert verify(tmp_path / "comparison").differences == []
 
 
 # ---- clusters ------------------------------------------------------------------------------------------------------------------------

@@ -1,14 +1,22 @@
 """Attributes of which an image has several values: what takes a single member of a group is refused by name."""
 
+import json
 from dataclasses import replace
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from audit.api.audit_output import assemble_results
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
+from audit.output.predictions import predictions_table
 from audit.plans import PairedClaim, RightAnswer, WhatIfPlan
+from audit.records.base import Timing
+from audit.results import to_json
 from audit.testing import FakeEncoder, four_faces
 from audit.types import Claim, LabelSet, Measurement, Probe, Settings
+from tests.support.verified import verified
 
 LABELS = LabelSet("gender", ("Female", "Male"), {"Female": ("a woman",), "Male": ("a man",)})
 CLAIMS = (Claim("accuracy", ("race",)), Claim("accuracy", ("tone",), primary=False))
@@ -64,3 +72,19 @@ def test_what_ifs_by_shares_are_refused_by_name_where_they_are_asked_for(plan):
 def test_a_what_if_by_another_attribute_is_not_shown_by_shares():
     (found,) = run(("neutral-label",), what_ifs=(WHAT_IF,)).what_ifs
     assert "tone" not in repr(found)
+
+
+def test_verify_recomputes_who_is_not_compared_by_shares(tmp_path):
+    """Six images of one more tone: too few to compare, and named."""
+    faces = data(("tone",))
+    tone = faces.attributes["tone"].where(np.arange(len(faces.attributes)) >= 6, "light|grey")
+    faces = replace(faces, attributes=faces.attributes.assign(tone=tone), levels={**faces.levels, "tone": ("light", "dark", "grey")})
+    probe = Probe("p", "?", lambda options: faces, (ASKED,), "ours", "none", (), ())
+    done = audit(FakeEncoder(), probe, faces, Settings(draws=99, min_group_size=10))
+    results = json.loads(to_json(assemble_results([done], Settings(draws=99, min_group_size=10), [], {}, Timing("2026-01-01", 0.0))))
+    pq.write_table(predictions_table([(done.result, done.predictions)]), tmp_path / "predictions.parquet")
+    finding = results["audits"][0]["findings"][1]
+    assert [(one["code"], one["n"]) for one in finding["uncovered"]] == [("not compared", 6)]
+    assert verified(results, tmp_path / "predictions.parquet").differences == []
+    finding["uncovered"] = []
+    assert verified(results, tmp_path / "predictions.parquet").differences

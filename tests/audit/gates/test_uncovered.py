@@ -9,6 +9,7 @@ import pytest
 
 import audit
 from audit.__main__ import main
+from audit.commands.verify import verify
 from audit.gates.policy import GatePolicy
 from audit.statistics.intervals import newcombe, wilson
 from reports.exports.card import card
@@ -18,7 +19,6 @@ from reports.exports.terminal.audits import audit_lines
 from tests.support.made_once import made_once
 from tests.support.page_text import text_of
 from tests.verify.test_command import rehash
-from verify.command import verify
 
 N = 1500
 RACE = np.array(list("ABCDE"))[np.arange(N) % 5]
@@ -54,8 +54,9 @@ CHEATS = {
         "77.0 % (95 % interval 71.9 to 81.4), 16.0 points less", "They are shown to fare worse",
     ),
     "three clusters": (
-        left_out(person=(C, [f"c{row % 3}" for row in range(C.sum())])), {"cluster": "person"}, "held",
-        "300 images of 1 group of race (20.0 %) are not compared: 231 of 300 right, 77 % (95 % interval", "",
+        left_out(person=(C, [f"c{row % 3}" for row in range(C.sum())])), {"cluster": "person"}, "inconclusive",
+        "300 images of 1 group of race (20.0 %) are not compared: 231 of 300 right, 77 % (95 % interval",
+        "C has too few clusters to be judged, so no gate on this gap holds.",
     ),
     "no truth": (
         left_out(y_true=(LEAST, "")), {}, "inconclusive", "64 images have no true answer: 21 % of C and 0 % of A, 21 points apart",
@@ -93,13 +94,13 @@ def test_who_is_left_out_is_named_on_every_first_screen_and_a_gate_does_not_hold
     for text in screens(done):
         assert said in text
         assert why in text
-        assert (": no gate on this gap holds with a limit below " in text) is bool(why)
-    assert [gate.outcome for gate in done.results.gates] == [outcome, "inconclusive" if name == "no race" else "held"]
+        assert (": no gate on this gap holds with a limit below " in text) is (name != "three clusters")
+    assert [gate.outcome for gate in done.results.gates] == [outcome, "inconclusive" if name in ("no race", "three clusters") else "held"]
     assert json.loads((finished / "ends.json").read_text())[name] == 0
     assert GatePolicy(require_conclusive=True).is_breach(done.results.gates) is (outcome == "inconclusive")
     assert (finished / name / "report.html").read_text()
     found = verify(finished / name)
-    assert (found.end, found.ledger.differences) == ("VERIFIED", [])
+    assert (found.end, found.differences) == ("VERIFIED", [])
 
 
 def test_the_honest_table_breaches_its_gate_and_leaves_nobody_out():
@@ -141,7 +142,7 @@ SMALL = ROWS.index[C & RIGHT][:26]
 def test_only_a_difference_that_may_reach_the_limit_leaves_a_gate_undecided(rows, gate, outcome, tmp_path):
     done = audit.audit(predictions=rows, attributes="race", draws=99, fail_on=gate, out=tmp_path / "out")
     assert done.results.gates[0].outcome == outcome
-    assert verify(tmp_path / "out").ledger.differences == []
+    assert verify(tmp_path / "out").differences == []
 
 
 @pytest.mark.slow_except("weights and clusters")
@@ -151,7 +152,16 @@ def test_with_weights_the_second_implementation_finds_the_same(options, tmp_path
     done = audit.audit(predictions=rows, attributes="race", draws=99, out=tmp_path / "out", **options)
     found = [one for finding in done.results.audits[0].findings for one in finding.uncovered]
     assert found
-    assert verify(tmp_path / "out").ledger.differences == []
+    assert verify(tmp_path / "out").differences == []
+
+
+def test_a_group_of_many_images_and_little_weight_leaves_a_gate_undecided(tmp_path):
+    rows = ROWS.assign(w=np.where(C & (np.arange(N) > 2), 0.001, 1.0))
+    done = audit.audit(predictions=rows, attributes="race", weights="w", draws=99, fail_on="gap > 0.9", out=tmp_path / "out")
+    assert done.results.gates[0].outcome == "inconclusive"
+    for text in screens(done):
+        assert "C has effectively too few images to be judged, so no gate on this gap holds." in text
+    assert verify(tmp_path / "out").differences == []
 
 
 def test_a_forged_rest_differs(finished, tmp_path):

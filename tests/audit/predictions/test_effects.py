@@ -11,6 +11,7 @@ import pytest
 
 import audit
 from audit.__main__ import main
+from audit.commands.verify import verify
 from audit.errors import DataError, UsageError
 from audit.options.audits import AuditRequest
 from audit.records.plan_lock import FILE
@@ -128,6 +129,20 @@ def test_verify_recomputes_them_and_names_a_changed_number(done):
     forged = copy.deepcopy(results)
     forged["audits"][0]["effects"][0]["effects"][0]["value"] += 0.01
     assert {difference.path for difference in verified(forged, answers).differences} >= {(*effect, 0, "effects", 0, "value")}
+
+
+@pytest.mark.slow_except("with clusters")
+@pytest.mark.parametrize("units", ["with clusters", "with weights", "with true answers"])
+def test_planned_effects_of_clusters_weights_and_truth_are_verified(units, tmp_path):
+    """Their tests are applied to the answers again, by the audit's own rules."""
+    rows = table(3).assign(y_true=lambda frame: frame["y_pred"].iloc[::-1].to_numpy(), person=[f"p{row // 2}" for row in range(400)], w=1.5)
+    others = {"with clusters": ["y_true", "w"], "with weights": ["y_true", "person"], "with true answers": ["person", "w"]}[units]
+    options = {"with clusters": {"cluster": "person"}, "with weights": {"weights": "w"}}.get(units, {})
+    ordered = f"age={','.join(AGES)}"
+    audit.audit(predictions=rows.drop(columns=others), score="unsafe", ordered=ordered, draws=99, out=tmp_path / "out", **options)
+    found = verify(tmp_path / "out")
+    assert (found.end, found.undecided) == ("VERIFIED", {})
+    assert ("audits", 0, "effects", 0, "effects", 0, "low") in found.second.ledger.verified
 
 
 def test_a_lock_holds_the_questions_with_their_order(tmp_path, monkeypatch):

@@ -9,13 +9,13 @@ import pytest
 
 import audit
 from audit.__main__ import main
+from audit.commands.verify import verify
 from audit.statistics.intervals import newcombe
 from audit.statistics.superiority import ScoredRows, filled
 from reports.exports.card import card
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
 from tests.support.page_text import text_of
-from verify.command import verify
 
 CELLS = [("yes", "yes"), ("yes", "no"), ("no", "yes"), ("no", "no")]
 
@@ -88,7 +88,7 @@ def test_misses_that_are_not_confirmed_do_not_clear_a_model(tmp_path):
     for text in screens(done):
         assert "480 images have no true answer, depending on the answer: of b, 0.0 % of answers ‘yes’ and 7.4 % of other answers" in text
         assert "two groups may differ in share of ‘yes’ taken for ‘no’ by up to" in text
-    assert verify(tmp_path / "out").ledger.differences == []
+    assert verify(tmp_path / "out").differences == []
 
 
 def test_a_difference_that_remains_in_any_case_is_a_disparity():
@@ -122,7 +122,7 @@ def test_the_second_implementation_fills_the_same(options, tmp_path):
     found = [one for finding in done.results.audits[0].findings for one in finding.uncovered if one.code == "truth by answer"]
     assert {len(one.lacking) for one in found} == {3}
     assert {one.answer for one in found} >= {"yes", "no"}
-    assert verify(tmp_path / "out").ledger.differences == []
+    assert verify(tmp_path / "out").differences == []
 
 
 def test_a_forged_verdict_differs(tmp_path):

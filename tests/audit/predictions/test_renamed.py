@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from audit.commands.verify import main as verify
 from audit.run import main
 from tests.support.renamed import drawn, found, is_borderline
-from verify.command import main as verify
 
 FEW, MANY = (1, 2, 3, 8, 9, 11), range(0, 500, 50)
 

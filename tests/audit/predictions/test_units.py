@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import audit
+from audit.commands.verify import main as verify
 from audit.predictions.columns import frame_columns
 from audit.predictions.units import possible_units
 from audit.run import main
 from tests.support.page_text import text_of
-from verify.command import main as verify
 
 PHOTOS, ASKED = 60, 10
 GATES = ("gap[accuracy by group] > 0.9", "gap > 0.9", "rate[accuracy by group] < 0.1", "verdict == disparity")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 from dataclasses import replace
 
@@ -11,11 +10,11 @@ import pytest
 from audit.commands.convert import main
 from audit.errors import DataError, UsageError
 from audit.results import to_json
+from audit.rules.profile import profile_problems
 from reports.profile.page import profile_page
 from reports.profile.rows import check_compared, profile_csv
 from reports.profile.statements import NOT_STATED, Statements, read_statements
 from tests.support import comparison_samples
-from verify.profile import profile_problems
 
 SHA256 = "5" * 64
 CLAIMS = re.compile(r"conform|complian|complies|comply|certif|lawful|legally|meets the requirement|satisfies", re.IGNORECASE)
@@ -117,8 +116,8 @@ def test_the_second_program_reads_hostile_names_as_this_one_writes_them(everythi
     hostile = replace(finding, by_group=(group, *finding.by_group[1:]), contrasts=())
     results = replace(everything, audits=(replace(audit, model=replace(audit.model, name=name), findings=(hostile,)),))
     text = profile_csv(results, Statements())
-    assert list(profile_problems(text.encode(), json.loads(to_json(results)))) == []
-    assert list(profile_problems(text.replace(str(group.n), str(group.n + 1), 1).encode(), json.loads(to_json(results))))
+    assert list(profile_problems(text.encode(), results)) == []
+    assert list(profile_problems(text.replace(str(group.n), str(group.n + 1), 1).encode(), results))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ NOTES = {"--cluster": "cluster_chosen", "--weights": "weights_chosen"}
 """Option of the command -> code of the note about its column."""
 
 
-def verify_choices(results: Mapping[str, Any], stated: Sequence[Mapping[str, Any]] | None, ledger: Ledger) -> None:
+def compare_stated(results: Mapping[str, Any], stated: Sequence[Mapping[str, Any]] | None, ledger: Ledger) -> None:
     """Compare the records of data and probe with their copy (None: the answers have none), and notes with the options of the command."""
     copies = {(copy["model"], copy["probe"]["name"]): copy for copy in stated or ()}
     options = _options(results["command"])

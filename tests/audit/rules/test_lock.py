@@ -10,12 +10,12 @@ from audit import audit
 from audit.__main__ import main
 from audit.api.plan import plan_audit
 from audit.api.plan_lock import Statement, plan_lock
+from audit.commands.verify import verify
 from audit.options.plans import PlanRequest
 from audit.records.plan_lock import FILE
 from tests.audit.api.test_plan_lock import table
 from tests.support.made_once import made_once
 from tests.verify.test_command import rehash
-from verify.command import verify
 
 ROWS = table()
 ASKED = {"predictions": ROWS, "draws": 299, "fail_on": "gap > 0.9"}
@@ -61,7 +61,7 @@ def edit(folder, change, name="results.json"):
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_under_a_lock_is_verified(name, finished, capsys):
     found = verify(finished / name, lock_digest=sha256(finished / name))
-    assert (found.files.problems, [str(one) for one in found.ledger.differences]) == ([], [])
+    assert (found.problems, [str(one) for one in found.differences]) == ([], [])
     assert (found.lock.deviations == 0) is (name == "as locked")
     assert main(["verify", str(finished / name)]) == 0
     assert f"can also edit the lock, {sha256(finished / name)}" in capsys.readouterr().out
@@ -88,19 +88,23 @@ def test_a_lock_that_is_gone_added_or_in_another_form_is_named(folder):
     of = folder("as locked")
     text = (of / "plan.lock.json").read_text()
     (of / "plan.lock.json").write_text(text.replace("\n", "\r\n"))
-    assert "plan.lock.json: it is not in the form in which it is written" in verify(of).files.problems
+    assert "plan.lock.json: it is not in the form in which it is written" in verify(of).problems
     (of / "plan.lock.json").unlink()
-    assert any(problem.startswith("plan.lock.json is missing: results.json was run under one") for problem in verify(of).files.problems)
+    assert any(problem.startswith("plan.lock.json is missing: results.json was run under one") for problem in verify(of).problems)
     (of / "plan.lock.json").write_text(text)
     edit(of, lambda results: results.update(lock=None))
-    assert "plan.lock.json: it is here, and results.json names no lock" in verify(of).files.problems
+    assert "plan.lock.json: it is here, and results.json names no lock" in verify(of).problems
     assert verify(of, lock_digest=sha256(of)).lock_differs
 
 
 FORGED = {
     "a tolerance": ("as locked", lambda audit: audit["findings"][0].update(tolerance=0.3), "tolerance"),
     "a deviation that is left out": ("other limits", lambda audit: audit["lock"]["deviations"].clear(), "deviations"),
-    "a verdict that a deviation forbids": ("other seed", lambda audit: audit["findings"][0].update(primary=True), "findings[0].primary"),
+    "a verdict that a deviation forbids": (
+        "other seed",
+        lambda audit: audit["findings"][0].update(primary=True, verdict="disparity"),
+        "findings[0].primary",
+    ),
     "another locked value": ("other limits", lambda audit: audit["lock"]["deviations"][0].update(locked=0.2), "deviations[0].locked"),
     "a question that was not asked": ("fewer attributes", lambda audit: audit["lock"].update(not_asked=[]), "lock.not_asked"),
     "a planned question": ("other limits", lambda audit: audit["lock"].update(planned=audit["lock"]["exploratory"]), "lock.planned"),
@@ -114,7 +118,7 @@ def test_what_the_lock_contradicts_is_named(forged, folder):
     name, change, field = FORGED[forged]
     of = folder(name)
     edit(of, lambda results: change(results["audits"][0]))
-    assert any(field in str(difference) for difference in verify(of).ledger.differences), verify(of).ledger.differences
+    assert any(field in str(difference) for difference in verify(of).differences), verify(of).differences
 
 
 @pytest.mark.slow_except("other seed-<lambda>")
@@ -127,4 +131,15 @@ def test_what_the_lock_contradicts_is_named(forged, folder):
 def test_what_the_run_states_wrongly_is_named(name, change, folder):
     of = folder(name)
     edit(of, change)
-    assert verify(of).ledger.differences
+    assert verify(of).differences
+
+
+def test_a_gate_on_the_verdict_of_a_question_that_deviates_is_decided_again(tmp_path):
+    """It was planned when the gate was read, and is exploratory in the results."""
+    asked = {**ASKED, "fail_on": "verdict[predictions.accuracy by race] == disparity"}
+    lock = tmp_path / "lock.json"
+    lock.write_text(FILE.to_json(plan_lock(plan_audit(PlanRequest(**asked).model_copy(update={"out": None})), Statement("Ada"))))
+    audit(**asked, seed=4, lock=lock, out=tmp_path / "out")
+    found = verify(tmp_path / "out")
+    assert (found.end, found.problems, found.differences) == ("VERIFIED", [], [])
+    assert ("gates", 0, "outcome") in found.second.ledger.verified

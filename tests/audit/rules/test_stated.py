@@ -8,11 +8,11 @@ import pytest
 
 from audit import results as results_file
 from audit.__main__ import main
+from audit.commands.verify import verify
 from reports.rendered import files_of_audit
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once
 from tests.verify.test_command import rehash
-from verify.command import verify
 from verify.source import PREDICTIONS
 
 
@@ -74,7 +74,7 @@ def test_a_page_without_what_was_chosen_is_named(folder, capsys):
 def test_the_recorded_command_names_chosen_clusters_whose_notes_are_gone(folder):
     audit = without_choices(folder)
     restate(folder, lambda stated: [{**stated[0], "data": audit["data"], "probe": audit["probe"]}])
-    assert [str(one) for one in verify(folder).ledger.differences] == ["audits[0].data.cluster_chosen: recorded [], recomputed ['person']"]
+    assert [str(one) for one in verify(folder).differences] == ["audits[0].data.cluster_chosen: recorded [], recomputed ['person']"]
 
 
 @pytest.mark.slow_except("data-limited-True")
@@ -98,12 +98,12 @@ def test_every_field_about_the_data_and_the_probe_is_compared(folder, part, name
     results["audits"][0]["data"]["exclusions"] = [{"reason": {"code": "listed", "values": {}}, "count": 64, "by_group": {}, "examples": []}]
     (folder / "results.json").write_text(json.dumps(results), "utf-8")
     rehash(folder, "results.json")
-    assert verify(folder).ledger.differences == []
+    assert verify(folder).differences == []
     results["audits"][0][part][name] = value
     (folder / "results.json").write_text(json.dumps(results), "utf-8")
     rehash(folder, "results.json")
-    assert all(str(one).startswith(f"audits[0].{part}.{name}") for one in verify(folder).ledger.differences)
-    assert verify(folder).ledger.differences
+    assert all(str(one).startswith(f"audits[0].{part}.{name}") for one in verify(folder).differences)
+    assert verify(folder).differences
 
 
 def test_answers_without_a_copy_of_the_notes_are_said(folder):
@@ -112,5 +112,5 @@ def test_answers_without_a_copy_of_the_notes_are_said(folder):
     assert found.end == "VERIFIED"
     assert (
         f"{PREDICTIONS} has no copy of what the audit says about its data: an earlier version wrote it, or it was removed"
-        in found.files.notes
+        in found.second.notes
     )
