@@ -1,6 +1,6 @@
 """What an audit says about its data and its probe, and what was chosen: against the copy beside the answers, and the recorded command.
 
-Whoever deletes a note, a list of left out images or a limit from the results makes a page that does not name it. No number depends on
+Anyone who deletes a note, a list of left out images or a limit from the results makes a page that does not name it. No number depends on
 these, and equal copies prove nothing: they are not counted as verified, but a difference is one.
 """
 

@@ -105,7 +105,7 @@ def _as_facts(results: Results) -> Any:
 
 
 def _compare_gates(facts: Facts, gates: Sequence[Any], ledger: Ledger) -> None:
-    """Compare the outcomes and checks of gates; their expressions are what is asked."""
+    """Compare the outcomes and checks of gates; their expressions are taken as given."""
     words = () if facts["tool"] == f"vlm-audit {__version__}" else WORDS
     for at, (recorded, gate) in enumerate(zip(facts["gates"], gates, strict=True)):
         if parse(recorded["expression"], (*SUBJECTS, *CHANGE_SUBJECTS)).subject == "gap_mean":

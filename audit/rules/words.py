@@ -1,4 +1,4 @@
-"""What is said of a verification: in words, as JSON, and as a statement to be signed."""
+"""The outcome of a verification: in words, as JSON, and as a statement to be signed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _digest(found: Verification) -> str:
     archive = "" if found.files.archive is None else f"; that of the archive is {found.files.archive}"
     if found.digest is None:
         own = f"{found.files.digest}{archive}"
-        return f"not given (--digest): whoever can edit these files can also edit their manifest, whose sha256 is {own}"
+        return f"not given (--digest): anyone who can edit these files can also edit their manifest, whose sha256 is {own}"
     if found.digest_differs:
         return f"DIFFERS: that of manifest.json is {found.files.digest}{archive}"
     if found.digest == found.files.archive:
@@ -83,11 +83,11 @@ def _lock(found: Verification) -> str:
     lock = found.lock
     if lock.sha256 is None:
         none = "none: nothing outside the results says what was planned before the run"
-        return f"DIFFERS: there is none, and --lock-digest was given; {none}" if found.lock_digest else none
+        return f"DIFFERS: not found, but --lock-digest was given; {none}" if found.lock_digest else none
     by = ascii(lock.by)[1:-1] if lock.by else "a person who is not stated"
     stated = f"{LOCK}, planned by {by}; the results state {lock.deviations} deviation{'s' * (lock.deviations != 1)}"
     if found.lock_digest is None:
-        return f"{stated}; no digest from outside (--lock-digest): whoever can edit these files can also edit the lock, {lock.sha256}"
+        return f"{stated}; no digest from outside (--lock-digest): anyone who can edit these files can also edit the lock, {lock.sha256}"
     return f"DIFFERS: that of {LOCK} is {lock.sha256}" if found.lock_differs else f"{stated}; its digest is as given"
 
 

@@ -113,7 +113,7 @@ class _Decoder:
         return found
 
     def _image(self, answer: Mapping[str, Any], file: int) -> DecodedImage:
-        """Return the image in the shared file; ValueError where there is none."""
+        """Return the image in the shared file; ValueError if the file holds no image."""
         width, height = map(index, answer["size"])
         length, conversions = 3 * width * height, tuple(name[:_MOST_REASON] + "" for name in answer["conversions"])
         if min(width, height) < 1 or length > 3 * MAX_PIXELS:

@@ -39,7 +39,7 @@ class FilledRates:
 
     @classmethod
     def of_errors(cls, joint: JointCounts, lacking: Int[np.ndarray, "g 4"]) -> FilledRates:
-        """Of a rate given the true answer: an image without one either does not count or is in its cell of `lacking`."""
+        """For a rate given the true answer: an image without one either does not count or is in its cell of `lacking`."""
         n, net = joint.n, joint.cells[:, ONLY_AFTER] - joint.cells[:, ONLY_BEFORE]
         unchanged = lacking[:, BOTH] + lacking[:, NEITHER]
 
