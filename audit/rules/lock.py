@@ -90,7 +90,7 @@ def _planned(audit: AuditResult, lock: AuditLock) -> AuditResult:
 
 
 def _put(fields: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Set a field; None if the name is that of a member, which has no such field."""
+    """Set a field; a prompt, question or bin that is None is taken away."""
     *above, last = path
     for name in above:
         fields = fields[name]
