@@ -111,6 +111,7 @@ def test_a_reversal_that_missing_true_answers_could_undo_is_undecided(tmp_path):
     assert recomputed(tmp_path) == (set(), [])
 
 
+@pytest.mark.slow
 def test_the_second_implementation_fills_three_groups_and_answers_in_clusters_alike(tmp_path):
     rng, n, labels = np.random.default_rng(3), 1200, np.array(["yes", "no", "maybe"])
     group, true = rng.integers(0, 3, n), labels[rng.integers(0, 3, n)]

@@ -271,7 +271,7 @@ def test_killed_and_resumed_is_the_same_run(run, tmp_path, settings, sharded):
     assert_same_end(tmp_path)
 
 
-@pytest.mark.slow_except("ddp-false")
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "sharded"), [("ddp", "false"), ("fsdp2", "true")])
 def test_two_processes_killed_and_resumed_are_the_same_run(run, tmp_path, mode, sharded):
     options = [*SETTINGS["balanced group DRO"], f"run.dist={mode}", f"run.sharded={sharded}", "optim.accumulate=2"]
