@@ -55,7 +55,7 @@ def _done(arguments: Namespace) -> str:
         sealed, refused = housekeeping.trust(root)
         return f"sealed {sealed:,} files with your key" + (f"; {refused:,} are damaged or not private, and stay ignored" if refused else "")
     if arguments.what == "verify":
-        return _verified(housekeeping.verify(root), root)
+        return _verified(housekeeping.verify_cache(root), root)
     used = housekeeping.usage(root)
     lines = [f"{_size(use.size):>10}  {use.files:>6,} files  used {_day(use.used)}  {use.name}" for use in used]
     total = sum(use.size for use in used)

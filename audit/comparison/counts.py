@@ -30,7 +30,7 @@ from audit.statistics.metrics import (
     gap_of_rates,
     row_events,
 )
-from audit.statistics.missing_truth import AnswerOf, TruthByAnswer, answers_of
+from audit.statistics.missing_truth import AnswerOf, TruthByAnswer, rows_by_answer
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import changes_by_group, gap_change, pair_changes
 from audit.statistics.paired.filled import FilledRates
@@ -187,8 +187,8 @@ class _Asked:
         sides = [given if self.outcome is None else given.isin(self.outcome) for given in (before, after)]
         same = (sides[0] == sides[1]).to_numpy()
         one = truth.depends({
-            **answers_of(before, self.outcome, self.finding.outcome, "before"),
-            **answers_of(after, self.outcome, self.finding.outcome, "after"), AnswerOf(None, "both"): same,
+            **rows_by_answer(before, self.outcome, self.finding.outcome, "before"),
+            **rows_by_answer(after, self.outcome, self.finding.outcome, "after"), AnswerOf(None, "both"): same,
         })  # fmt: skip
         if one is None:
             return None

@@ -62,7 +62,7 @@ def prune(root: Path | SharedRoot, older_than_s: float | None, keep: int | None,
 
     Behind a URL the age is that of the file, since reads are not recorded there. Returns how many files and bytes were removed.
     """
-    spoilt = set(verify(root).damaged) if damaged else set()
+    spoilt = set(verify_cache(root).damaged) if damaged else set()
     aged = sorted((file.used, file.size, file.place) for file in _files(root) if file.place.endswith(_PRUNED))
     left, limit = sum(size for _, size, _ in aged), time.time() - (older_than_s or 0)
     removed = freed = 0
@@ -74,7 +74,7 @@ def prune(root: Path | SharedRoot, older_than_s: float | None, keep: int | None,
     return removed, freed
 
 
-def verify(root: Path | SharedRoot) -> Verified:
+def verify_cache(root: Path | SharedRoot) -> Verified:
     """Read every shard, and report which are damaged or not this user's."""
     key, sound = user_key(), 0
     damaged, refused = list[str](), list[str]()

@@ -14,7 +14,7 @@ from audit.errors import AuditError
 from audit.records.effect import EffectResult
 from audit.records.inputs import UNDECLARED_UNITS
 from audit.results import AuditResult, MeasurementRecord, Results
-from audit.rules.answers import answers_of
+from audit.rules.answers import recorded_answers
 from audit.statistics.effects import decide_effects, effects, planned_p
 from audit.types import UNKNOWN, Claim, EffectClaim, Group, LabelSet, Measurement, Predictions
 from verify.answers import AnswerFile, Answers, column_of
@@ -65,7 +65,7 @@ def _tested(audit: AuditResult, table: AnswerFile, results: Results) -> dict[int
     found: dict[int, EffectResult] = {}
     for measurement in audit.measurements:
         recorded = {number: one for number, one in enumerate(audit.effects) if one.measurement == measurement.name}
-        answers = answers_of(audit, measurement.name, table)
+        answers = recorded_answers(audit, measurement.name, table)
         in_sets = answers.cluster is None and any(one.clusters for one in recorded.values())
         if not recorded or in_sets or any(one.attribute in audit.data.several for one in recorded.values()):
             continue

@@ -17,7 +17,7 @@ from audit.predictions.own_tables import OWN_COLUMNS
 from audit.records.effect import EffectResult
 from audit.records.plan_lock import PRESENT, AuditLock, LockDeviation, LockedModel, LockedProbe, LockedTable, PlanLock
 from audit.results import AuditResult, Finding, Results
-from audit.rules.answers import answers_of
+from audit.rules.answers import recorded_answers
 from verify.answers import AnswerFile
 
 EXTERNAL = "external predictions"
@@ -150,7 +150,7 @@ def _rows(audit: AuditResult, table: AnswerFile) -> LockedTable:
     """The rows of external predictions, from the file of answers."""
     parts = []
     for measurement in audit.measurements:
-        answers = answers_of(audit, measurement.name, table)
+        answers = recorded_answers(audit, measurement.name, table)
         columns = {
             name: column.tolist() for name, column in answers.columns.items()
             if name not in OWN_COLUMNS and any(value is not None for value in column)

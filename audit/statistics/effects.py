@@ -20,7 +20,7 @@ from audit.records.effect import Effect, EffectLevel, EffectReason, EffectResult
 from audit.records.finding import CellStatus, ClaimResult, FilledTruth, Rate, Uncovered
 from audit.statistics.counts.count_table import grouped_counts, row_codes
 from audit.statistics.metrics import METRICS, resolve, row_events, tally
-from audit.statistics.missing_truth import MissingTruth, TruthByAnswer, answers_of
+from audit.statistics.missing_truth import MissingTruth, TruthByAnswer, rows_by_answer
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.superiority import ScoredRows, Superiority, filled, superiority
 from audit.statistics.trend import LevelRates, spanning_error
@@ -257,7 +257,7 @@ class _Scores(_Question):
         """Where true answers are missing depending on the answer, and the probabilities of superiority that the missing ones allow."""
         compared = dict.fromkeys(place for i, j, _ in pairs for place in (i, j))
         truth = self.truth_by_answer([groups[place] for place in compared])
-        one = truth.depends(answers_of(truth.counts.table["y_pred"], None, None)) if truth else None
+        one = truth.depends(rows_by_answer(truth.counts.table["y_pred"], None, None)) if truth else None
         if one is None:
             return None
         unknown, ends = np.isfinite(score) & (self.predictions.y_true == UNKNOWN), []

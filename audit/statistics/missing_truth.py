@@ -86,7 +86,7 @@ class TruthByAnswer:
         return np.asarray(self.counts.by_group(mask, self.counts.measure)[self.compared], float)
 
 
-def answers_of(
+def rows_by_answer(
     given: pd.Series, outcome: Outcome | None, name: str | None, side: AnsweredBy | None = None
 ) -> dict[AnswerOf, Bool[np.ndarray, "r"]]:
     """The rows with an outcome, by its name; without one those with each answer, where one of two answers is the rest of the other."""
@@ -115,7 +115,7 @@ class MissingTruth:
         """
         if self.metric.denominator == "selected":
             return None
-        return self.truth.depends(answers_of(self.truth.counts.table["y_pred"], self.outcome, self.name))
+        return self.truth.depends(rows_by_answer(self.truth.counts.table["y_pred"], self.outcome, self.name))
 
     def extremes(self) -> Extremes:
         """The least and the largest rate of each compared group, over all ways to fill the missing true answers.

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from audit.embedding.housekeeping import verify
+from audit.embedding.housekeeping import verify_cache
 from tests.acceptance.test_f_faults import facts, first_shard, some, until
 from tests.support.forked import Forked
 from tests.support.slow_encoder import write_encoder, write_noise
@@ -106,6 +106,6 @@ def test_f24_audits_at_once_on_one_cache_find_the_same_and_spoil_nothing(bench, 
         _, said = process.communicate(timeout=600)
         bench.held(subprocess.CompletedProcess([], process.returncode, "", said))
     assert len({facts(out).replace(out.name, "out") for out in outs}) == 1  # the command names it
-    found = verify(bench.cache)
+    found = verify_cache(bench.cache)
     assert (found.damaged, found.refused, found.sound > 0) == ((), (), True)
     assert not list(bench.cache.rglob("*.tmp"))

@@ -80,9 +80,9 @@ def check(place, command):
     if command in ("run", "compare"):
         of_one_run(place / "o")
     if command == "embed" and (place / "cache").exists():
-        from audit.embedding.housekeeping import verify
+        from audit.embedding.housekeeping import verify_cache
 
-        assert verify(place / "cache").damaged == ()
+        assert verify_cache(place / "cache").damaged == ()
     if command == "train" and (place / "trained" / "ckpt.pt").exists():
         from contrastive.checkpoint.file import load
 

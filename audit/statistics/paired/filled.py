@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ends:
+class LeastAndMost:
     """The least and the largest value of each group."""
 
     least: Float[np.ndarray, "g"]
     most: Float[np.ndarray, "g"]
 
-    def minus(self) -> Ends:
-        return Ends(-self.most, -self.least)
+    def minus(self) -> LeastAndMost:
+        return LeastAndMost(-self.most, -self.least)
 
 
 @dataclass(frozen=True)
 class FilledRates:
     """The rates of compared groups, and their changes, over all ways to fill the missing true answers."""
 
-    before: Ends
-    after: Ends
-    change: Ends
+    before: LeastAndMost
+    after: LeastAndMost
+    change: LeastAndMost
 
     @classmethod
     def of_errors(cls, joint: JointCounts, lacking: Int[np.ndarray, "g 4"]) -> FilledRates:
@@ -43,22 +43,22 @@ class FilledRates:
         n, net = joint.n, joint.cells[:, ONLY_AFTER] - joint.cells[:, ONLY_BEFORE]
         unchanged = lacking[:, BOTH] + lacking[:, NEITHER]
 
-        def ends(events: Int[np.ndarray, "g"], only: int, other: int) -> Ends:
+        def ends(events: Int[np.ndarray, "g"], only: int, other: int) -> LeastAndMost:
             up, down = lacking[:, BOTH] + lacking[:, only], lacking[:, NEITHER] + lacking[:, other]
-            return Ends(events / (n + down), (events + up) / (n + up))
+            return LeastAndMost(events / (n + down), (events + up) / (n + up))
 
         most, least = net + lacking[:, ONLY_AFTER], net - lacking[:, ONLY_BEFORE]
         # Images that do not change count where they bring the change nearer to 0.
         of_most, of_least = n + lacking[:, ONLY_AFTER], n + lacking[:, ONLY_BEFORE]
-        change = Ends(least / (of_least + unchanged * (least > 0)), most / (of_most + unchanged * (most < 0)))
+        change = LeastAndMost(least / (of_least + unchanged * (least > 0)), most / (of_most + unchanged * (most < 0)))
         return cls(ends(joint.before, ONLY_BEFORE, ONLY_AFTER), ends(joint.after, ONLY_AFTER, ONLY_BEFORE), change)
 
     @classmethod
     def of_accuracy(cls, joint: JointCounts, lacking: Int[np.ndarray, "g"], differing: Int[np.ndarray, "g"]) -> FilledRates:
         """Of accuracy: every image counts, and one may be gained or lost if the answers to it differ."""
         n, net = joint.n + lacking, joint.cells[:, ONLY_AFTER] - joint.cells[:, ONLY_BEFORE]
-        before, after = (Ends(events / n, (events + lacking) / n) for events in (joint.before, joint.after))
-        return cls(before, after, Ends((net - differing) / n, (net + differing) / n))
+        before, after = (LeastAndMost(events / n, (events + lacking) / n) for events in (joint.before, joint.after))
+        return cls(before, after, LeastAndMost((net - differing) / n, (net + differing) / n))
 
     def filled(self, joint: JointCounts, change: Change, alpha: float, claims: int) -> FilledTruth:
         """The ends of the change of the gap in its own direction, of a reversal those of the smaller of both differences."""
@@ -96,7 +96,7 @@ class FilledRates:
         return FilledTruth(first, second, least, most, lower, reach)
 
 
-def _least_growth(before: Ends, after: Ends, change: Ends, high: int, low: int) -> float:
+def _least_growth(before: LeastAndMost, after: LeastAndMost, change: LeastAndMost, high: int, low: int) -> float:
     """A lower limit of the gap after minus the gap before, from the groups with the highest and the lowest rate after.
 
     The gap before is the difference of some two groups; of a group on both sides of the sum, its change counts.

@@ -79,7 +79,7 @@ def test_what_is_damaged_or_not_sealed_by_this_user_is_ignored_and_computed_agai
     assert len(other) == 1
     assert "(damaged)" in caplog.text
     assert "(not sealed with your key)" in caplog.text
-    found = housekeeping.verify(SharedRoot("memory://shared"))
+    found = housekeeping.verify_cache(SharedRoot("memory://shared"))
     assert (found.sound, len(found.damaged), len(found.refused)) == (1, 1, 1)
     assert housekeeping.prune(SharedRoot("memory://shared"), None, None, damaged=True)[0] == 1
     assert housekeeping.trust(SharedRoot("memory://shared")) == (1, 0)
