@@ -15,8 +15,7 @@ from audit.results import Results
 from audit.rules.effects import with_effects
 from audit.rules.gates import with_change_gates, with_gates
 from audit.rules.lock import with_lock
-from audit.rules.pages import rendered_again
-from audit.rules.profile import PROFILE, profile_problems
+from audit.rules.pages import PROFILE, profile_problems, rendered_again
 from audit.rules.stated import compare_stated
 from audit.version import __version__
 from verify.answers import AnswerFile

@@ -289,8 +289,9 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
         return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
     if withheld := sum(finding.withheld is not None for finding in undecided):
-        some = "" if withheld == len(undecided) else f" in {withheld} of them"
-        return f"Undecided{where}: {MISSING}{some}{beside}.", _most_open(first, audit, settings), (equal_too,)
+        of = "them" if where else f"{len(undecided)} questions"
+        some = "" if withheld == len(undecided) else f"in {withheld} of {of}, "
+        return f"Undecided{where}: {some}{MISSING}{beside}.", _most_open(first, audit, settings), (equal_too,)
     details = (_never_enough(undecided), *ratio_sentences(first), equal_too)
     return f"{_undecided(undecided, where)}{beside}.", _most_open(first, audit, settings), details
 

@@ -77,6 +77,16 @@ def test_one_model_whose_answers_are_verified_for_one_group_only_is_not_accused(
     assert (checked.end, checked.ledger.differences) == ("VERIFIED", [])
 
 
+def test_questions_with_missing_truth_are_counted_among_the_undecided(tmp_path):
+    rows = table(a=[(229, 0), (14, 0), (16, 0), (214, 0)], b=[(237, 0), (16, 10), (15, 0), (235, 149)])
+    _, done = run(rows, tmp_path)
+    planned = [finding for finding in done.results.audits[0].findings if finding.primary]
+    assert [finding.verdict for finding in planned] == ["inconclusive"] * 3
+    assert sum(finding.withheld is not None for finding in planned) == 1
+    for text in screens(done)[:3]:
+        assert "Undecided: in 1 of 3 questions, true answers are missing more often with some answers than with others." in text
+
+
 def test_misses_that_are_not_confirmed_do_not_clear_a_model(tmp_path):
     _, done = run(HALF_THE_MISSES, tmp_path)
     missed = finding(done, "true_positive_rate")

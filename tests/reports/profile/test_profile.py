@@ -10,7 +10,7 @@ import pytest
 from audit.commands.convert import main
 from audit.errors import DataError, UsageError
 from audit.results import to_json
-from audit.rules.profile import profile_problems
+from audit.rules.pages import profile_problems
 from reports.profile.page import profile_page
 from reports.profile.rows import check_compared, profile_csv
 from reports.profile.statements import NOT_STATED, Statements, read_statements
