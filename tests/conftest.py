@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -38,6 +39,9 @@ os.fsync = os.fstat  # no test cuts the power: waiting until the disk has a file
 BROWSER_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+
+gc.disable()  # what is imported and collected stays: looking through it for garbage takes a fifth of that time
 
 
 def pytest_addoption(parser):
@@ -80,10 +84,13 @@ def caches(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("caches")
 
 
+counter = itertools.count()
+
+
 @pytest.fixture(autouse=True)
 def _private_cache(caches, monkeypatch):
     """No test reads or writes the user's embedding cache or its key, and none asks a hub."""
-    monkeypatch.setenv("AUDIT_CACHE_DIR", tempfile.mkdtemp(dir=caches))
+    monkeypatch.setenv("AUDIT_CACHE_DIR", str(caches / str(next(counter))))  # made where it is used: most tests use none
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
@@ -142,6 +149,7 @@ def pytest_collection_finish():
     """What was imported stays: no later collection looks through it again, which takes a fifth of a second each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.callbacks.append(note_long_collections)
 
 

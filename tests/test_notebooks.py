@@ -10,10 +10,19 @@ from contrastive.train import main as train
 from docs.tools import notebooks
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install nbformat nbclient)")
-nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pip install nbformat nbclient)")
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def nbformat():
+    """Imported where it is used: it takes two seconds, in every process that collects tests."""
+    return pytest.importorskip("nbformat", reason="nbformat is not installed (pip install nbformat nbclient)")
+
+
+@pytest.fixture(scope="module")
+def nbclient():
+    return pytest.importorskip("nbclient", reason="nbclient is not installed (pip install nbformat nbclient)")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +68,7 @@ EVERY_TIME = "slicing"
     [path if path.stem == EVERY_TIME else pytest.param(path, marks=pytest.mark.slow) for path in NOTEBOOKS],
     ids=lambda path: path.stem,
 )
-def test_a_notebook_runs(path, run, finished, roles, tmp_path, monkeypatch):
+def test_a_notebook_runs(path, run, finished, roles, tmp_path, monkeypatch, nbformat, nbclient):
     settings = {"AUDIT": finished, "MODEL": run / "ckpt.pt", "RUN": run, "PROBE": roles, "DRAWS": 99, "MPLBACKEND": "agg"}
     settings |= {"OUT": tmp_path / "out", "STEPS": 4, "SEEDS": 0}
     for name, value in settings.items():
@@ -73,7 +82,7 @@ def test_a_notebook_runs(path, run, finished, roles, tmp_path, monkeypatch):
 
 @pytest.mark.calibration
 @pytest.mark.parametrize("seeds", ["0 1", "2 3"])
-def test_what_the_notebook_on_causes_claims_holds_with_other_seeds(seeds, tmp_path, monkeypatch):
+def test_what_the_notebook_on_causes_claims_holds_with_other_seeds(seeds, tmp_path, monkeypatch, nbformat, nbclient):
     """At its full size: a quarter of an hour. Its last cell fails if a claim does not hold."""
     monkeypatch.setenv("SEEDS", seeds)
     monkeypatch.setenv("OUT", str(tmp_path))
@@ -101,7 +110,7 @@ def check_page(notebook, stem):
 
 
 @pytest.mark.slow
-def test_a_notebook_is_executed_once_until_it_or_the_program_changes(tmp_path, monkeypatch):
+def test_a_notebook_is_executed_once_until_it_or_the_program_changes(tmp_path, monkeypatch, nbformat):
     source = tmp_path / "two.ipynb"
     cells = [nbformat.v4.new_markdown_cell("# Two"), nbformat.v4.new_code_cell("print(1 + 1)")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), source)
@@ -125,7 +134,7 @@ def test_links_to_notebooks_lead_to_their_pages():
 
 
 @each
-def test_a_notebook_is_stored_without_outputs_and_uses_public_names_only(path):
+def test_a_notebook_is_stored_without_outputs_and_uses_public_names_only(path, nbformat):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
@@ -141,7 +150,7 @@ def test_a_notebook_is_stored_without_outputs_and_uses_public_names_only(path):
 
 
 @pytest.mark.slow
-def test_the_notebook_on_prompts_lists_the_prompts_without_a_difference(finished, tmp_path, monkeypatch):
+def test_the_notebook_on_prompts_lists_the_prompts_without_a_difference(finished, tmp_path, monkeypatch, nbformat, nbclient):
     """In the demo, these are the names in eight other languages."""
     path = next(path for path in NOTEBOOKS if path.stem == "prompts")
     notebook = nbformat.read(path, as_version=4)

@@ -373,15 +373,15 @@ def _shuffled(table: Kinds, draws: int, rng: np.random.Generator) -> Sums:
     for size in np.unique(span).tolist():
         at = np.flatnonzero(span == size)
         where = np.nonzero(n[at])[1].reshape(len(at), size)
-        strata.append((at[:, None], where, np.take_along_axis(e[at], where, 1), np.take_along_axis(n[at], where, 1)))
+        parts = np.stack([np.take_along_axis(e[at], where, 1), np.take_along_axis(n[at], where, 1)])
+        strata.append((at[:, None] * n.shape[1] + where, np.tile(np.arange(size), (len(at), 1)), parts))
     collected: list[tuple[np.ndarray, ...]] = []
     for _ in range(draws):
-        shuffled = np.zeros((2, *n.shape))
-        for at, where, events, images in strata:
-            order = rng.permutation(len(at))[:, None]
-            part = rng.permuted(np.tile(np.arange(where.shape[1]), (len(at), 1)), axis=1)
-            shuffled[0, at, where], shuffled[1, at, where] = events[order, part], images[order, part]
-        a, b = shuffled
+        shuffled = np.zeros((2, n.size))
+        for cells, unpermuted, parts in strata:
+            order = rng.permutation(len(cells))[:, None]
+            shuffled[:, cells] = parts[:, order, rng.permuted(unpermuted, axis=1)] if cells.shape[1] > 1 else parts[:, order[:, 0]]
+        a, b = shuffled.reshape(2, *n.shape)
         collected.append((a.sum(axis=0), b.sum(axis=0), a.T @ a, a.T @ b, b.T @ b))
     e_sum, n_sum, ee, en, nn = (np.stack(column) for column in zip(*collected, strict=True))
     return Sums(e_sum, n_sum, ee, en, nn)

@@ -233,46 +233,42 @@ def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcom
 def estimates_of(requests: Sequence[RateRequest]) -> list[Estimates]:
     """The point estimates, by fairlearn's `MetricFrame` with the numbers of images, or their weights, as `sample_weight`.
 
-    A frame costs 15 ms and each of its groups .6 ms, so there is one per metric: its groups are those of all requests, and all images of
-    each. They equal those of a frame on one row per image bit for bit if every image counts once: sums of integers are exact. Its
-    bootstrap is never used, as it would resample rows of the table.
+    A frame costs 15 ms and each of its groups .6 ms, so there is one: its groups are those of all requests, and all images of each. Every
+    rate is the share of events among what counts for its metric. They equal those of a frame on one row per image bit for bit if every
+    image counts once: sums of integers are exact. Its bootstrap is never used, as it would resample rows of the table.
     """
-    estimates: dict[int, Estimates] = {}
-    for name in dict.fromkeys(request.metric.name for request in requests):
-        at = [position for position, request in enumerate(requests) if request.metric.name == name]
-        estimates.update(zip(at, _frame(METRICS[name], [requests[position] for position in at]), strict=True))
-    return [estimates[position] for position in range(len(requests))]
-
-
-def _frame(metric: Metric, requests: Sequence[RateRequest]) -> Iterator[Estimates]:
-    parts, sizes = [], [len(request.counts.groups) + 1 for request in requests]
+    if not requests:
+        return []
+    sizes = [len(request.counts.groups) + 1 for request in requests]
     starts = np.cumsum([0, *sizes])
-    for start, request in zip(starts, requests, strict=False):
-        group, *answers, n = _coded(request.counted, request.outcome)
-        parts += [(start + group, *answers, n), (np.full_like(group, start + len(request.counts.groups)), *answers, n)]
-    codes, y_true, y_pred, n = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    rates = _by_code(metric, codes, y_true, y_pred, n).reindex(range(starts[-1])).to_numpy(float)
-    for start, size in zip(starts, sizes, strict=False):
-        yield Estimates(rates[start : start + size - 1], float(rates[start + size - 1]))
+    parts = [part for start, request in zip(starts, requests, strict=False) for part in _events_by_code(start, request)]
+    rates = _by_code(*(np.concatenate(columns) for columns in zip(*parts, strict=True))).reindex(range(starts[-1])).to_numpy(float)
+    each = np.split(rates, starts[1:-1])
+    return [Estimates(of_request[:-1], float(of_request[-1])) for of_request in each]
 
 
-def _by_code(metric: Metric, codes: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, n: np.ndarray) -> pd.Series:
+def _events_by_code(start: int, request: RateRequest) -> Iterator[tuple[np.ndarray, ...]]:
+    """Code of the group, event, and how often it counts, for each row: once for the groups of a request, once for all its images."""
+    group, y_true, y_pred, n = _coded(request.counted, request.outcome)
+    metric = request.metric
+    counted = {"positive": y_true, "negative": 1 - y_true, "selected": y_pred}.get(metric.denominator, np.ones_like(y_true))
+    event = {"correct": y_true == y_pred, "selected": y_pred == 1, "missed": y_pred == 0, "positive": y_true == 1}[metric.event]
+    yield start + group, event.astype(int), n * counted
+    yield np.full_like(group, start + len(request.counts.groups)), event.astype(int), n * counted
+
+
+def _by_code(codes: np.ndarray, event: np.ndarray, n: np.ndarray) -> pd.Series:
     """The rate of each code; NaN if no image of it counts."""
     if not len(codes):
         return pd.Series(dtype=float)
     from fairlearn.metrics import MetricFrame, selection_rate
 
-    def rate(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray) -> float:
-        counted = {"positive": y_true, "negative": 1 - y_true, "selected": y_pred}.get(metric.denominator, np.ones_like(y_true))
-        event = {"correct": y_true == y_pred, "selected": y_pred == 1, "missed": y_pred == 0, "positive": y_true == 1}[metric.event]
-        return float(selection_rate(y_true, event.astype(int), sample_weight=sample_weight * counted))
-
     with np.errstate(invalid="ignore"):  # 0 / 0
         frame = MetricFrame(
-            metrics={metric.name: rate}, y_true=y_true, y_pred=y_pred, sensitive_features=pd.Series(codes, name="group"),
-            sample_params={metric.name: {"sample_weight": n}},
+            metrics={"rate": selection_rate}, y_true=event, y_pred=event, sensitive_features=pd.Series(codes, name="group"),
+            sample_params={"rate": {"sample_weight": n}},
         )  # fmt: skip
-    rates: pd.Series = frame.by_group[metric.name]
+    rates: pd.Series = frame.by_group["rate"]
     return rates
 
 

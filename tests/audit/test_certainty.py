@@ -59,6 +59,7 @@ def test_no_interval_of_an_audit_is_a_point(which, design):
     assert [*points(json.loads(to_json(audited(which, design, **({"score": ("yes",)} if design == "images" else {})).results)))] == []
 
 
+@pytest.mark.slow_except("apart-all-images", "half-half-clusters", "apart-all-spanning")
 @pytest.mark.parametrize("design", ["images", "clusters", "spanning"])
 @pytest.mark.parametrize(("before", "after"), [("apart", "all"), ("half", "half")])
 def test_no_interval_of_a_comparison_is_a_point(before, after, design, tmp_path, capsys):

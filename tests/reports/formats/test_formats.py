@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from google.protobuf import json_format
 from huggingface_hub._eval_results import parse_eval_result_entries
 from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
@@ -33,12 +31,16 @@ from tests.reports.exports.test_junit import HOSTILE
 from tests.support import forked
 
 SHA256 = "5" * 64
-VERSIONS = {"1.6": SchemaVersion.V1_6, "1.7": SchemaVersion.V1_7}
+VERSIONS = ("1.6", "1.7")
 
 
 def faults(bill):
     """What the official schema says against a bill: None if nothing."""
-    return JsonStrictValidator(VERSIONS[bill["specVersion"]]).validate_str(json.dumps(bill))
+    from cyclonedx.schema import SchemaVersion  # takes two seconds, in every process that collects tests
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    versions = dict(zip(VERSIONS, (SchemaVersion.V1_6, SchemaVersion.V1_7), strict=True))
+    return JsonStrictValidator(versions[bill["specVersion"]]).validate_str(json.dumps(bill))
 
 
 def models(bill):
