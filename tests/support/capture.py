@@ -1,12 +1,16 @@
-"""Capture what the public commands find, and compare two captures: what a refactoring must not change.
+"""Capture what the public commands find and write, and compare two captures: what a refactoring must not change.
+
+Facts are compared number by number; pages, summaries, cards and what is printed byte by byte, without times, paths, and hashes of them.
 
 ``python -m tests.support.capture OUT_DIR`` runs the commands; it skips what is finished, so it goes on where it stopped. ``--only NAME``
 captures a few, ``--models DIR`` takes trained models from elsewhere. ``python -m tests.support.capture --compare BEFORE AFTER`` compares.
 """
 
 import argparse
+import difflib
 import json
 import os
+import re
 import sys
 from collections import Counter
 from functools import partial
@@ -15,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from tests.support.commands import EXIT, FACTS, commands, make_files, run
+from tests.support.commands import EXIT, FACTS, ROOT, STDERR, STDOUT, commands, make_files, run
 
-COMPARED = (*FACTS, "predictions.parquet", EXIT)
-FAILURES = ("numbers differing", "codes differing", "tables differing", "exit codes differing", "missing")
+FACT_FILES = (*FACTS, "mitigation.json", "watch.json", "plan.lock.json", "words.json")
+COMPARED = (*FACT_FILES, "predictions.parquet", EXIT)
+WRITTEN = ("*.html", "*.md", "tables/*", "junit.xml", STDOUT, STDERR)
+FAILURES = ("numbers differing", "codes differing", "tables differing", "exit codes differing", "texts differing", "missing")
 say = partial(print, flush=True)
 
 IGNORED = {"timing", "created", "environment", "command", "tool", "schema_version", "sides/sha256"}
@@ -41,6 +47,31 @@ KEYS = (
     ("probe", "before", "after"), ("probe",), ("measurement",), ("attributes",),
 )  # fmt: skip
 """What may tell the records of a list apart, by old names: the first that all have, no two share and nothing sets aside; else the place."""
+
+
+CHANGING = (
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00| UTC)?", "TIME"),
+    (r"\d{1,2} [A-Z][a-z]+ \d{4}(,|\\2c ) \d\d(:|\\3a )\d\d UTC", "TIME"),
+    (r"(?<=vlm-audit-)[0-9a-f]{12}(?=-)|\b[0-9a-f]{64}\b|\b[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\b", "HASH"),
+    (r"\b\d+(\.\d+)?( |\N{NO-BREAK SPACE}|&nbsp;)?(ms|s|min|seconds|minutes|images/s|/s|MB|GB|MiB|GiB)\b", "SPENT"),
+)
+"""What differs between equal runs: patterns and what they become."""
+
+
+def unchanging(text, out):
+    """The text without what differs between equal runs in other folders."""
+    for folder, name in ((out, "OUT"), (ROOT, "ROOT"), (Path.home(), "HOME")):
+        text = text.replace(str(folder), name)
+    for pattern, name in CHANGING:
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def compare_texts(before, after, old, new):
+    """Compare two files byte by byte; return counts and what to say."""
+    texts = [unchanging(file.read_text("utf-8"), out).splitlines() for file, out in ((old, before), (new, after))]
+    lines = [line[:300] for line in difflib.unified_diff(*texts, lineterm="", n=0) if line[:3] not in ("---", "+++")]
+    return Counter({"texts": 1, "texts differing": bool(lines)}), [f"{old.name}: {line}" for line in lines[:8]]
 
 
 def capture(out, models, only):
@@ -148,6 +179,10 @@ def compare_all(before, after, only, tolerance):
             count, said = compare_files(old, after / name / old.name, tolerance)
             worst = max(worst, count.pop("largest", 0))
             here, lines = here + count, lines + said
+        for old in sorted(path for pattern in WRITTEN for path in (before / name).glob(pattern)):
+            new = after / old.relative_to(before)
+            count, said = compare_texts(before, after, old, new) if new.is_file() else (Counter(missing=1), [f"{old.name} is missing"])
+            here, lines = here + count, lines + said
         total += here
         say("\n    ".join([f"{name}: {_told(here)}", *lines]))
     say(f"all: {_told(total)}; largest difference {worst:.3g}")
@@ -168,7 +203,7 @@ def compare_files(old, new, tolerance):
 
 
 def _told(count):
-    return ", ".join(f"{count[name]:,} {name}" for name in ("numbers", "codes", "prose", "cells")) + "".join(
+    return ", ".join(f"{count[name]:,} {name}" for name in ("numbers", "codes", "prose", "cells", "texts")) + "".join(
         f", {n:,} {name.upper()}" for name, n in count.items() if n and ("differing" in name or name == "missing")
     )
 
@@ -185,7 +220,7 @@ def main():
     given = parser.parse_args()
     IGNORED.update(given.ignore)
     if given.compare:
-        return not compare_all(*given.compare, given.only, given.tolerance)
+        return not compare_all(*(folder.resolve() for folder in given.compare), given.only, given.tolerance)
     given.out or parser.error("name the folder of the capture, or --compare BEFORE AFTER")
     return capture(given.out.resolve(), given.models and given.models.resolve(), given.only) > 0
 

@@ -1,4 +1,4 @@
-"""What `tests.support.capture` runs: the commands, and made-up files of predictions that are the same at every call."""
+"""What `tests.support.capture` runs: the commands, and made-up files that are the same at every call."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).parents[2]
-EXIT = "exit_code.txt"
+EXIT, STDOUT, STDERR = "exit_code.txt", "stdout.txt", "stderr.txt"
 FACTS = ("results.json", "comparison.json")
 TABLES = ROOT.parent / "shared" / "clip_fairface"
 
@@ -65,21 +65,46 @@ def commands(out, models):
     compare("compare-crossed", out / "crossed-before", out / "crossed-third", "--tolerance=0.2", "--seed=9")
     steps = [models / "emoji" / f"{name}.pt" for name in ("step-000000", "step-000090", "step-000180", "ckpt")]
     compare("series", *steps, "--probe=emoji", "--series")
+
+    # What stands beside an audit and a comparison.
+    def other(name, command, *words):
+        if name in ("plan", "index"):  # which write a file, not a folder
+            (out / name).mkdir(parents=True, exist_ok=True)
+        found[name] = ["audit", command, *map(str, words)]
+
+    audit("people", emoji, "--suite=people", f"--data={faces}", "--min-group-size=5")
+    audit("text-only", emoji, "--probe=text_only")
+    audit("few-shot", emoji, "--probe=fewshot")
+    audit("limits", emoji, "--probe=limits")
+    audit("robustness", emoji, "--probe=robustness")
+    external("captions", "captions.csv", "--texts=text:caption", "--attributes=race,gender")
+    external("tags", "tags.csv", "--tags=tags", "--attributes=race,gender")
+    other("mitigation", "mitigate", emoji, "--probe=emoji", f"--out={out / 'mitigation'}")
+    other("watch", "watch", files / "plain-before.csv", "--attributes=race", f"--out={out / 'watch'}")
+    other("plan", "plan", f"--predictions={files / 'plain-before.csv'}", f"--out={out / 'plan' / 'plan.lock.json'}")
+    other("verify", "verify", out / "plain-before")
+    other("index", "index", out, f"--out={out / 'index' / 'index.html'}")
+    for form in ("cyclonedx", "in-toto", "github", "profile.csv", "profile.html"):
+        other(f"convert-{form}", "convert", out / "plain-before", f"--to={form}")
+    other("words", "words", "emoji", "--probe=emoji", f"--out={out / 'words'}")
+    other("probes", "probes", "show", "fairface")
     if not faces.is_dir():
-        print(f"skipped: fairface, fairface-limited: no folder {faces}", flush=True)
-        del found["fairface"], found["fairface-limited"]
+        print(f"skipped: fairface, fairface-limited, people: no folder {faces}", flush=True)
+        del found["fairface"], found["fairface-limited"], found["people"]
     return found
 
 
 def run(words, out):
-    """Run a module in a process of its own, and keep its exit code in `out`; return whether it left what it should."""
+    """Run a module in a process of its own, and keep what it prints and its exit code in `out`; return whether it came to an end."""
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     print(f"{time.monotonic() - began:6.1f} s  exit {done.returncode}  {out.name}", flush=True)
-    if done.returncode not in (0, 1) or not any((out / name).is_file() for name in (*FACTS, "ckpt.pt")):
+    if done.returncode not in (0, 1):
         print(done.stderr[-2000:], flush=True)
         return False
-    (out / EXIT).write_text(f"{done.returncode}\n")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in ((STDOUT, done.stdout), (STDERR, done.stderr), (EXIT, f"{done.returncode}\n")):
+        (out / name).write_text(text, "utf-8")
     return True
 
 
@@ -137,6 +162,11 @@ def make_files(folder):
     cups = pd.DataFrame({"id": ids, "hand": ["left", "right"] * 1500, "y_true": truth})
     made["equal.csv"] = cups.assign(y_pred=np.where(np.arange(3000) % 20 < 2, "glass", cups.y_true))
     made["repeated.csv"] = _answer(rng, _people(rng, 800), ["no", "yes"]).assign(id=[f"r{i // 2}" for i in range(800)])
+    who = _people(rng, 600)
+    role = rng.choice(["nurse", "pilot", "a person"], 600, p=[0.3, 0.3, 0.4])
+    wears = np.where((who.gender == "Female") & (rng.random(600) < 0.4), "smiling in a red dress", "at work")
+    made["captions.csv"] = who.assign(**{"text:caption": [f"a photo of {who} {how}" for who, how in zip(role, wears, strict=True)]})
+    made["tags.csv"] = who.assign(tags=[f"{first};{then}" for first, then in zip(role, rng.choice(["city", "sea"], 600), strict=True)])
     for table in TABLES.glob("*.*.csv"):  # with the column of answers called after the question, as the probe wants it
         made[table.name] = pd.read_csv(table, dtype=str).rename(columns={"y_pred": f"y_pred:{table.name.split('.')[-2]}"})
     for name, frame in made.items():
