@@ -10,7 +10,7 @@ PINNED := $(if $(LOCK),$(VENV),$(VENV)/pinned)
 READER ?=
 SECONDS ?= 900
 
-.PHONY: demo test test-all test-profile calibrate check latest fix docs gallery pictures bench fuzz compat lock audit-dependencies clean
+.PHONY: demo test test-all test-profile rooms calibrate check latest fix docs gallery pictures bench fuzz compat lock audit-dependencies clean
 .DEFAULT_GOAL := demo
 
 # What is imported is compiled then: to compile every file of every package takes a minute and a half.
@@ -43,7 +43,7 @@ demo: $(if $(LOCK),$(READY),$(or $(wildcard $(READY)),$(VENV)/demo-ready))  ## t
 	$(BIN)/vlm-audit run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit
 
 # Tests are compiled once, not by each worker: collecting them takes half the time.
-test test-all test-profile calibrate: export PYTHONDONTWRITEBYTECODE =
+test test-all test-profile rooms calibrate: export PYTHONDONTWRITEBYTECODE =
 # One worker more than there are cores: a quarter of the time a test waits, for a browser, a signal or a clock.
 PYTEST = $(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'from audit.embedding.cores import cores; print(cores() + 1)') \
 	--dist loadfile --no-loadscope-reorder
@@ -56,6 +56,10 @@ test-all: $(READY)  ## everything else as well: sweeps at every point, toolchain
 
 test-profile: $(READY)  ## `make test`, and where its CPU seconds go, by folder, file and test
 	$(PYTEST) -p tests.support.cpu_seconds
+
+rooms: $(READY)  ## the core's tests without any extension, and what is left where one is missing
+	$(BIN)/python -m tests.support.rooms --numprocesses 2 --dist loadfile
+	$(PYTEST) -m slow tests/test_rooms.py
 
 calibrate: $(READY)  ## simulations of hours: planted gaps and null models in their full number, hundreds of kills
 	$(PYTEST) -m calibration

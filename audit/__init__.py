@@ -5,15 +5,16 @@ Input: a model (or its predictions) and a probe. Output: an `Audit` with finding
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from audit.version import __version__
 
 if TYPE_CHECKING:
-    from audit.api import Audit, AuditRequest, Changes, CompareRequest, audit, compare, load, load_changes, mitigate, watch
+    from audit.api import Audit, AuditRequest, Changes, CompareRequest, audit, compare, load, load_changes, mitigate
 
 __all__ = [
-    "Audit", "AuditRequest", "Changes", "CompareRequest", "__version__", "audit", "compare", "load", "load_changes", "mitigate", "watch",
+    "Audit", "AuditRequest", "Changes", "CompareRequest", "__version__", "audit", "compare", "load", "load_changes", "mitigate",
 ]  # fmt: skip
 
 
@@ -23,4 +24,9 @@ def __getattr__(name: str) -> Any:
         from audit import api
 
         return getattr(api, name)
+    if name[0] != "_" and find_spec(f"audit.{name}") is None:  # not a module that is about to be imported
+        from audit.extension import function
+
+        if (added := function(name)) is not None:
+            return added
     raise AttributeError(f"module 'audit' has no attribute {name!r}")

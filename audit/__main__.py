@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from audit.errors import nearest
+from audit.extension import commands, find
 from audit.version import __version__
 from strictio.console import prepare_streams, put
 
@@ -19,7 +20,6 @@ COMMANDS = {
     "mitigate": ("audit.commands.mitigate", "main", "a changed copy of a model, and whether a gap became smaller"),
     "render": ("reports.render", "main", "re-render the report of a finished audit or comparison"),
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
-    "watch": ("audit.commands.watch", "main", "an alarm, valid at every look, when a gap in growing predictions is too large"),
     "verify": ("audit.commands.verify", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
     "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
     "logs": ("audit.commands.logs", "main", "list what is auditable in a folder of evaluation logs, with the commands"),
@@ -37,10 +37,22 @@ COMMANDS = {
     "probes": ("audit.commands.catalogue", "main", "list the probes and their questions, or show one in detail"),
     "new-probe": ("audit.commands.catalogue", "new_main", "write a commented template of a custom probe, ready to run"),
 }
-USAGE = "\n".join([
-    "usage: vlm-audit COMMAND …    (vlm-audit COMMAND --help says more)", "",
-    *(f"  {name:<9} {what}" for name, (_, _, what) in COMMANDS.items()),
-])  # fmt: skip
+
+
+def all_commands() -> dict[str, tuple[str, str, str]]:
+    """Return the core's commands and those of extensions: name -> module, function, and one line about it."""
+    every = dict(COMMANDS)
+    for command in commands():
+        module, _, function = command.main.partition(":")
+        every.setdefault(command.name, (module, function, command.summary))  # no extension replaces a command of the core
+    return every
+
+
+def usage() -> str:
+    """Return what ``vlm-audit --help`` prints."""
+    every = all_commands()
+    lines = [f"  {name:<9} {what}" for name, (_, _, what) in every.items()]
+    return "\n".join(["usage: vlm-audit COMMAND …    (vlm-audit COMMAND --help says more)", "", *lines])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,15 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("--help", "-h"):
-        print(USAGE)
+        print(usage())
+        for line in find().left_out:
+            put(line, sys.stderr)
         return 0 if words else 2
     if words[0] == "--version":
         print(f"vlm-audit {__version__}")
         return 0
-    if words[0] not in COMMANDS:
-        put(f"error[E2] unknown command {words[0]!r}\nfix: {nearest(words[0], COMMANDS)}", sys.stderr)
+    known = COMMANDS if words[0] in COMMANDS else all_commands()
+    if words[0] not in known:
+        left_out = "".join(f"\n{line}" for line in find().left_out)
+        put(f"error[E2] unknown command {words[0]!r}\nfix: {nearest(words[0], known)}{left_out}", sys.stderr)
         return 2
-    module, function, _ = COMMANDS[words[0]]
+    module, function, _ = known[words[0]]
     code: int = getattr(import_module(module), function)(words[1:])
     return code
 

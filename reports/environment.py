@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.util import cache_from_source
 from pathlib import Path
 
 import jinja2
-from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined, TemplateNotFound
 from jinja2.bccache import Bucket
 
+from audit.extension import find, templates
 from reports.text import changes, comparison, evidence, gates, notes, numbers, phrases, reasons, responsiveness, sentences
 from reports.text import verdicts as verdict_text
 from reports.text.detail import answering, citation, found
@@ -20,7 +22,7 @@ from reports.text.numbers import clean, isolated
 
 
 def draw(template: str, **values: object) -> str:
-    """Render a template, given by its path within this package; equal values give equal bytes."""
+    """Render a template, given by its path within this package, or NAME/file of an extension; equal values give equal bytes."""
     return _breakable(environment().get_template(template).render(**values))
 
 
@@ -61,11 +63,30 @@ class _Compiled(FileSystemBytecodeCache):
                 super().dump_bytecode(bucket)
 
 
+class _OfExtensions(BaseLoader):
+    """Loads NAME/file.html from the folder of the extension NAME."""
+
+    def __init__(self) -> None:
+        self._loaders: dict[str, PackageLoader] = {}
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        name, _, file = template.partition("/")
+        if name not in self._loaders and (package := templates(name)):
+            self._loaders[name] = PackageLoader(package, "")
+        if name not in self._loaders:
+            raise TemplateNotFound(template)
+        return self._loaders[name].get_source(environment, file)
+
+    def list_templates(self) -> list[str]:
+        packages = {one.name: one.templates for one in find().extensions if one.templates}
+        return [f"{name}/{file}" for name, package in packages.items() for file in PackageLoader(package, "").list_templates()]
+
+
 @cache
 def environment() -> Environment:
     """Return the environment; a template is next to the module that renders it."""
     made = Environment(
-        loader=PackageLoader("reports", ""),
+        loader=ChoiceLoader([PackageLoader("reports", ""), _OfExtensions()]),
         bytecode_cache=_Compiled(),
         autoescape=True,
         undefined=StrictUndefined,

@@ -1,4 +1,4 @@
-"""Reads the results of an audit, a comparison, a mitigation, a watch or a causes run from its directory."""
+"""Reads the facts of an audit, a comparison, or what else wrote a file of them, from its directory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from audit.records import causes, comparison
 from audit.records.causes import CAUSES, Causes
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import FILE, MITIGATION, Mitigation
-from audit.records.watch import WATCH, WATCH_FILE, Watch
 from audit.results import Results
 from strictio.files import read_text
 
 T = TypeVar("T")
 RESULTS, COMPARISON = "results.json", "comparison.json"
-_OF = {
-    RESULTS: "an audit", COMPARISON: "a comparison", MITIGATION: "a mitigation", WATCH: "a watch", CAUSES: "vlm-audit causes",
-}  # fmt: skip
 
 
 def read_results(directory: Path, *, pages: bool = True) -> Results:
@@ -30,35 +26,33 @@ def read_results(directory: Path, *, pages: bool = True) -> Results:
 
     `pages`: whether the report in the directory must belong to them.
     """
-    return _read(directory, RESULTS, results.from_json, pages=pages)
+    return read_facts(directory, RESULTS, results.from_json, "an audit", pages=pages)
 
 
 def read_comparisons(directory: Path, *, pages: bool = True) -> Comparisons:
     """Return the comparisons that `vlm-audit compare` wrote; raises as `read_results` does."""
-    return _read(directory, COMPARISON, comparison.from_json, pages=pages)
+    return read_facts(directory, COMPARISON, comparison.from_json, "a comparison", pages=pages)
 
 
 def read_mitigation(directory: Path) -> Mitigation:
     """Return the mitigation that is described beside a changed model; raises as `read_results` does."""
-    return _read(directory, MITIGATION, FILE.from_json, pages=False)
-
-
-def read_watch(directory: Path) -> Watch:
-    """Return the watch as its last look left it; raises as `read_results` does."""
-    return _read(directory, WATCH, WATCH_FILE.from_json, pages=False)
+    return read_facts(directory, MITIGATION, FILE.from_json, "a mitigation")
 
 
 def read_causes(directory: Path) -> Causes:
     """Return what `vlm-audit causes` wrote; raises as `read_results` does."""
-    return _read(directory, CAUSES, causes.FILE.from_json, pages=False)
+    return read_facts(directory, CAUSES, causes.FILE.from_json, "vlm-audit causes")
 
 
-def _read(directory: Path, name: str, parse: Callable[[str], T], *, pages: bool) -> T:
-    what, path = _OF[name], checked_folder(directory, pages=pages) / name
+def read_facts(directory: Path, name: str, parse: Callable[[str], T], written_by: str, *, pages: bool = False) -> T:
+    """Parse a file of facts; raises as `read_results` does. `written_by` completes "the output directory of …"."""
+    path = checked_folder(directory, pages=pages) / name
     try:
         return parse(read_text(path))
     except OSError as error:
         found = "cannot be read" if os.path.lexists(path) else "not found"
-        raise DataError(f"{name} {found} in {str(directory)!r}", why=error.strerror, fix=f"name the output directory of {what}") from error
+        raise DataError(
+            f"{name} {found} in {str(directory)!r}", why=error.strerror, fix=f"name the output directory of {written_by}"
+        ) from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{name} is not valid UTF-8", where=str(directory), fix=f"run {what} again") from error
+        raise DataError(f"{name} is not valid UTF-8", where=str(directory), fix=f"run {written_by} again") from error

@@ -1,4 +1,4 @@
-"""Renders the results of an audit, comparison, mitigation, watch or causes run as one self-contained page: ``vlm-audit render DIR``.
+"""Renders the facts of an audit, a comparison, or what else wrote a file of them, as one self-contained page: ``vlm-audit render DIR``.
 
 A pure function of the results: equal results give equal bytes. The page makes no network requests; its only script is the slicer,
 which its content security policy names by hash; it shows no images, except those of --include-examples; every string of the results is
@@ -12,26 +12,26 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from audit.cli.exit_codes import print_result
 from audit.errors import AuditError, DataError, MachineError, UsageError
+from audit.extension import FactsFile, facts_files, resolve
 from audit.output.directory import OutputFolder, check_regular, write_text
 from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
 from audit.records.causes import CAUSES, Causes
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import MITIGATION, Mitigation
-from audit.records.watch import WATCH, Watch
 from audit.results import Results, to_json
 from reports.causes.page import causes_page
 from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.mitigation.page import mitigation_page
-from reports.read import COMPARISON, RESULTS, read_causes, read_comparisons, read_mitigation, read_results, read_watch
+from reports.read import COMPARISON, RESULTS, read_causes, read_comparisons, read_facts, read_mitigation, read_results
 from reports.sections.page import report_page
-from reports.watch.page import watch_page
 from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams
 
@@ -49,11 +49,6 @@ def render_comparisons(comparisons: Comparisons) -> str:
 def render_mitigation(facts: Mitigation) -> str:
     """Return the page of a mitigation as HTML."""
     return draw("mitigation/page.html", page=mitigation_page(facts))
-
-
-def render_watch(facts: Watch) -> str:
-    """Return the page of a watch as HTML."""
-    return draw("watch/page.html", page=watch_page(facts))
 
 
 def render_causes(facts: Causes) -> str:
@@ -77,17 +72,32 @@ _KINDS = (
     _Kind(Results, RESULTS, "report.html", partial(read_results, pages=False), render, "run the audit again"),
     _Kind(Comparisons, COMPARISON, "comparison.html", partial(read_comparisons, pages=False), render_comparisons, "compare again"),
     _Kind(Mitigation, MITIGATION, "report.html", read_mitigation, render_mitigation, "run vlm-audit mitigate again"),
-    _Kind(Watch, WATCH, "watch.html", read_watch, render_watch, "look again"),
     _Kind(Causes, CAUSES, "report.html", read_causes, render_causes, "run vlm-audit causes again"),
 )
 
 
-def render_read(facts: Results | Comparisons | Mitigation | Watch | Causes) -> str:
+def _of_extension(file: FactsFile) -> _Kind:
+    record = resolve(file.record)
+    read = partial(read_facts, name=file.name, parse=record.from_json, written_by=file.written_by)
+    return _Kind(record.kind, file.name, file.page, read, resolve(file.render), file.fix)
+
+
+def _kind_in(directory: Path) -> _Kind:
+    """The kind of facts that a directory holds; results of an audit if it has none, so that the reader says what is missing."""
+    kind = next((kind for kind in _KINDS if (directory / kind.file).is_file()), None)
+    if kind is not None:
+        return kind
+    file = next((file for file in facts_files() if (directory / file.name).is_file()), None)
+    return _KINDS[0] if file is None else _of_extension(file)
+
+
+def render_read(facts: Any) -> str:
     """Return the page of results that were read from a file; raise `DataError` if they contradict each other.
 
     Schema and `from_json` detect much of what was cut, merged or written by hand, but not all; the rest is not a bug of this program.
     """
-    kind = next(kind for kind in _KINDS if isinstance(facts, kind.facts))
+    kinds = chain(_KINDS, map(_of_extension, facts_files()))
+    kind = next(kind for kind in kinds if isinstance(facts, kind.facts))
     try:
         return kind.render(facts)
     except (AuditError, MemoryError):
@@ -132,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _draw_again(directory: Path, out: Path | None) -> Path:
     if out is None:
         _settle(directory)
-    kind = next((kind for kind in _KINDS if (directory / kind.file).is_file()), _KINDS[0])
+    kind = _kind_in(directory)
     path, facts = out or directory / kind.page, kind.read(directory)
     # A directory as a run wrote it does not contradict itself: if it cannot be rendered, that is our bug.
     write(kind.render(facts) if is_complete(directory) else render_read(facts), path)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from audit.api.dose_models import RayModels
     from audit.api.mitigation import mitigate, run_mitigation
     from audit.api.pipeline import audit, run_audit
-    from audit.api.watch import run_watch, watch
     from audit.causes.plan import PlanInputs
     from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
@@ -29,14 +28,14 @@ _MODULES = {
         "audit.causes.plan": ("PlanInputs",),
         "audit.api.changes": ("Changes", "load_changes"),
         "audit.api.pipeline": ("audit", "run_audit"), "audit.api.compare_models": ("compare", "run_comparison"),
-        "audit.api.mitigation": ("mitigate", "run_mitigation"), "audit.api.watch": ("watch", "run_watch"),
+        "audit.api.mitigation": ("mitigate", "run_mitigation"),
         "audit.options.audits": ("AuditRequest",), "audit.options.comparisons": ("CompareRequest",),
     }.items()
     for name in names
 }  # fmt: skip
 __all__ = [
     "Audit", "AuditRequest", "CausesRun", "Changes", "CompareRequest", "PlanInputs", "RayModels", "audit", "compare", "find_causes",
-    "load", "load_causes", "load_changes", "mitigate", "run_audit", "run_comparison", "run_mitigation", "run_watch", "watch",
+    "load", "load_causes", "load_changes", "mitigate", "run_audit", "run_comparison", "run_mitigation",
 ]  # fmt: skip
 
 

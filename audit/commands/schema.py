@@ -1,4 +1,4 @@
-"""``vlm-audit schema FILE``: the JSON Schema of a file that audits, comparisons, mitigations, causes runs and watches write."""
+"""``vlm-audit schema FILE``: the JSON Schema of a file of facts, the core's or an extension's."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from typing import Any
 
 from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
+from audit.extension import facts_files, resolve
 from strictio.console import prepare_streams
 
-FILES = ("results.json", "comparison.json", "mitigation.json", "causes.json", "watch.json")
+FILES = ("results.json", "comparison.json", "mitigation.json", "causes.json")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> Mapping[str, dict[str, Any]]:
     """Return the name of each file -> its JSON Schema."""
-    from audit.records import causes, comparison, mitigation, watch
+    from audit.records import causes, comparison, mitigation
     from audit.results import json_schema
 
-    made = (
-        json_schema(),
-        comparison.json_schema(),
-        mitigation.FILE.json_schema(),
-        causes.FILE.json_schema(),
-        watch.WATCH_FILE.json_schema(),
-    )
-    return {name: {"$schema": DIALECT, **schema} for name, schema in zip(FILES, made, strict=True)}
+    made = (json_schema(), comparison.json_schema(), mitigation.FILE.json_schema(), causes.FILE.json_schema())
+    every = dict(zip(FILES, made, strict=True)) | {file.name: resolve(file.record).json_schema() for file in facts_files()}
+    return {name: {"$schema": DIALECT, **schema} for name, schema in every.items()}
+
+
+def file_names() -> tuple[str, ...]:
+    """Names of all files that have a schema."""
+    return (*FILES, *(file.name for file in facts_files()))
 
 
 def parser() -> Parser:
     """Return the parser of the command."""
     parse = Parser("vlm-audit schema", description="Prints the JSON Schema of a file that this version writes (draft 2020-12).")
-    parse.add_argument("file", metavar="FILE", choices=FILES, help=", ".join(FILES))
+    parse.add_argument("file", metavar="FILE", choices=file_names(), help=", ".join(file_names()))
     return parse
 
 

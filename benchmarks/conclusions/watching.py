@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from audit.engine.watched import bets_on, first_alarm
-from audit.records.watch import WatchColumns, WatchedQuestion, WatchPlan
+from audit.extensions.watch.gaps import bets_on, first_alarm
+from audit.extensions.watch.record import WatchColumns, WatchedQuestion, WatchPlan
 
 ALPHA, BATCH = 0.05, 50
 STREAMS, LONG_STREAMS, LONG_ROWS = 2000, 200, 1_000_000

@@ -8,12 +8,12 @@ from html import escape
 from importlib import import_module
 from pathlib import Path
 
-from audit.__main__ import COMMANDS, USAGE
+from audit.__main__ import all_commands, usage
 from audit.options.schema import Options
 
 OTHERS = tuple(f"contrastive.{name}" for name in ("release", "unshard", "foreign"))
 """Commands without a subcommand of `vlm-audit`."""
-SHORT = {module: f"vlm-audit {name}" for name, (module, main, _) in COMMANDS.items() if main == "main"}
+SHORT = {module: f"vlm-audit {name}" for name, (module, main, _) in all_commands().items() if main == "main"}
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
@@ -23,7 +23,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 def page() -> str:
     """The page: an overview, then the options of each command."""
-    return "\n\n".join([f"```text\n{USAGE}\n```", *(_section(module, parser) for module, parser in parsers().items())])
+    return "\n\n".join([f"```text\n{usage()}\n```", *(_section(module, parser) for module, parser in parsers().items())])
 
 
 def fields(options: type[Options]) -> str:

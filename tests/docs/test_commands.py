@@ -146,7 +146,7 @@ def module_and_words(written):
     """Return the module that parses a command, and the words that it is given; none where the command is not ours or has no parser."""
     words = shlex.split(written.text.replace(".venv/bin/", ""))
     if words[0] == "vlm-audit" and words[1] != "cache":
-        return audit.__main__.COMMANDS[words[1]][0], words[2:]
+        return audit.__main__.all_commands()[words[1]][0], words[2:]
     return (words[2], words[3:]) if words[:2] == ["python", "-m"] and words[2].startswith("contrastive.") else None
 
 
@@ -180,7 +180,7 @@ def test_a_command_that_a_sentence_names_exists(written):
     if words[0] == "make":
         assert recipe(words[1])
         return
-    module = audit.__main__.COMMANDS[words[1]][0] if words[0] == "vlm-audit" else words[words.index("-m") + 1]
+    module = audit.__main__.all_commands()[words[1]][0] if words[0] == "vlm-audit" else words[words.index("-m") + 1]
     flags = {word.split("=")[0] for word in words if word.startswith("--")}
     found = import_module(module)
     assert not flags or flags <= set(found.parser()._option_string_actions)

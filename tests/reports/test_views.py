@@ -11,6 +11,7 @@ import pytest
 
 import reports
 from audit.evidence.score_spread import GroupSpread, ScoreSpread
+from audit.extension import find
 from audit.records.gates import GateCheck, GateResult
 from audit.records.inputs import RowTexts, TextSet
 from audit.types import Claim, Note
@@ -24,7 +25,7 @@ from reports.mitigation.page import MitigationContext
 from reports.profile.page import profile_page
 from reports.profile.rows import ChangeOfQuestion, ProfileRow
 from reports.profile.statements import Stated, StatedAboutQuestion, Statements
-from reports.render import render, render_causes, render_comparisons, render_mitigation, render_watch
+from reports.render import render, render_causes, render_comparisons, render_mitigation
 from reports.section import Section
 from reports.text.analyses import analysis_modules
 from reports.words.page import caption_words_page
@@ -32,8 +33,9 @@ from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_replicates import replicated
 from tests.reports.words.test_page import NURSE, PILOT
 from tests.reports.words.test_page import facts as counted_words
-from tests.support import causes_samples, comparison_samples, mitigation_samples, watch_samples, whole_page
+from tests.support import causes_samples, comparison_samples, mitigation_samples, whole_page
 from tests.support import report_samples as samples
+from tests.support.extension_pages import extension_pages
 
 WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.formats", "reports.tidy")
 PREPARE_VIEWS = {
@@ -104,8 +106,9 @@ def draw_pages():
     render_mitigation(mitigation_samples.mitigation())
     render_mitigation(mitigation_samples.mitigation("worse"))
     render_causes(causes_samples.sample(influence=causes_samples.INFLUENCE))
-    render_watch(watch_samples.watched())
-    render_watch(watch_samples.watched(gap=0.0))
+    for pages in extension_pages().values():
+        for draw in pages.values():
+            draw()
     profile_page(samples.everything(), "5" * 64, Statements())
     caption_words_page(counted_words(*NURSE, *PILOT))
     one = samples.emoji()
@@ -134,6 +137,7 @@ def drawn():
 def views():
     """Return the public dataclasses of the packages whose templates print them, but for those that prepare views."""
     names = {module.name for module in pkgutil.walk_packages(reports.__path__, "reports.")}
+    names |= {f"{extension.templates}.page" for extension in find().extensions if extension.templates}
     names = {name for name in names if not name.startswith(WITHOUT_TEMPLATES)}
     classes = {value for name in names for value in vars(import_module(name)).values() if isinstance(value, type) and is_dataclass(value)}
     return {cls for cls in classes if cls.__module__ in names and cls.__name__[0] != "_"} - PREPARE_VIEWS

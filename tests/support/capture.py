@@ -53,6 +53,7 @@ CHANGING = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00| UTC)?", "TIME"),
     (r"\d{1,2} [A-Z][a-z]+ \d{4}(,|\\2c ) \d\d(:|\\3a )\d\d UTC", "TIME"),
     (r"(?<=vlm-audit-)[0-9a-f]{12}(?=-)|\b[0-9a-f]{64}\b|\b[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\b", "HASH"),
+    (r'(?<=_s": )[\d.e-]+', "SPENT"),
     (r"\b\d+(\.\d+)?( |\N{NO-BREAK SPACE}|&nbsp;)?(ms|s|min|seconds|minutes|images/s|/s|MB|GB|MiB|GiB)\b", "SPENT"),
 )
 """What differs between equal runs: patterns and what they become."""

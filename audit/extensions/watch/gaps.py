@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import DataError
-from audit.naming import finding_id
-from audit.records.watch import (
+from audit.extensions.watch.betting import Rounds, log_wealth, rounds_of, simultaneous_interval
+from audit.extensions.watch.record import (
     MOST_LATE,
     GapAlarm,
     GapWatch,
@@ -24,7 +24,7 @@ from audit.records.watch import (
     WatchPlan,
     WealthPoint,
 )
-from audit.statistics.betting import Rounds, log_wealth, rounds_of, simultaneous_interval
+from audit.naming import finding_id
 from audit.statistics.metrics import METRICS, row_events
 from audit.types import UNKNOWN, Predictions, Probe
 

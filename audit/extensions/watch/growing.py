@@ -17,11 +17,11 @@ import pandas as pd
 
 from audit.data.schema import quoted
 from audit.errors import DataError, UsageError
+from audit.extensions.watch.complete_lines import complete_lines
+from audit.extensions.watch.record import UsedRows
 from audit.naming import natural_order
-from audit.predictions.complete_lines import complete_lines
 from audit.predictions.read import load_predictions, with_all_answers
 from audit.predictions.rows import ColumnOptions, MeasurementAnswers
-from audit.records.watch import UsedRows
 from audit.types import UNKNOWN, Predictions
 
 if TYPE_CHECKING:

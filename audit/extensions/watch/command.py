@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from audit.cli.exit_codes import GATED, MEANING, ended
 from audit.cli.parser import Parser, words_of
+from audit.extensions.watch.options import WatchRequest
 from audit.options.command_line import given_options, options_parser
-from audit.options.watches import WatchRequest
 from strictio.console import prepare_streams, visible
 
 PROGRAM = "vlm-audit watch"
@@ -34,11 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from audit.api.watch import PAGE, run_watch
     from audit.cli import terminal
     from audit.cli.screen import Screen
+    from audit.extensions.watch.look import PAGE, run_watch
+    from audit.extensions.watch.terminal import watch_lines
     from audit.output.directory import scrub
-    from reports.exports.terminal.watches import watch_lines
 
     request = WatchRequest(**given_options(arguments, WatchRequest), command=(PROGRAM, *map(scrub, words)))
     done = run_watch(request)

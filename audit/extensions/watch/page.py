@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from audit.extensions.watch import sentences as text
+from audit.extensions.watch.record import WATCH, WATCH_FILE, GapWatch, Watch
+from audit.extensions.watch.wealth import wealth_curve
 from audit.naming import natural_order
-from audit.records.watch import WATCH, WATCH_FILE, GapWatch, Watch
 from reports.charts.curves import Curve
-from reports.charts.wealth import wealth_curve
+from reports.environment import draw
 from reports.provenance import About, written_date
 from reports.section import Page, Section, appendix_parts, shown_sections
 from reports.table import MOST_ITEMS, Row, Table
-from reports.text import watch as text
 from reports.text.detail.found import appendix_note
 from reports.text.numbers import count
 
@@ -74,6 +75,11 @@ class LookTables:
 
     files: Table
     looks: Table
+
+
+def render_watch(facts: Watch) -> str:
+    """Return the page of a watch as HTML."""
+    return draw("watch/page.html", page=watch_page(facts))
 
 
 def watch_page(facts: Watch) -> WatchPage:

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from audit.engine.watched import watch_gap
+from audit.extensions.watch.gaps import watch_gap
+from audit.extensions.watch.page import render_watch
+from audit.extensions.watch.record import SCHEMA_VERSION, Look, UsedRows, Watch, WatchColumns, WatchedQuestion, WatchPlan
 from audit.records.base import Timing
-from audit.records.watch import SCHEMA_VERSION, Look, UsedRows, Watch, WatchColumns, WatchedQuestion, WatchPlan
 from audit.types import UNKNOWN, Predictions
 
 COLUMNS = WatchColumns(("gender",), None, None, "person", ("age=18,30",), None)
@@ -36,3 +37,6 @@ def watched(gap=0.3, n=600, groups=GROUPS):
         gaps=tuple(watch_gap(question, rows, plan, used) for question in questions), environment={"numpy": "2.4.6"},
         timing=Timing("2026-01-03T12:00:00+00:00", 1.0),
     )  # fmt: skip
+
+
+PAGES = {"watch": lambda: render_watch(watched()), "watch without an alarm": lambda: render_watch(watched(gap=0.0))}

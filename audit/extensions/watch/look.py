@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from audit.api.audit_output import Clock, installed
-from audit.engine.watched import watch_gap, watched_questions
 from audit.errors import DataError, MachineError, UsageError
-from audit.options.watches import DEFAULT_ALPHA, DEFAULT_TOLERANCE, WatchRequest
+from audit.extensions.watch.gaps import watch_gap, watched_questions
+from audit.extensions.watch.growing import GrowingFile, continued, read_growing, rows_in_order, source_files
+from audit.extensions.watch.options import DEFAULT_ALPHA, DEFAULT_TOLERANCE, WatchRequest
+from audit.extensions.watch.page import render_watch
+from audit.extensions.watch.record import SCHEMA_VERSION, WATCH, WATCH_FILE, Look, Watch, WatchColumns, WatchPlan
 from audit.output.directory import check_regular, write_text
 from audit.predictions.bins import parse_bins
 from audit.predictions.default_claims import DefaultClaims, default_claims, parse_outcome
 from audit.predictions.rows import ColumnOptions, MeasurementAnswers
-from audit.predictions.stream import GrowingFile, continued, read_growing, rows_in_order, source_files
-from audit.records.watch import SCHEMA_VERSION, WATCH, WATCH_FILE, Look, Watch, WatchColumns, WatchPlan
 from audit.types import Group, Predictions
 from audit.version import __version__
-from reports.render import render_watch
 from strictio.files import Lock, read_text
 from strictio.folders import Folder
 

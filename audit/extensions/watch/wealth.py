@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from audit.records.watch import GapWatch, WatchPlan
+from audit.extensions.watch.record import GapWatch, WatchPlan
 from reports.charts.curves import Curve, Plane
 from reports.charts.forest import Mark, Scale, bars, polyline, px
 from reports.text.numbers import count, decimal

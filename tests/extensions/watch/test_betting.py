@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from audit.statistics.betting import FRACTIONS, _log_stakes, log_wealth, lower_bound, rounds_of, simultaneous_interval
+from audit.extensions.watch.betting import FRACTIONS, _log_stakes, log_wealth, lower_bound, rounds_of, simultaneous_interval
 
 NO_ROUNDS = np.zeros(0)
 

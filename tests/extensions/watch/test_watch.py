@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.api.watch import watch
-from audit.commands.watch import main
 from audit.errors import DataError, MachineError, UsageError
-from audit.predictions.complete_lines import complete_lines
-from audit.records.watch import MOST_LATE, WATCH, WATCH_FILE, WatchColumns, WatchedQuestion, WatchPlan
-from audit.statistics.betting import log_wealth, rounds_of
-from reports.exports.terminal.watches import watch_lines
-from reports.render import render_watch
-from reports.text.watch import pair_interval
+from audit.extensions.watch.betting import log_wealth, rounds_of
+from audit.extensions.watch.command import main
+from audit.extensions.watch.complete_lines import complete_lines
+from audit.extensions.watch.look import watch
+from audit.extensions.watch.page import render_watch
+from audit.extensions.watch.record import MOST_LATE, WATCH, WATCH_FILE, WatchColumns, WatchedQuestion, WatchPlan
+from audit.extensions.watch.sentences import pair_interval
+from audit.extensions.watch.terminal import watch_lines
 from strictio.files import Lock
 from strictio.folders import Folder
 
@@ -432,7 +432,7 @@ def test_a_kill_between_the_state_and_the_page_loses_nothing(tmp_path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("audit.api.watch.render_watch", killed)
+        patch.setattr("audit.extensions.watch.look.render_watch", killed)
         with pytest.raises(KeyboardInterrupt):
             watch(tmp_path / "in", tmp_path / "out")
     done = watch(tmp_path / "in", tmp_path / "out")

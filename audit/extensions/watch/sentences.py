@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from audit.extensions.watch.record import FIRST_SHARE, MOST_LATE, GapWatch, PairTest, Watch, WatchedQuestion, WatchPlan
 from audit.gates.parse import PlannedQuestion
-from audit.records.watch import FIRST_SHARE, MOST_LATE, GapWatch, PairTest, Watch, WatchedQuestion, WatchPlan
 from audit.types import UNKNOWN
 from reports.text.numbers import clean, count, decimal, decimals, exact_points, in_words, level, number, span, upper_first
 from reports.text.phrases import attributes, group, listed

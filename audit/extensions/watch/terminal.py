@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.cli.screen import Screen
-from audit.records.watch import Watch
+from audit.extensions.watch import sentences as text
+from audit.extensions.watch.record import Watch
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.lines import lines_of, marked
-from reports.text import watch as text
 from reports.text.numbers import count
 
 _PIPE = Screen()

@@ -1,0 +1,131 @@
+"""The seams: what an extension may add to this program, and how the program finds it.
+
+An extension is a folder, ours in `audit/extensions` or a package of yours, that declares what it adds in an `Extension` and names it in its
+package's entry points, in the group ``vlm_audit.extensions``. To declare imports nothing: what it adds is named as "module:name" and
+imported when it is used. The core never imports an extension, and an extension no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+GROUP = "vlm_audit.extensions"
+_OURS = Path(__file__).parent / "extensions"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of ``vlm-audit``."""
+
+    name: str
+    summary: str
+    """One line, in lower case, for ``vlm-audit --help``."""
+    main: str
+    """Takes the arguments and returns an exit code: Callable[[Sequence[str]], int]."""
+
+
+@dataclass(frozen=True)
+class FactsFile:
+    """A file of facts that has a schema and a page."""
+
+    name: str
+    """Such as ``watch.json``; no other extension has it."""
+    page: str
+    """File name of its page, beside it."""
+    written_by: str
+    """Completes "the output directory of …"."""
+    fix: str
+    """What to do if it cannot be rendered."""
+    record: str
+    """The `audit.records.file.File` that reads and describes it."""
+    render: str
+    """Returns the page of its facts: Callable[[Any], str]."""
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Everything that one extension adds."""
+
+    name: str
+    commands: tuple[Command, ...] = ()
+    files: tuple[FactsFile, ...] = ()
+    functions: Mapping[str, str] = field(default_factory=dict)
+    """Name in the package `audit` -> the function."""
+    templates: str = ""
+    """The package whose folder holds the Jinja templates of its pages; they are named NAME/file.html."""
+
+
+class Found(NamedTuple):
+    """The extensions of this environment, by name, and a line for each that was left out."""
+
+    extensions: tuple[Extension, ...]
+    left_out: tuple[str, ...]
+
+
+@cache
+def find() -> Found:
+    """Return the extensions that are installed. One that cannot be used is left out, and said: it stops nothing else."""
+    from importlib.metadata import entry_points
+
+    # Ours first: no other package replaces one. An editable installation may list an entry point twice.
+    points = sorted({(not point.value.startswith("audit.extensions."), point.name, point.value) for point in entry_points(group=GROUP)})
+    found: dict[str, Extension] = {}
+    left_out: list[str] = []
+    for _, name, place in points:
+        try:
+            declared = resolve(place)
+            if not isinstance(declared, Extension):
+                raise TypeError(f"{place} is not an Extension")
+            if clash := _clash(declared, found.values()):
+                raise ValueError(f"{clash} exists already")
+        except Exception as error:
+            left_out.append(f"the extension {name!r} is left out: {type(error).__name__}: {str(error)[:200]}")
+        else:
+            found[declared.name] = declared
+    known = {place.split(":")[0].rpartition(".")[2] for _, _, place in points}
+    if missing := sorted(folder.parent.name for folder in _OURS.glob("*/__init__.py") if folder.parent.name not in known):
+        left_out.append(f"this installation does not know {', '.join(missing)}: run python -m pip install -e . again")
+    return Found(tuple(found[name] for name in sorted(found)), tuple(left_out))
+
+
+def _clash(declared: Extension, others: Iterable[Extension]) -> str:
+    """What a declaration has in common with an earlier one; empty if nothing."""
+    for other in others:
+        if other.name == declared.name:
+            return f"the extension {declared.name!r}"
+        for kind, names in (("the command", "commands"), ("the file", "files")):
+            if both := {one.name for one in getattr(declared, names)} & {one.name for one in getattr(other, names)}:
+                return f"{kind} {min(both)!r} of {other.name!r}"
+    return ""
+
+
+def resolve(place: str) -> Any:
+    """Import what a declaration names as "module:name"."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def commands() -> Iterator[Command]:
+    """All commands of extensions."""
+    return (command for extension in find().extensions for command in extension.commands)
+
+
+def facts_files() -> Iterator[FactsFile]:
+    """All files of facts of extensions."""
+    return (file for extension in find().extensions for file in extension.files)
+
+
+def function(name: str) -> Any:
+    """What an extension adds to the package `audit` by this name; None if none does."""
+    place = next((extension.functions[name] for extension in find().extensions if name in extension.functions), None)
+    return None if place is None else resolve(place)
+
+
+def templates(name: str) -> str | None:
+    """The package of an extension's templates, None if it has none."""
+    return next((extension.templates or None for extension in find().extensions if extension.name == name), None)

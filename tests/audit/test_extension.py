@@ -1,0 +1,101 @@
+"""The seams: found by declaration, sorted, ours first; what cannot be used is left out with a line and stops nothing."""
+
+import importlib.metadata
+from importlib.metadata import EntryPoint
+
+import pytest
+
+import audit
+from audit import extension
+from audit.__main__ import main
+from audit.extension import GROUP, Command, Extension, FactsFile, find
+
+TABLE = FactsFile("table.json", "table.html", "a table", "count again", "json:loads", "json:dumps")
+COUNT = Extension("count", (Command("count", "how many", f"{__name__}:count"),), (TABLE,), {"counted": "builtins:len"})
+SAME_NAME = Extension("count")
+SAME_COMMAND = Extension("tally", (Command("count", "how many too", f"{__name__}:count"),))
+SAME_FILE = Extension("table", files=(TABLE,))
+WATCH = Extension("watch", (Command("watch", "not ours", f"{__name__}:count"),))
+NO_EXTENSION = "count"
+
+
+def count(words):
+    """How many arguments there are, as an exit code."""
+    return len(words)
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Return a function that installs extensions beside ours: their names, and what of this module they declare."""
+    ours = tuple(importlib.metadata.entry_points(group=GROUP))
+
+    def install(**declared):
+        more = [EntryPoint(name, place if ":" in place else f"{__name__}:{place}", GROUP) for name, place in declared.items()]
+        monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: (*more, *ours))
+        find.cache_clear()
+        return find()
+
+    yield install
+    find.cache_clear()
+
+
+def test_they_are_sorted_whatever_the_order_in_which_they_were_installed(installed):
+    found = installed(zebra="SAME_FILE", count="COUNT")
+    assert [one.name for one in found.extensions] == sorted(one.name for one in found.extensions)
+    assert {"count", "watch"} <= {one.name for one in found.extensions}
+
+
+def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, capsys):
+    assert installed(count="COUNT").left_out == ()
+    assert main(["count", "a", "b"]) == 2
+    assert audit.counted("abc") == 3
+    assert main(["--help"]) == 0
+    assert "  count     how many\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("SAME_NAME", "the extension 'count' exists already"),
+        ("SAME_COMMAND", "the command 'count' of 'count' exists already"),
+        ("SAME_FILE", "the file 'table.json' of 'count' exists already"),
+        ("NO_EXTENSION", "NO_EXTENSION is not an Extension"),
+        ("MISSING", "has no attribute 'MISSING'"),
+        ("no_such_package:X", "No module named 'no_such_package'"),
+        ("WATCH", "the extension 'watch' exists already"),  # ours stays, also where the other comes first in the alphabet
+    ],
+)
+def test_what_cannot_be_used_is_left_out_with_a_line_and_stops_nothing(installed, capsys, place, said):
+    installed(a="COUNT", other=place)
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr()
+    assert "  count     how many\n" in shown.out
+    assert "  watch     an alarm" in shown.out
+    [line] = shown.err.splitlines()
+    assert line.startswith("the extension 'other' is left out: ")
+    assert said in line
+
+
+def test_an_entry_point_that_is_listed_twice_counts_once(installed, monkeypatch):
+    installed(count="COUNT")
+    points = importlib.metadata.entry_points(group=GROUP)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: (*points, *points))
+    find.cache_clear()
+    assert find().left_out == ()
+
+
+def test_an_editable_installation_that_is_older_than_an_extension_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: ())
+    find.cache_clear()
+    try:
+        assert main(["watch"]) == 2
+    finally:
+        find.cache_clear()
+    assert "this installation does not know watch: run python -m pip install -e . again" in capsys.readouterr().err
+
+
+def test_an_unknown_name_of_the_package_is_an_error_and_a_module_is_no_extension():
+    with pytest.raises(AttributeError, match="module 'audit' has no attribute 'nothing'"):
+        _ = audit.nothing
+    assert extension.function("nothing") is None
+    assert extension.templates("nothing") is None

@@ -1,0 +1,64 @@
+"""Every extension can be deleted: the rest is imported, finds the same, and says in a line what is gone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audit.extension import find
+from tests.support.capture import unchanging
+from tests.support.rooms import EXTENSIONS, ROOT, without
+
+ANSWERS = ROOT / "docs" / "examples" / "answers.csv"
+AUDITS = {
+    "answers": ["run", "--predictions", str(ANSWERS), "--attributes", "region,light"],
+    "other limits": ["run", "--predictions", str(ANSWERS), "--attributes", "region,light", "--fail-on", "gap > 0.5", "--alpha", "0.1"],
+    "compared": ["compare", "answers", "other limits"],
+}
+EVERYTHING = """
+import importlib, pkgutil, sys
+for package in ("audit", "probes", "reports", "strictio"):
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+        if not module.name.endswith(("__main__", "inspect_hook")):
+            importlib.import_module(module.name)
+assert not [name for name in sys.modules if name.startswith("audit.extensions.NAME")]
+"""
+
+
+def ran(folder: Path, *words):
+    return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def audited(folder: Path, packages: Path):
+    """Audit with the packages of a folder; return what is written and printed, without what differs between equal runs."""
+    written = {}
+    for name, words in AUDITS.items():
+        sources = [str(folder / word) if word in AUDITS else word for word in words]
+        done = ran(packages, "-m", "audit", *sources, "--out", str(folder / name), "--seed", "1")
+        assert done.returncode == 0, done.stderr
+        written |= {f"{name}: {stream}": text for stream, text in (("stdout", done.stdout), ("stderr", done.stderr))}
+        for file in sorted(path for path in (folder / name).rglob("*") if path.suffix in (".html", ".json", ".md", ".csv")):
+            written[f"{name}: {file.relative_to(folder)}"] = file.read_text("utf-8")
+    return {name: unchanging(unchanging(text, folder), packages) for name, text in written.items() if "manifest" not in name}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return audited(tmp_path_factory.mktemp("whole"), ROOT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone(name, whole, tmp_path):
+    packages = without([name], tmp_path / "packages")
+    assert ran(packages, "-c", EVERYTHING.replace("NAME", name)).returncode == 0
+    (tmp_path / "out").mkdir()
+    assert audited(tmp_path / "out", packages) == whole
+
+    [extension] = (one for one in find().extensions if one.name == name)
+    for command in extension.commands:
+        done = ran(packages, "-m", "audit", command.name)
+        assert done.returncode == 2
+        assert f"unknown command '{command.name}'" in done.stderr
+        assert f"the extension '{name}' is left out: ModuleNotFoundError: No module named 'audit.extensions.{name}'" in done.stderr
