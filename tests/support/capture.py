@@ -27,7 +27,7 @@ WRITTEN = ("*.html", "*.md", "tables/*", "junit.xml", STDOUT, STDERR)
 FAILURES = ("numbers differing", "codes differing", "tables differing", "exit codes differing", "texts differing", "missing")
 say = partial(print, flush=True)
 
-IGNORED = {"timing", "created", "environment", "command", "tool", "schema_version", "sides/sha256"}
+IGNORED = {"timing", "created", "environment", "command", "tool", "schema_version", "sides/sha256", "code_sha256"}
 """Fields that may differ between equal runs or versions, with all below them. ``sides/sha256``: of a results.json, time stamp included; a
 model's sha256 and every fingerprint are compared."""
 PROSE = {
@@ -50,7 +50,7 @@ KEYS = (
 
 
 CHANGING = (
-    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00| UTC)?", "TIME"),
+    (r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00| UTC)?)?", "TIME"),
     (r"\d{1,2} [A-Z][a-z]+ \d{4}(,|\\2c ) \d\d(:|\\3a )\d\d UTC", "TIME"),
     (r"(?<=vlm-audit-)[0-9a-f]{12}(?=-)|\b[0-9a-f]{64}\b|\b[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\b", "HASH"),
     (r'(?<=_s": )[\d.e-]+', "SPENT"),
