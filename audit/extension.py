@@ -89,7 +89,7 @@ def find() -> Found:
             found[declared.name] = declared
     known = {place.split(":")[0].rpartition(".")[2] for _, _, place in points}
     if missing := sorted(folder.parent.name for folder in _OURS.glob("*/__init__.py") if folder.parent.name not in known):
-        left_out.append(f"this installation does not know {', '.join(missing)}: run python -m pip install -e . again")
+        left_out.append(f"this installation does not know {', '.join(missing)}: install it again (python -m pip install --editable .)")
     return Found(tuple(found[name] for name in sorted(found)), tuple(left_out))
 
 

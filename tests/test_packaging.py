@@ -75,7 +75,7 @@ def test_a_hint_names_a_package_that_pip_finds():
     """This project is on no index, so a hint cannot name an extra of it."""
     extras = {name_of(Requirement(text)) for texts in PROJECT["optional-dependencies"].values() for text in texts}
     sources = [path.read_text("utf-8") for folder in PACKAGES for path in (ROOT / folder).rglob("*.py")]
-    hints = {name for source in sources for name in re.findall(r"pip install '?([\w-]+)", source)}
+    hints = {name for source in sources for name in re.findall(r"pip install '?(\w[\w-]*)", source)}
     assert (
         {"ray", "openai", "wandb"}
         < {name.replace("_", "-") for name in hints} - {"it"}

@@ -91,7 +91,7 @@ def test_an_editable_installation_that_is_older_than_an_extension_says_what_to_d
         assert main(["watch"]) == 2
     finally:
         find.cache_clear()
-    assert "this installation does not know watch: run python -m pip install -e . again" in capsys.readouterr().err
+    assert "this installation does not know watch: install it again (python -m pip install --editable .)" in capsys.readouterr().err
 
 
 def test_an_unknown_name_of_the_package_is_an_error_and_a_module_is_no_extension():

@@ -170,6 +170,7 @@ def test_a_compiled_tower_that_gives_the_same_rows_is_used(checkpoint, asynchron
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is:DeprecationWarning")  # of torch's own compiler
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here, and there is no g++")
 def test_a_compiled_tower_gives_the_same_rows(checkpoint, asynchronous, caplog):
     encoder, images = asynchronous(load(checkpoint)), noise(*[(40, 30)] * 12)

@@ -236,8 +236,9 @@ def test_a_file_that_is_cut_while_it_is_read_ends_its_child_alone(numbers):
     assert read_parquet(path).equals(table)
 
 
-def test_what_takes_too_long_is_refused(numbers, monkeypatch):
-    path, table = numbers
+def test_what_takes_too_long_is_refused(tmp_path, monkeypatch):
+    path, table = tmp_path / "t.parquet", pa.table({"x": np.random.default_rng(0).random(1_000_000)})  # takes ten times the limit
+    pq.write_table(table, path)
     with monkeypatch.context() as patch:
         patch.setattr(parquet, "SECONDS", 0.001)
         patch.setattr(parquet, "SECONDS_PER_MIB", 0.0)
