@@ -30,7 +30,6 @@ COMMANDS = {
     ),
     "schema": ("audit.commands.schema", "main", "the JSON Schema of a file that this version writes"),
     "pictures": ("reports.pictures", "main", "write the figures of a finished audit as files"),
-    "words": ("audit.commands.words", "main", "who is called what in training captions, before anything is trained"),
     "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),
     "export": ("contrastive.export", "main", "a trained model for transformers, open_clip or as safetensors"),
     "cache": ("audit.commands.cache", "main", "the size of cached embeddings; remove old ones, or trust another user's"),

@@ -67,7 +67,7 @@ ALLOWED = {
     ("audit/testing.py", "save"): IN_MEMORY,
     ("audit/commands/plan.py", "to_json"): "returns text",
     ("audit/commands/plan.py", "write_text"): ITS_OWN,
-    ("audit/commands/words.py", "write_text"): ITS_OWN,
+    ("audit/extensions/words/command.py", "write_text"): ITS_OWN,
     ("audit/engine/plan_lock.py", "to_json"): "returns text",
     ("audit/rules/step.py", "to_json"): "returns text",
     ("contrastive/checkpoint/file.py", "save"): "into an open file",

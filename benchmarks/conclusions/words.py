@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audit.records.caption_words import WordRatio
-from audit.statistics.cooccurrence import CaptionedGroups, word_ratios
+from audit.extensions.words.cooccurrence import CaptionedGroups, word_ratios
+from audit.extensions.words.record import WordRatio
 from contrastive.data.words import count_words, read_terms
 
 SIZES = (900, 1500, 600)

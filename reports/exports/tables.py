@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from audit.naming import natural_order
 from audit.predictions.bins import binned_levels
-from audit.records.caption_words import CaptionWords
 from audit.records.comparison import Comparisons, PairedModels
 from audit.results import AuditResult, Finding, Results
 from reports.text.analyses import analysis_modules
@@ -155,19 +154,6 @@ def _levels(audit: AuditResult) -> Iterable[Mapping[str, object]]:
 
 def _findings(results: Results) -> Iterable[tuple[AuditResult, Finding]]:
     return ((audit, finding) for audit in results.audits for finding in audit.findings)
-
-
-_WORD: Columns = {
-    **{name: name for name in ("word", "group", "events", "images", "rate", "rate_others", "log_ratio", "low", "high")},
-    **{name: name for name in ("low_adjusted", "high_adjusted")},
-}  # fmt: skip
-_OF_GROUP: Columns = {"group_captions": "captions", "group_images": "images"}
-
-
-def caption_words_csv(facts: CaptionWords) -> str:
-    """Return one row per word and group as CSV text; an empty limit is infinite, an empty ratio is not estimable."""
-    sizes = {group.name: group for group in facts.groups}
-    return csv_text(*tidy((_WORD, _OF_GROUP), ((ratio, sizes[ratio.group]) for ratio in facts.ratios)))
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

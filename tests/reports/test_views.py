@@ -28,11 +28,8 @@ from reports.profile.statements import Stated, StatedAboutQuestion, Statements
 from reports.render import render, render_causes, render_comparisons, render_mitigation
 from reports.section import Section
 from reports.text.analyses import analysis_modules
-from reports.words.page import caption_words_page
 from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_replicates import replicated
-from tests.reports.words.test_page import NURSE, PILOT
-from tests.reports.words.test_page import facts as counted_words
 from tests.support import causes_samples, comparison_samples, mitigation_samples, whole_page
 from tests.support import report_samples as samples
 from tests.support.extension_pages import extension_pages
@@ -110,7 +107,6 @@ def draw_pages():
         for draw in pages.values():
             draw()
     profile_page(samples.everything(), "5" * 64, Statements())
-    caption_words_page(counted_words(*NURSE, *PILOT))
     one = samples.emoji()
     models = {name: replace(one, model=replace(one.model, name=name)) for name in ("one", "two")}  # alike: one table
     audits = [FoundAudit(Path(name), samples.results(audit)) for name, audit in models.items()]

@@ -17,11 +17,10 @@ FIELDS = {kind.__name__.split(".")[-2]: kind.FIELD for kind in analysis_kinds()}
 KNOWN_TO = {
     "conditions": {"audit.probe.variants"},  # --harmless asks a probe under other conditions
     "natural_shift": {"audit.comparison.effective", "audit.api.pipeline"},  # several models beside each other: --baseline-models
-    "ranking": {"audit.probe.example", "audit.commands.words"},  # the example of a probe has one; its queries are words to count
-    "tagging": {"audit.commands.words"},  # its labels are words to count
+    "ranking": {"audit.probe.example"},  # the example of a probe has one
     "word_rates": {"audit.engine.external"},  # texts without a probe: --texts
 }
-"""Analysis -> the modules that know it besides results and probes."""
+"""Analysis -> the modules of the core that know it besides results and probes."""
 REMOVED, ADDED = "text_association", "stamping"
 ADDED_WORDS = {"tagging": "stamping", "Tagging": "Stamping", "TaggedLabel": "StampedLabel", "Who gets which labels": "Which stamps"}
 """Words of the analysis that CONTRIBUTING starts from -> those of the one that is added."""
@@ -83,7 +82,7 @@ def test_nothing_but_results_and_probes_knows_an_analysis(trees, imports, name, 
             module for module, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == field
         }
         know |= read
-    others = {module for module in know if not module.startswith((*own, "probes."))}
+    others = {module for module in know if not module.startswith((*own, "probes.", "audit.extensions."))}
     assert others - {"audit.results"} == KNOWN_TO.get(name, set())
 
 

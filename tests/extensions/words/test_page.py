@@ -7,40 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.caption_words import CaptionGroup, CaptionWords, WordRatio
-from reports.exports.tables import caption_words_csv
-from reports.exports.terminal.caption_words import caption_words_lines
-from reports.text import caption_words as text
-from reports.words.page import MOST_ROWS, caption_words_page, log_ticks, word_shares, words_chart
+from audit.extensions.words import sentences as text
+from audit.extensions.words.exports import caption_words_csv, caption_words_lines
+from audit.extensions.words.page import MOST_ROWS, caption_words_page, log_ticks, word_shares, words_chart
+from audit.extensions.words.record import CaptionGroup
+from tests.extensions.words.samples import DOCTOR, NURSE, PILOT, THIEF, both, facts, ratio
 
 
 def plain(words):
     return " ".join(words.replace("\u00a0", " ").split())
-
-
-def ratio(word, group="woman", rate=0.2, others=0.1, low=-0.1, high=1.5, events=20):
-    log = math.log(rate / others) if rate and others else None
-    return WordRatio(word, group, events if rate else 0, events if rate else 0, rate, others, log, low, high, low, high)
-
-
-def facts(*ratios, groups=("woman", "man"), **changes):
-    words = tuple(dict.fromkeys(one.word for one in ratios))
-    made = CaptionWords(
-        source="pairs.csv", attribute="gender", group_words=(), words=tuple((word, (word,)) for word in words),
-        groups=tuple(CaptionGroup(name, 100, 120) for name in groups), left_out=(), clustered=True, alpha=0.05,
-        comparisons=len(words) if len(groups) == 2 else len(words) * len(groups), ratios=ratios,
-    )  # fmt: skip
-    return replace(made, **changes)
-
-
-def both(word, rate, others, low, high):
-    """Return the ratios of a word for two groups: the second is the inverse of the first."""
-    flipped = (None if high is None else -high), (None if low is None else -low)
-    return ratio(word, "woman", rate, others, low, high), ratio(word, "man", others, rate, *flipped)
-
-
-NURSE, DOCTOR, THIEF = both("nurse", 0.2, 0.05, 0.7, 2.1), both("doctor", 0.1, 0.1, -0.5, 0.5), both("thief", 0.0, 0.1, None, -0.9)
-PILOT = both("pilot", 0.0, 0.0, None, None)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +33,7 @@ PILOT = both("pilot", 0.0, 0.0, None, None)
     ],
 )
 def test_the_headline_counts_the_words_that_differ(made, said):
-    assert text.headline(made) == said
+    assert text.words_headline(made) == said
     assert said in caption_words_page(made)
     assert plain(said) in plain(caption_words_lines(made))
 

@@ -8,8 +8,8 @@ import pytest
 
 import probes
 from audit.__main__ import main as vlm_audit
-from audit.commands.words import answer_words, main
 from audit.errors import UsageError
+from audit.extensions.words.command import answer_words, main
 from tests.contrastive.data.test_words import run_of
 
 

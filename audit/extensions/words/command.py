@@ -18,7 +18,7 @@ from strictio.console import prepare_streams, visible
 from strictio.files import read_text
 
 if TYPE_CHECKING:
-    from audit.records.caption_words import CaptionWords
+    from audit.extensions.words.record import CaptionWords
     from audit.types import Probe
 
 TABLE, PAGE = "words.csv", "words.html"
@@ -60,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from audit.cli import terminal
     from audit.cli.screen import Screen
+    from audit.extensions.words.exports import caption_words_lines
     from audit.output.directory import default_directory
-    from reports.exports.terminal.caption_words import caption_words_lines
 
     if not 0 < arguments.alpha < 1:
         raise UsageError(f"invalid --alpha {arguments.alpha:g}: expected 0 < alpha < 1", fix="--alpha 0.05")
@@ -145,8 +145,8 @@ def caption_words(counted: WordsOfRun, terms: Sequence[Term], alpha: float) -> C
     """
     import numpy as np
 
-    from audit.records.caption_words import CaptionGroup, CaptionWords
-    from audit.statistics.cooccurrence import CaptionedGroups, comparisons, word_ratios
+    from audit.extensions.words.cooccurrence import CaptionedGroups, comparisons, word_ratios
+    from audit.extensions.words.record import CaptionGroup, CaptionWords
 
     captions, counts = counted.counts.captions_m, counted.counts
     sizes = {
@@ -177,9 +177,9 @@ def caption_words(counted: WordsOfRun, terms: Sequence[Term], alpha: float) -> C
 
 
 def _write(facts: CaptionWords, out: Path) -> None:
+    from audit.extensions.words.exports import caption_words_csv
+    from audit.extensions.words.page import caption_words_page
     from audit.output.directory import OutputFolder
-    from reports.exports.tables import caption_words_csv
-    from reports.words.page import caption_words_page
 
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / TABLE).is_file()):
         raise UsageError(f"--out {str(out)!r} holds other things", fix="name a new folder")

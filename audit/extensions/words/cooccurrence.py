@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.caption_words import WordRatio
+from audit.extensions.words.record import WordRatio
 from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import ClusterTable
 from audit.statistics.units.sampling_unit import ImageUnits

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.records.caption_words import CaptionWords, WordRatio
+from audit.extensions.words import sentences as text
+from audit.extensions.words.record import CaptionWords, WordRatio
 from audit.version import __version__
 from reports.charts.tracks import TrackRow, TrackTable, difference_track
 from reports.environment import draw
 from reports.provenance import About
 from reports.section import Page
 from reports.table import Row, Table
-from reports.text import caption_words as text
 from reports.text.numbers import count, times
 
 MOST_ROWS = 40
@@ -26,7 +26,7 @@ _WIDEST = 6
 
 @dataclass(frozen=True, kw_only=True)
 class WordsPage(Page):
-    """What `words/page.html` prints."""
+    """What `page.html` prints."""
 
     about: About
     deck: str
@@ -46,8 +46,8 @@ def caption_words_page(facts: CaptionWords) -> str:
         scripts=(),
         about=About(title=text.TITLE, tool=f"vlm-audit {__version__}"),
         contents=[("Words", "words", ""), ("Share of captions", "shares", ""), ("What this cannot tell", "limits", "")],
-        deck=text.deck(facts),
-        headline=text.headline(facts),
+        deck=text.words_deck(facts),
+        headline=text.words_headline(facts),
         sentences=tuple(filter(None, (text.groups_sentence(facts), text.absent(facts)))),
         sizes=tuple(map(text.group_size, facts.groups)),
         chart=words_chart(facts),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from audit.records.caption_words import CaptionGroup, CaptionWords, WordRatio
+from audit.extensions.words.record import CaptionGroup, CaptionWords, WordRatio
 from reports.text import phrases
 from reports.text.numbers import count, end, factor, in_words, level, times
 
@@ -28,13 +28,13 @@ _FROM_CAPTIONS = (
 _FROM_COLUMNS = "The groups are what the data say; they are not how the people shown identify themselves."
 
 
-def deck(facts: CaptionWords) -> str:
+def words_deck(facts: CaptionWords) -> str:
     """Return what was counted."""
     captions, images = (sum(getattr(group, name) for group in facts.groups) for name in ("captions", "images"))
     return f"{facts.source} · {in_words(captions, 'caption')} of {in_words(images, 'image')} · before training"
 
 
-def headline(facts: CaptionWords) -> str:
+def words_headline(facts: CaptionWords) -> str:
     """Say how many words differ between groups, after correction."""
     words = len(facts.words)
     differ = len({ratio.word for ratio in facts.ratios if ratio.direction})

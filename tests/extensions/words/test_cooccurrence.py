@@ -7,7 +7,7 @@ import pytest
 from scipy.stats.contingency import relative_risk
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from audit.statistics.cooccurrence import CaptionedGroups, comparisons, word_ratios
+from audit.extensions.words.cooccurrence import CaptionedGroups, comparisons, word_ratios
 from audit.statistics.intervals import score_ratio
 from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table

@@ -1,1 +1,0 @@
-"""The page about words in training captions."""
