@@ -47,7 +47,7 @@ def all_commands() -> dict[str, tuple[str, str, str]]:
     return every
 
 
-def usage() -> str:
+def help_text() -> str:
     """Return what ``vlm-audit --help`` prints."""
     every = all_commands()
     lines = [f"  {name:<9} {what}" for name, (_, _, what) in every.items()]
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("--help", "-h"):
-        print(usage())
+        print(help_text())
         for line in find().left_out:
             put(line, sys.stderr)
         return 0 if words else 2

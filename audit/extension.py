@@ -78,7 +78,7 @@ def find() -> Found:
     left_out: list[str] = []
     for _, name, place in points:
         try:
-            declared = resolve(place)
+            declared = import_declared(place)
             if not isinstance(declared, Extension):
                 raise TypeError(f"{place} is not an Extension")
             if clash := _clash(declared, found.values()):
@@ -104,7 +104,7 @@ def _clash(declared: Extension, others: Iterable[Extension]) -> str:
     return ""
 
 
-def resolve(place: str) -> Any:
+def import_declared(place: str) -> Any:
     """Import what a declaration names as "module:name"."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
@@ -123,7 +123,7 @@ def facts_files() -> Iterator[FactsFile]:
 def function(name: str) -> Any:
     """What an extension adds to the package `audit` by this name; None if none does."""
     place = next((extension.functions[name] for extension in find().extensions if name in extension.functions), None)
-    return None if place is None else resolve(place)
+    return None if place is None else import_declared(place)
 
 
 def templates(name: str) -> str | None:

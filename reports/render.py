@@ -18,7 +18,7 @@ from typing import Any
 
 from audit.cli.exit_codes import print_result
 from audit.errors import AuditError, DataError, MachineError, UsageError
-from audit.extension import FactsFile, facts_files, resolve
+from audit.extension import FactsFile, facts_files, import_declared
 from audit.output.directory import OutputFolder, check_regular, write_text
 from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
@@ -77,9 +77,9 @@ _KINDS = (
 
 
 def _of_extension(file: FactsFile) -> _Kind:
-    record = resolve(file.record)
+    record = import_declared(file.record)
     read = partial(read_facts, name=file.name, parse=record.from_json, written_by=file.written_by)
-    return _Kind(record.kind, file.name, file.page, read, resolve(file.render), file.fix)
+    return _Kind(record.kind, file.name, file.page, read, import_declared(file.render), file.fix)
 
 
 def _kind_in(directory: Path) -> _Kind:

@@ -9,7 +9,7 @@ from typing import Any
 
 from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
-from audit.extension import facts_files, resolve
+from audit.extension import facts_files, import_declared
 from strictio.console import prepare_streams
 
 FILES = ("results.json", "comparison.json", "mitigation.json", "causes.json")
@@ -22,7 +22,7 @@ def schemas() -> Mapping[str, dict[str, Any]]:
     from audit.results import json_schema
 
     made = (json_schema(), comparison.json_schema(), mitigation.FILE.json_schema(), causes.FILE.json_schema())
-    every = dict(zip(FILES, made, strict=True)) | {file.name: resolve(file.record).json_schema() for file in facts_files()}
+    every = dict(zip(FILES, made, strict=True)) | {file.name: import_declared(file.record).json_schema() for file in facts_files()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in every.items()}
 
 

@@ -8,7 +8,7 @@ from html import escape
 from importlib import import_module
 from pathlib import Path
 
-from audit.__main__ import all_commands, usage
+from audit.__main__ import all_commands, help_text
 from audit.options.schema import Options
 
 OTHERS = tuple(f"contrastive.{name}" for name in ("release", "unshard", "foreign"))
@@ -23,7 +23,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 def page() -> str:
     """The page: an overview, then the options of each command."""
-    return "\n\n".join([f"```text\n{usage()}\n```", *(_section(module, parser) for module, parser in parsers().items())])
+    return "\n\n".join([f"```text\n{help_text()}\n```", *(_section(module, parser) for module, parser in parsers().items())])
 
 
 def fields(options: type[Options]) -> str:

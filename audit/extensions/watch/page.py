@@ -87,7 +87,7 @@ def watch_page(facts: Watch) -> WatchPage:
     gaps = [_gap(gap, number, facts) for number, gap in enumerate(sorted(facts.gaps, key=_closest_first), 1)]
     ended = WATCH_FILE.to_json(facts).encode("utf-8", "surrogatepass")
     about = AboutWatch(
-        title=text.page_title(facts), tool=facts.tool, created=written_date(facts.looks[-1].created),
+        title=text.watch_title(facts), tool=facts.tool, created=written_date(facts.looks[-1].created),
         command=" ".join([facts.command[0], shlex.join(facts.command[1:])]) if facts.command else "",
         file=WATCH, sha256=hashlib.sha256(ended).hexdigest(),
     )  # fmt: skip
@@ -97,10 +97,10 @@ def watch_page(facts: Watch) -> WatchPage:
         contents=[*((gap.title, gap.key, "") for gap in gaps), ("What this cannot tell", "limits", ""), ("Appendix", "appendix", "")],
         appendix=appendix_parts(("", None, shown_sections(_APPENDIX, facts))),
         appendix_note=appendix_note(WATCH, has_tables=False),
-        deck=text.deck(facts),
+        deck=text.watch_deck(facts),
         alarm=bool(facts.alarms),
         word=text.ALARM if facts.alarms else text.NO_ALARM,
-        headline=text.headline(facts),
+        headline=text.watch_headline(facts),
         details=text.details(facts),
         gaps=gaps,
         limits=text.NOT_TOLD,
@@ -112,7 +112,7 @@ def _closest_first(gap: GapWatch) -> tuple[float, float]:
 
 
 def _gap(gap: GapWatch, number: int, facts: Watch) -> GapView:
-    title = text.question_title(gap.question)
+    title = text.watched_question_title(gap.question)
     raised = "" if gap.alarm is None else " ".join([text.alarm_place(gap, facts), text.interval_sentence(gap, facts.plan)])
     more = len(gap.pairs) - MOST_ITEMS
     caption = "Pairs of groups, the one closest to an alarm first"
@@ -166,7 +166,7 @@ def _versions(facts: Watch) -> Table:
 
 
 _APPENDIX: Sequence[Section[Watch]] = (
-    Section("The plan", "watch/plan", lambda facts: PlanTable(written_date(facts.plan.created), text.plan_rows(facts.plan))),
+    Section("The plan", "watch/plan", lambda facts: PlanTable(written_date(facts.plan.created), text.watch_plan_rows(facts.plan))),
     Section("Rows and looks", "watch/looks", lambda facts: LookTables(_files(facts), _looks(facts))),
     Section("How the test works", "watch/method", lambda facts: facts.plan),
     Section("Versions", "watch/versions", _versions),

@@ -24,18 +24,18 @@ NOT_TOLD = (
 )
 
 
-def page_title(facts: Watch) -> str:
+def watch_title(facts: Watch) -> str:
     """Return the title of the page."""
     return f"Watch over “{facts.plan.source}”"
 
 
-def deck(facts: Watch) -> str:
+def watch_deck(facts: Watch) -> str:
     """Say how many rows were used, and how many looks there were."""
     files = in_words(len({rows.file for rows in facts.used}), "file")
     return f"{in_words(facts.rows, 'row')} in {files}, {in_words(len(facts.looks), 'look')}"
 
 
-def question_title(question: WatchedQuestion) -> str:
+def watched_question_title(question: WatchedQuestion) -> str:
     """Return what is watched: ``Accuracy by gender``; the measurement only if it has a name of its own."""
     of = "" if question.measurement == "predictions" else f" ({question.measurement})"
     planned = PlannedQuestion(
@@ -59,10 +59,10 @@ def alarm_headline(gap: GapWatch, plan: WatchPlan) -> str:
     if gap.alarm is None:
         return ""
     first, second = group((gap.alarm.first,)), group((gap.alarm.second,))
-    return f"{question_title(gap.question)}: the rate of {first} exceeds that of {second}{by_more(plan)}."
+    return f"{watched_question_title(gap.question)}: the rate of {first} exceeds that of {second}{by_more(plan)}."
 
 
-def headline(facts: Watch) -> str:
+def watch_headline(facts: Watch) -> str:
     """Return the first alarm, or say that no gap has been shown; and name the groups that were not in the first look."""
     plan = facts.plan
     exceeds = f"exceed {exact_points(plan.tolerance)}" if plan.tolerance else "exist"
@@ -94,7 +94,7 @@ def strongest(facts: Watch) -> str:
     if not any(10**pair.log10_most > pair.stake * (1 + _ROUNDING) for gap in facts.gaps for pair in gap.pairs):
         return "No bet on a gap has gained anything."
     return (
-        f"Closest to an alarm: {question_title(gap.question)}, {above(pair.first, pair.second)}; the wealth was at most "
+        f"Closest to an alarm: {watched_question_title(gap.question)}, {above(pair.first, pair.second)}; the wealth was at most "
         f"{wealth(pair.log10_most)}, and an alarm takes {threshold(facts.plan)}."
     )
 
@@ -176,13 +176,13 @@ def cut_sentence(cut: Sequence[str]) -> str:
     return f"The last line of {files} is incomplete and was left for the next look."
 
 
-def plan_rows(plan: WatchPlan) -> Sequence[tuple[str, str]]:
+def watch_plan_rows(plan: WatchPlan) -> Sequence[tuple[str, str]]:
     """Return the plan, term by term."""
     columns, first = plan.columns, f"{count(round(100 * FIRST_SHARE))}\u00a0%"
     rows = [
         ("Predictions", plan.source), ("Alarm", f"a gap exceeds {exact_points(plan.tolerance)}"),
         ("Probability of a false alarm", f"at most {100 * plan.alpha:g}\u00a0%, about any gap, however often one looks"),
-        ("Questions", "; ".join(question_title(question) for question in plan.questions)),
+        ("Questions", "; ".join(watched_question_title(question) for question in plan.questions)),
         ("Groups", "; ".join(f"{attributes([name])}: {', '.join(levels)}" for name, levels in _levels(plan).items())),
         ("Tests", f"{count(sum(question.tests for question in plan.questions))}, one for each question and ordered pair of groups"),
         ("Threshold", f"a wealth of {threshold(plan)}: the number of tests over {first} of the probability of a false alarm"),
