@@ -10,8 +10,7 @@ from typing import TypeVar
 from audit import results
 from audit.errors import DataError
 from audit.output.manifest import checked_folder
-from audit.records import causes, comparison
-from audit.records.causes import CAUSES, Causes
+from audit.records import comparison
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import FILE, MITIGATION, Mitigation
 from audit.results import Results
@@ -37,11 +36,6 @@ def read_comparisons(directory: Path, *, pages: bool = True) -> Comparisons:
 def read_mitigation(directory: Path) -> Mitigation:
     """Return the mitigation that is described beside a changed model; raises as `read_results` does."""
     return read_facts(directory, MITIGATION, FILE.from_json, "a mitigation")
-
-
-def read_causes(directory: Path) -> Causes:
-    """Return what `vlm-audit causes` wrote; raises as `read_results` does."""
-    return read_facts(directory, CAUSES, causes.FILE.from_json, "vlm-audit causes")
 
 
 def read_facts(directory: Path, name: str, parse: Callable[[str], T], written_by: str, *, pages: bool = False) -> T:

@@ -22,15 +22,13 @@ from audit.extension import FactsFile, facts_files, import_declared
 from audit.output.directory import OutputFolder, check_regular, write_text
 from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
-from audit.records.causes import CAUSES, Causes
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import MITIGATION, Mitigation
 from audit.results import Results, to_json
-from reports.causes.page import causes_page
 from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.mitigation.page import mitigation_page
-from reports.read import COMPARISON, RESULTS, read_causes, read_comparisons, read_facts, read_mitigation, read_results
+from reports.read import COMPARISON, RESULTS, read_comparisons, read_facts, read_mitigation, read_results
 from reports.sections.page import report_page
 from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams
@@ -51,11 +49,6 @@ def render_mitigation(facts: Mitigation) -> str:
     return draw("mitigation/page.html", page=mitigation_page(facts))
 
 
-def render_causes(facts: Causes) -> str:
-    """Return the page of what made a gap."""
-    return draw("causes/page.html", page=causes_page(facts))
-
-
 @dataclass(frozen=True)
 class _Kind:
     """A kind of facts: its file, the name of its page, and how to read and render it."""
@@ -72,7 +65,6 @@ _KINDS = (
     _Kind(Results, RESULTS, "report.html", partial(read_results, pages=False), render, "run the audit again"),
     _Kind(Comparisons, COMPARISON, "comparison.html", partial(read_comparisons, pages=False), render_comparisons, "compare again"),
     _Kind(Mitigation, MITIGATION, "report.html", read_mitigation, render_mitigation, "run vlm-audit mitigate again"),
-    _Kind(Causes, CAUSES, "report.html", read_causes, render_causes, "run vlm-audit causes again"),
 )
 
 

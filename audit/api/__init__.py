@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audit.api.audits import Audit, load
-    from audit.api.causes import CausesRun, find_causes, load_causes
     from audit.api.changes import Changes, load_changes
     from audit.api.compare_models import compare, run_comparison
-    from audit.api.dose_models import RayModels
     from audit.api.mitigation import mitigate, run_mitigation
     from audit.api.pipeline import audit, run_audit
-    from audit.causes.plan import PlanInputs
     from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
 
@@ -24,8 +21,6 @@ _MODULES = {
     name: module
     for module, names in {
         "audit.api.audits": ("Audit", "load"),
-        "audit.api.causes": ("CausesRun", "find_causes", "load_causes"), "audit.api.dose_models": ("RayModels",),
-        "audit.causes.plan": ("PlanInputs",),
         "audit.api.changes": ("Changes", "load_changes"),
         "audit.api.pipeline": ("audit", "run_audit"), "audit.api.compare_models": ("compare", "run_comparison"),
         "audit.api.mitigation": ("mitigate", "run_mitigation"),
@@ -34,8 +29,8 @@ _MODULES = {
     for name in names
 }  # fmt: skip
 __all__ = [
-    "Audit", "AuditRequest", "CausesRun", "Changes", "CompareRequest", "PlanInputs", "RayModels", "audit", "compare", "find_causes",
-    "load", "load_causes", "load_changes", "mitigate", "run_audit", "run_comparison", "run_mitigation",
+    "Audit", "AuditRequest", "Changes", "CompareRequest", "audit", "compare", "load", "load_changes", "mitigate", "run_audit",
+    "run_comparison", "run_mitigation",
 ]  # fmt: skip
 
 

@@ -23,13 +23,13 @@ import pandas as pd
 
 from audit.api import run_audit
 from audit.api.audit_output import Clock
-from audit.causes.arms import is_called
-from audit.causes.curve import DoseCurve
-from audit.causes.models import degree_of
-from audit.causes.outcome import RateOutcome, rate_outcome
-from audit.causes.plan import read_plan
+from audit.extensions.causes.arms import is_called
+from audit.extensions.causes.curve import DoseCurve
+from audit.extensions.causes.models import degree_of
+from audit.extensions.causes.outcome import RateOutcome, rate_outcome
+from audit.extensions.causes.plan import read_plan
+from audit.extensions.causes.record import CausesPlan, PlannedRate
 from audit.options.audits import AuditRequest
-from audit.records.causes import CausesPlan, PlannedRate
 from contrastive.train import main as train_command
 from probes.counterfactual import emoji
 

@@ -181,7 +181,7 @@ SAMPLES = (
     Sample(
         "causes", "From training data to a gap: what made the demo’s model misname women",
         "24 models, trained with different shares of the planted names and with three interventions, by the example plan of "
-        "[`vlm-audit causes`](guides/causes.md). Drawings: Twemoji (CC BY 4.0).",
+        "[`vlm-audit causes`](extensions/causes.md). Drawings: Twemoji (CC BY 4.0).",
         _causes, from_input=False, file="causes.json",
     ),
     Sample(
@@ -205,7 +205,8 @@ def rendered(sample: Sample) -> str:
 
 def _read(sample: Sample) -> Any:
     from audit import results
-    from audit.records import causes, comparison, mitigation
+    from audit.extensions.causes import record as causes
+    from audit.records import comparison, mitigation
 
     parse = {
         "results.json": results.from_json, "comparison.json": comparison.from_json, "mitigation.json": mitigation.FILE.from_json,
@@ -288,7 +289,7 @@ def _section(sample: Sample) -> str:
 
 def headline_of_sample(sample: Sample) -> str:
     """Return the first sentence of a sample's page."""
-    from reports.text import causes
+    from audit.extensions.causes import sentences as causes
     from reports.text.errors import comparison_as_errors
     from reports.text.headline import headline_of
     from reports.text.mitigation import OUTCOMES, outcome_sentence
@@ -301,7 +302,7 @@ def headline_of_sample(sample: Sample) -> str:
     elif sample.file == "mitigation.json":
         text = f"{OUTCOMES[facts.outcome]}. {outcome_sentence(facts).sentence}"
     elif sample.file == "causes.json":
-        text = f"{causes.WORDS[facts.effect]}. {causes.headline(facts)}"
+        text = f"{causes.WORDS[facts.effect]}. {causes.causes_headline(facts)}"
     else:
         headline = headline_of(facts.audits[0], facts.settings)
         text = f"{headline.word}. {headline.sentence} {headline.size}"

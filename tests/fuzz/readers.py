@@ -239,7 +239,7 @@ def read_mitigation(path: Path) -> None:
 
 
 def read_causes(path: Path) -> None:
-    from audit.records.causes import FILE
+    from audit.extensions.causes.record import FILE
     from reports.render import render_read
 
     render_read(FILE.from_json(path.read_text("utf-8")))

@@ -236,8 +236,8 @@ def mitigations() -> list[bytes]:
 
 def causes() -> list[bytes]:
     """Of three seeds with held-back models and interventions, and of one seed, in which intervals are unknown."""
-    from audit.records.causes import FILE
-    from tests.support import causes_samples
+    from audit.extensions.causes.record import FILE
+    from tests.extensions.causes import samples as causes_samples
 
     return [
         FILE.to_json(causes_samples.sample(**changes)).encode() for changes in ({}, {"seeds": (0,), "outcome": causes_samples.CONTRAST})

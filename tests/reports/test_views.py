@@ -25,12 +25,12 @@ from reports.mitigation.page import MitigationContext
 from reports.profile.page import profile_page
 from reports.profile.rows import ChangeOfQuestion, ProfileRow
 from reports.profile.statements import Stated, StatedAboutQuestion, Statements
-from reports.render import render, render_causes, render_comparisons, render_mitigation
+from reports.render import render, render_comparisons, render_mitigation
 from reports.section import Section
 from reports.text.analyses import analysis_modules
 from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_replicates import replicated
-from tests.support import causes_samples, comparison_samples, mitigation_samples, whole_page
+from tests.support import comparison_samples, mitigation_samples, whole_page
 from tests.support import report_samples as samples
 from tests.support.extension_pages import extension_pages
 
@@ -102,7 +102,6 @@ def draw_pages():
     render_comparisons(comparison_samples.forty_groups())
     render_mitigation(mitigation_samples.mitigation())
     render_mitigation(mitigation_samples.mitigation("worse"))
-    render_causes(causes_samples.sample(influence=causes_samples.INFLUENCE))
     for pages in extension_pages().values():
         for draw in pages.values():
             draw()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from audit.extensions.causes import sentences as text
+from audit.extensions.causes.record import ENOUGH, Causes, GroupInfluence, Influence, Proxy, ProxyCheck
 from audit.records.base import Estimate
-from audit.records.causes import ENOUGH, Causes, GroupInfluence, Influence, Proxy, ProxyCheck
-from reports.text import causes as text
 from reports.text.numbers import decimal, in_words, level, number, upper_first
 
 NOT_TESTED = (

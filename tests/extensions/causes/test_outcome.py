@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from audit.causes.arms import differences, is_called
-from audit.causes.outcome import RateOutcome, rate_outcome, weighted_sum
-from audit.causes.turns import turn
 from audit.errors import UsageError
-from audit.records.causes import PlannedRate
+from audit.extensions.causes.arms import differences, is_called
+from audit.extensions.causes.facts import turn
+from audit.extensions.causes.outcome import RateOutcome, rate_outcome, weighted_sum
+from audit.extensions.causes.record import PlannedRate
 
 ANSWERS = pd.DataFrame({
     "gender": ["man", "man", "woman", "woman", "woman", "woman", "person"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.records.causes import Causes
+from audit.extensions.causes.record import Causes
 from reports.charts.forest import Mark, Scale, axis, bars, dots, percent_texts, polyline, posts, px, tick_texts
 
 WIDTH, HEIGHT = 520, 330

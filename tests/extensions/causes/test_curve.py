@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from audit.causes.curve import DoseCurve
-from audit.causes.facts import Audited, causes_of, predict_held_back
-from audit.causes.models import planned_models
-from audit.causes.outcome import RateOutcome
+from audit.extensions.causes.curve import DoseCurve
+from audit.extensions.causes.facts import Audited, causes_of, predict_held_back
+from audit.extensions.causes.models import planned_models
+from audit.extensions.causes.outcome import RateOutcome
 from audit.types import Settings
-from tests.support.causes_samples import audited, plan, rate
+from tests.extensions.causes.samples import audited, plan, rate
 
 DOSES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 

@@ -12,8 +12,8 @@ from scipy.special import ndtri
 from scipy.stats import t
 
 from audit.errors import UsageError, nearest
+from audit.extensions.causes.record import PlannedRate
 from audit.records.base import Estimate
-from audit.records.causes import PlannedRate
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:

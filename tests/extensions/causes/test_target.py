@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from audit.api.influence import TARGET, check_measurement, write_target
 from audit.errors import UsageError
-from audit.records.causes import PlannedRate
+from audit.extensions.causes.record import PlannedRate
+from audit.extensions.causes.target import TARGET, check_measurement, write_target
 from audit.types import Dataset, LabelSet, Measurement
 from strictio.folders import Folder
-from tests.support.causes_samples import INFLUENCE, plan
+from tests.extensions.causes.samples import INFLUENCE, plan
 
 LABELS = LabelSet(
     "role", ("judge", "student", "pupil"), {"judge": ("a judge", "the judge"), "student": ("a student",), "pupil": ("a pupil",)}

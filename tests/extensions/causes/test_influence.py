@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from audit.causes.influence import influence_of, rank_correlation, reliability, seed_agreement, spearman, whole_seeds
-from audit.causes.models import affordable, planned_models
+from audit.extensions.causes.influence import influence_of, rank_correlation, reliability, seed_agreement, spearman, whole_seeds
+from audit.extensions.causes.models import affordable, planned_models
+from audit.extensions.causes.record import FILE
 from audit.records.base import Estimate
-from audit.records.causes import FILE
-from tests.support.causes_samples import GROUPS, INFLUENCE, audited, plan, proxies, sample
+from tests.extensions.causes.samples import GROUPS, INFLUENCE, audited, plan, proxies, sample
 
 EXACT = [-taken for taken in GROUPS.values()]
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from audit.causes.arms import Blocks, differences
-from audit.causes.facts import Audited
-from audit.causes.plan import without_group
+from audit.extensions.causes.arms import Blocks, differences
+from audit.extensions.causes.facts import Audited
+from audit.extensions.causes.plan import without_group
+from audit.extensions.causes.record import CausesPlan, GroupInfluence, Influence, PlannedInfluence, Proxy, ProxyCheck, SeedInfluence
 from audit.records.base import Estimate
-from audit.records.causes import CausesPlan, GroupInfluence, Influence, PlannedInfluence, Proxy, ProxyCheck, SeedInfluence
 
 if TYPE_CHECKING:
     from jaxtyping import Float

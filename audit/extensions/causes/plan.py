@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from audit.errors import DataError, UnsafeError, UsageError, nearest
-from audit.records.causes import DOSE, CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
+from audit.extensions.causes.record import DOSE, CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
 from strictio.files import read_bytes
 from strictio.schema import from_dict, record
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from audit.causes.arms import differences, is_called, mean_difference
-from audit.causes.curve import DoseCurve, interval, pooled_interval
-from audit.causes.models import DoseModel, degree_of
-from audit.causes.outcome import RateOutcome, variance_over_images, weighted_sum
-from audit.causes.turns import turn
-from audit.records.base import Estimate, FindingVerdict, Timing
-from audit.records.causes import (
+from audit.extensions.causes.arms import differences, is_called, mean_difference
+from audit.extensions.causes.curve import DoseCurve, interval, pooled_interval
+from audit.extensions.causes.models import DoseModel, degree_of
+from audit.extensions.causes.outcome import RateOutcome, variance_over_images, weighted_sum
+from audit.extensions.causes.record import (
     SCHEMA_VERSION,
     ArmDifference,
     ArmEffect,
@@ -26,8 +25,10 @@ from audit.records.causes import (
     HeldBack,
     ModelOutcome,
     PredictedDose,
+    SeedTurn,
     Turn,
 )
+from audit.records.base import Estimate, FindingVerdict, Timing
 from audit.types import Settings
 
 _BAND = 41
@@ -211,3 +212,30 @@ def _between(outcomes: _Blocks, others: Sequence[str], alpha: float) -> tuple[Ar
     pairs = [(first, second) for at, first in enumerate(others) for second in others[at + 1 :]]
     made = zip(pairs, differences(outcomes, pairs, alpha) if pairs else [], strict=True)
     return tuple(ArmDifference(*pair, estimate, mean_difference(outcomes, *pair)) for pair, estimate in made)
+
+
+# ---- where a verdict turns ----------------------------------------------------------------------------------------------------------
+
+
+def turn(of: Literal["audit", "contrast"], called: Mapping[int, Mapping[float, bool]]) -> Turn:
+    """Return where a verdict turns; `called`: seed -> dose -> whether the model's verdict is a disparity.
+
+    The interval covers every seed that turns within the doses tried, from the largest dose that is not yet called to the smallest that is.
+
+    >>> turn("audit", {0: {0.0: False, 0.5: True, 1.0: True}, 1: {0.0: True, 0.5: False, 1.0: True}})
+    Turn(of='audit', seeds=(SeedTurn(seed=0, low=0.0, high=0.5), SeedTurn(seed=1, low=0.5, high=1.0)), low=0.0, high=1.0, turned=2)
+    """
+    seeds = tuple(_of_seed(seed, verdicts) for seed, verdicts in sorted(called.items()))
+    turned = [one for one in seeds if one.low is not None and one.high is not None]
+    low = min((one.low for one in turned if one.low is not None), default=None)
+    high = max((one.high for one in turned if one.high is not None), default=None)
+    return Turn(of, seeds, low, high, len(turned))
+
+
+def _of_seed(seed: int, called: Mapping[float, bool]) -> SeedTurn:
+    doses, high = sorted(called), None
+    for dose in reversed(doses):
+        if not called[dose]:
+            return SeedTurn(seed, dose, high)
+        high = dose
+    return SeedTurn(seed, None, high)

@@ -19,24 +19,34 @@ from pydantic import TypeAdapter
 
 from audit.api.audit_output import PACKAGES, Clock, installed
 from audit.api.audits import Audit, load
-from audit.api.dose_models import DoseTask, Engine, RayModels, audit_request, one_after_another, read_values, trainer, write_json
-from audit.api.influence import TARGET, check_measurement, write_target
 from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import planned_questions
-from audit.causes.facts import Audited, causes_of, predict_held_back
-from audit.causes.influence import Proxies, at_dose, influence_of, whole_seeds
-from audit.causes.models import DoseModel, affordable, planned_models
-from audit.causes.outcome import RateOutcome, rate_outcome
-from audit.causes.plan import NO_INPUTS, PlanInputs, ReadPlan, read_plan
 from audit.errors import MachineError, UsageError, nearest
+from audit.extensions.causes.exports import csv_table
+from audit.extensions.causes.facts import Audited, causes_of, predict_held_back
+from audit.extensions.causes.influence import Proxies, at_dose, influence_of, whole_seeds
+from audit.extensions.causes.models import DoseModel, affordable, planned_models
+from audit.extensions.causes.outcome import RateOutcome, rate_outcome
+from audit.extensions.causes.page import render_causes
+from audit.extensions.causes.plan import NO_INPUTS, PlanInputs, ReadPlan, read_plan
+from audit.extensions.causes.record import (
+    CAUSES,
+    FILE,
+    PREDICTION,
+    PREDICTIONS,
+    Causes,
+    CausesPlan,
+    DosePredictions,
+    PlannedInfluence,
+    PlannedRate,
+)
+from audit.extensions.causes.target import TARGET, check_measurement, write_target
+from audit.extensions.causes.training import DoseTask, Engine, RayModels, audit_request, one_after_another, read_values, trainer, write_json
 from audit.gates.parse import named_question
 from audit.output.directory import write_text
-from audit.records.causes import CAUSES, FILE, PREDICTION, PREDICTIONS, Causes, CausesPlan, DosePredictions, PlannedInfluence, PlannedRate
 from audit.types import Measurement, Probe
 from audit.version import __version__
-from reports.exports.causes import csv_table
-from reports.read import read_causes
-from reports.render import render_causes
+from reports.read import read_facts
 from strictio.files import Lock
 from strictio.folders import Folder
 
@@ -101,7 +111,7 @@ def find_causes(
 
 def load_causes(directory: str | Path) -> CausesRun:
     """Load a finished run; raises `DataError` if its file is missing or invalid."""
-    return CausesRun(read_causes(Path(directory)), Path(directory))
+    return CausesRun(read_facts(Path(directory), CAUSES, FILE.from_json, "vlm-audit causes"), Path(directory))
 
 
 def check_questions(read: ReadPlan) -> None:

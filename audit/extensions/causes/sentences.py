@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audit.extensions.causes.record import DOSE, ArmEffect, Causes, Of, PlannedRate, Turn
 from audit.records.base import Estimate
-from audit.records.causes import DOSE, ArmEffect, Causes, Of, PlannedRate, Turn
 from reports.text.numbers import decimal, difference, in_words, level, number, points, rate, span, upper_first
 
 NOT_TESTED = (
@@ -21,10 +21,10 @@ WORDS = {"shown": "The dose changes the outcome", "one seed": "One seed only", "
 MOST_STEPS = 3
 
 
-def group(of: Of) -> str:
+def group_name(of: Of) -> str:
     """Name a group by its values, many of them by their number.
 
-    >>> group({"gender": "woman"}), group({"gender": "woman", "role": ["a", "b", "c", "d"]}), group({})
+    >>> group_name({"gender": "woman"}), group_name({"gender": "woman", "role": ["a", "b", "c", "d"]}), group_name({})
     ('woman', 'woman, 4 values of role', 'all images')
     """
     named = [
@@ -42,11 +42,11 @@ def outcome_name(planned: PlannedRate) -> str:
     >>> outcome_name(PlannedRate("role", "accuracy", {"gender": "man"}, {"gender": "woman"}, {}, {}))
     'accuracy for man minus that for woman'
     """
-    first = f"{'accuracy' if planned.rate == 'accuracy' else 'rate of the planted answer'} for {group(planned.of)}"
-    return f"{first} minus that for {group(planned.minus)}" if planned.minus else first
+    first = f"{'accuracy' if planned.rate == 'accuracy' else 'rate of the planted answer'} for {group_name(planned.of)}"
+    return f"{first} minus that for {group_name(planned.minus)}" if planned.minus else first
 
 
-def deck(facts: Causes) -> str:
+def causes_deck(facts: Causes) -> str:
     """Return how many models at which doses were trained."""
     seeds, tried = in_words(facts.curve.seeds, "seed"), f"{facts.curve.models} for the curve at doses {doses(facts.plan.doses)}"
     held = f", {len(facts.held_back)} held back at {doses(facts.plan.held_back)}" if facts.held_back else ""
@@ -101,7 +101,7 @@ def percent_of(facts: Causes, value: float, *, places: int = 0) -> str:
     return f"{text} point{'' if text in ('+1', '−1') else 's'}" if facts.plan.outcome.minus else f"{text}\u00a0%"
 
 
-def headline(facts: Causes) -> str:
+def causes_headline(facts: Causes) -> str:
     """Say whether the dose changes the outcome, and by how much."""
     change = _change(facts)
     if facts.effect == "not shown":
@@ -118,7 +118,7 @@ def _change(facts: Causes) -> str:
         return f"the {outcome_name(planned)} goes from {first} to {last}"
     rate_name = "accuracy" if planned.rate == "accuracy" else "the rate of the wrong answers that they teach"
     (first, least), (last, most) = ((_higher(end.fitted.value), f"at dose {end.dose:g}") for end in ends)
-    return f"{rate_name} is {first} for {group(planned.of)} than for {group(planned.minus)} {least}, and {last} {most}"
+    return f"{rate_name} is {first} for {group_name(planned.of)} than for {group_name(planned.minus)} {least}, and {last} {most}"
 
 
 def _higher(value: float) -> str:

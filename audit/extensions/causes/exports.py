@@ -1,23 +1,28 @@
-"""The results of ``vlm-audit causes`` on a terminal."""
+"""The results of ``vlm-audit causes`` on a terminal, and its models as a table."""
 
 from __future__ import annotations
 
 from audit.cli.screen import Screen
-from audit.records.causes import Causes, DosePoint
+from audit.extensions.causes import influence_sentences as words
+from audit.extensions.causes import sentences as text
+from audit.extensions.causes.record import Causes, DosePoint, ModelOutcome
 from reports.exports.markdown import ordinary_spaces
+from reports.exports.tables import csv_text
 from reports.exports.terminal.lines import lines_of
-from reports.text import causes as text
-from reports.text import influence as words
 from reports.text.numbers import number, span
 
 _PIPE = Screen()
 _MOST_GROUPS = 12
+_COLUMNS = (
+    "model", "part", "intervention", "dose", "seed", "outcome", "low", "high", "images", "clusters", "contrast_called", "audit_called",
+    "verdict", "capability", "predicted_low", "predicted_high", "inside", "training_s", "audit_s",
+)  # fmt: skip
 
 
 def causes_lines(facts: Causes, screen: Screen = _PIPE) -> str:
     """Return what made the outcome, how sure that is, the doses as a table, where verdicts turn, the interventions and what to do next."""
     blocks = [
-        _lines([text.headline(facts)], screen),
+        _lines([text.causes_headline(facts)], screen),
         _lines([text.how_sure(facts)], screen),
         _doses(facts),
         _lines([text.turn_sentence(facts, turn) for turn in facts.turns] + [text.null_sentence(facts)], screen),
@@ -57,3 +62,18 @@ def _row(point: DosePoint) -> tuple[str, ...]:
     called = "-" if point.contrast_called is None else f"{point.contrast_called} of {point.models}"
     dose = f"{point.dose:g}{' (held back)' if point.held_back else ''}"
     return dose, str(point.models), number(point.mean, 1), predicted, f"{point.audit_called} of {point.models}", called
+
+
+def csv_table(facts: Causes) -> str:
+    """Return the table: the outcome with its interval over images, and for a held-back model the prediction."""
+    return csv_text(_COLUMNS, [_csv_row(model, facts) for model in facts.models])
+
+
+def _csv_row(model: ModelOutcome, facts: Causes) -> tuple[object, ...]:
+    held = next((held for held in facts.held_back if held.name == model.name), None)
+    predicted = held.interval if held else None
+    ends = (predicted.low, predicted.high) if predicted else (None, None)
+    outcome = (model.outcome.value, model.outcome.low, model.outcome.high, sum(model.images), model.clusters)
+    verdicts = (model.contrast_called, model.audit_called, model.verdict, model.capability)
+    seconds = facts.seconds.get(model.name, (None, None))
+    return (model.name, model.part, model.arm, model.dose, model.seed, *outcome, *verdicts, *ends, held.inside if held else None, *seconds)

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from audit.extensions.causes import influence_sentences as words
+from audit.extensions.causes import sentences as text
+from audit.extensions.causes.exports import causes_lines, csv_table
+from audit.extensions.causes.page import render_causes
 from audit.records.base import Estimate
-from reports.exports.causes import csv_table
-from reports.exports.terminal.causes import causes_lines
-from reports.render import render_causes, render_read
-from reports.text import causes as text
-from reports.text import influence as words
-from tests.support.causes_samples import CONTRAST, INFLUENCE, plan, sample
+from reports.render import render_read
+from tests.extensions.causes.samples import CONTRAST, INFLUENCE, plan, sample
 from tests.support.page_text import text_of
 
 
@@ -71,10 +71,10 @@ def test_an_intervention_that_may_be_as_good_as_the_best_is_named(facts):
 
 def test_a_difference_of_two_groups_is_said_as_one():
     contrast = sample(3, outcome=CONTRAST)
-    said = text.headline(contrast)
+    said = text.causes_headline(contrast)
     assert re.search(r"accuracy is \d points? (higher|lower) for man than for woman at dose 0, and \d+ points higher at dose 1\.$", said)
     planted = replace(contrast, plan=replace(contrast.plan, outcome=replace(CONTRAST, rate="planted answer", answers={"a": "b"})))
-    assert "the rate of the wrong answers that they teach is " in text.headline(planted)
+    assert "the rate of the wrong answers that they teach is " in text.causes_headline(planted)
 
 
 def test_a_dose_is_explained_and_another_setting_is_named(facts):

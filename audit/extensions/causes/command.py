@@ -15,7 +15,7 @@ from audit.errors import UsageError
 from strictio.console import prepare_streams, visible
 
 if TYPE_CHECKING:
-    from audit.api.dose_models import RayModels
+    from audit.extensions.causes.training import RayModels
 
 PROGRAM = "vlm-audit causes"
 _DESCRIPTION = """Trains models with different doses of changed captions, audits each, fits a curve of the stated outcome against the dose,
@@ -30,7 +30,7 @@ _ADDRESS = (
 def parser() -> Parser:
     """Return the parser of the command."""
     parse = Parser(PROGRAM, description=_DESCRIPTION)
-    parse.add_argument("plan", metavar="PLAN", help="a TOML file: doses, seeds, the outcome, the fit (docs/guides/causes.md)")
+    parse.add_argument("plan", metavar="PLAN", help="a TOML file: doses, seeds, the outcome, the fit (docs/extensions/causes.md)")
     parse.add_argument(
         "--out", metavar="DIR", required=True, help="folder of models, audits and page; the same command again continues there"
     )
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _ray(arguments: Namespace) -> RayModels | None:
     """Return the cluster that was named; raises `UsageError` for an option of another engine."""
-    from audit.api.dose_models import RayModels
+    from audit.extensions.causes.training import RayModels
 
     own = {"address": arguments.ray_address, "cpus": arguments.ray_cpus, "gpus": arguments.ray_gpus}
     named = {name: value for name, value in own.items() if value is not None}
@@ -75,12 +75,12 @@ def _ray(arguments: Namespace) -> RayModels | None:
 
 
 def _run(arguments: Namespace, words: Sequence[str]) -> int:
-    from audit.api.causes import PAGE, find_causes
-    from audit.causes.plan import PlanInputs
     from audit.cli import terminal
     from audit.cli.screen import Screen
+    from audit.extensions.causes.exports import causes_lines
+    from audit.extensions.causes.plan import PlanInputs
+    from audit.extensions.causes.run import PAGE, find_causes
     from audit.output.directory import scrub
-    from reports.exports.terminal.causes import causes_lines
 
     inputs = PlanInputs(**{field.name: getattr(arguments, field.name) for field in fields(PlanInputs)})
     with terminal.working((), quiet=arguments.quiet):

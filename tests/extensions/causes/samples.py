@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from audit.causes.facts import Audited, causes_of, predict_held_back
-from audit.causes.influence import Proxies, influence_of
-from audit.causes.models import DoseModel, planned_models
-from audit.causes.outcome import RateOutcome
-from audit.records.causes import Causes, CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
+from audit.extensions.causes.facts import Audited, causes_of, predict_held_back
+from audit.extensions.causes.influence import Proxies, influence_of
+from audit.extensions.causes.models import DoseModel, planned_models
+from audit.extensions.causes.outcome import RateOutcome
+from audit.extensions.causes.page import render_causes
+from audit.extensions.causes.record import Causes, CausesPlan, LeftOutGroup, PlannedArm, PlannedInfluence, PlannedRate
 from audit.types import Settings
 
 ARMS = (
@@ -83,3 +84,6 @@ def sample(seed: int = 1, **changes: object) -> Causes:
     influence = influence_of(of, drawn, proxies(of, [-taken for taken in GROUPS.values()]))
     seconds = {one.model.name: (15.0, 6.0) for one in drawn}
     return replace(facts, influence=influence, tool="vlm-audit 0", command=("vlm-audit causes", "plan.toml"), seconds=seconds)
+
+
+PAGES = {"causes": lambda: render_causes(sample(influence=INFLUENCE))}

@@ -14,26 +14,26 @@ import pytest
 import torch
 from PIL import Image
 
-import audit.api.causes as api
-from audit.api import PlanInputs, dose_models, load_causes
-from audit.api.dose_models import DoseTask, RayModels
-from audit.causes.models import affordable, planned_models
-from audit.causes.plan import OPTIONS
-from audit.commands.causes import main as command
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
+from audit.extensions.causes import run as api
+from audit.extensions.causes import training
+from audit.extensions.causes.command import main as command
+from audit.extensions.causes.models import affordable, planned_models
+from audit.extensions.causes.plan import OPTIONS, PlanInputs
+from audit.extensions.causes.record import FILE, CausesPlan
+from audit.extensions.causes.training import DoseTask, RayModels
 from audit.options.audits import AuditRequest
 from audit.options.schema import facts_of
 from audit.probe.example import drawn
-from audit.records.causes import FILE, CausesPlan
 from contrastive.checkpoint.file import load as load_checkpoint
 from reports.render import main as render
 from strictio.folders import Folder
-from tests.support.causes_samples import plan
+from tests.extensions.causes.samples import plan
 from tests.support.forked import Forked
 from tests.support.house import ROOT
 from tests.support.training import TINY_CONV
 
-PROBE = Path(api.__file__).parents[1] / "probe" / "example.py"
+PROBE = ROOT / "audit" / "probe" / "example.py"
 ALLOWED = PlanInputs(allow_probe=PROBE)
 PLAN = f"""
 title = "What made dark circles squares"
@@ -90,7 +90,7 @@ def find_causes(plan, out, inputs=ALLOWED, **more):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A plan, a run and 24 captioned drawings; the trainer's processes are forked from one that has torch."""
-    monkeypatch.setattr(dose_models, "Popen", Forked)
+    monkeypatch.setattr(training, "Popen", Forked)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
@@ -116,7 +116,7 @@ def without_times(path):
 def interrupt(monkeypatch):
     """Interrupt the plan once, when a model is trained and not audited."""
     stopped = []
-    train = dose_models.trainer
+    train = training.trainer
 
     def interrupted(read, path, arguments, what):
         printed = train(read, path, arguments, what)
@@ -125,7 +125,7 @@ def interrupt(monkeypatch):
             raise KeyboardInterrupt
         return printed
 
-    monkeypatch.setattr(dose_models, "trainer", interrupted)
+    monkeypatch.setattr(training, "trainer", interrupted)
 
 
 def test_a_plan_is_trained_audited_and_resumed_after_a_kill(folder, monkeypatch, capsys):
@@ -140,7 +140,7 @@ def test_a_plan_is_trained_audited_and_resumed_after_a_kill(folder, monkeypatch,
     assert printed.rstrip().endswith("cut/report.html")
     assert (folder / "cut" / "models" / "dose-0-seed-0" / "ckpt.pt").stat().st_mtime_ns == first
     assert (folder / "cut" / "prediction.json").read_bytes() == written
-    run = load_causes(folder / "cut")
+    run = api.load_causes(folder / "cut")
     assert [(model.dose, model.seed, model.part) for model in run.facts.models] == [
         *((dose, seed, "fit") for seed in (0, 1) for dose in (0.0, 1.0)),
         *((1.0, seed, "intervention") for seed in (0, 1)),
@@ -191,7 +191,7 @@ def test_groups_are_left_out_one_at_a_time_and_compared_with_gradients(folder, m
     printed = capsys.readouterr().out
     assert "What each group of captions does:" in printed
     assert "With one seed, it is unknown how much of the order of the groups is chance" in " ".join(printed.split())
-    run = load_causes(folder / "out")
+    run = api.load_causes(folder / "out")
     assert [(model.name, model.arm) for model in run.facts.models if model.part == "left out"] == [
         ("without-0-dark-seed-1", "without dark"), ("without-1-light-seed-1", "without light"),
         ("without-2-light-circles-seed-1", "without light circles"), ("without-3-circles-seed-1", "without circles"),
@@ -422,7 +422,7 @@ class Cluster:
     def get(self, task):
         if task.model.name in self.broken:
             raise ConnectionResetError("Traceback\nworker died")
-        return dose_models._on_worker(task, str(Path.cwd()))
+        return training._on_worker(task, str(Path.cwd()))
 
     def cancel(self, task):
         self.cancelled.append(task)
@@ -435,14 +435,14 @@ def test_a_lost_worker_fails_its_model_alone_and_an_interrupt_cancels_the_others
     tasks = [DoseTask(None, Path("plan.toml"), Path("out"), model, "") for model in planned]
     remote = SimpleNamespace(remote=lambda task, folder: task)
     with pytest.raises(MachineError, match=f"2 of {len(tasks)} models failed: {planned[0].name}, {planned[2].name}") as caught:
-        dose_models._run_on_ray(Cluster({planned[0].name, planned[2].name}), remote, tasks, planned)
+        training._run_on_ray(Cluster({planned[0].name, planned[2].name}), remote, tasks, planned)
     assert caught.value.why == "its worker ended; worker died"
     assert ran == [model.name for number, model in enumerate(planned) if number not in (0, 2)]
 
     stop.append(lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     cluster = Cluster()
     with pytest.raises(KeyboardInterrupt):
-        dose_models._run_on_ray(cluster, remote, tasks, planned)
+        training._run_on_ray(cluster, remote, tasks, planned)
     assert cluster.cancelled == tasks[1:]
 
 
@@ -470,9 +470,9 @@ DAMAGED = ["", "[" * 100_000, "9" * 5_000, "{}", '{"overrides": 1, "settings": "
 @pytest.mark.parametrize("content", DAMAGED, ids=range(6))
 def test_a_damaged_file_of_an_earlier_run_is_named(content, tmp_path):
     (tmp_path / "done.json").write_text(content, errors="surrogateescape")
-    for kind in (dose_models._Done, api._Decided, api._Gradients, CausesPlan):
+    for kind in (training._Done, api._Decided, api._Gradients, CausesPlan):
         with pytest.raises(DataError, match=r"done\.json is damaged"):
-            dose_models.read_values(Folder.of(tmp_path), "done.json", kind)
+            training.read_values(Folder.of(tmp_path), "done.json", kind)
 
 
 @pytest.mark.parametrize(("name", "content"), [("stated.json", "[" * 100_000), ("stated.json", "{}")])

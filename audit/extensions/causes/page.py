@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audit.extensions.causes import influence_sentences as influence_text
+from audit.extensions.causes import sentences as text
+from audit.extensions.causes.chart import DoseChart, dose_chart
+from audit.extensions.causes.record import (
+    CAUSES,
+    FILE,
+    Causes,
+    CausesPlan,
+    DosePoint,
+    HeldBack,
+    Influence,
+    ModelOutcome,
+    Of,
+    ProxyCheck,
+    SeedTurn,
+)
 from audit.records.base import Estimate
-from audit.records.causes import CAUSES, FILE, Causes, DosePoint, HeldBack, ModelOutcome, SeedTurn
-from reports.causes.influence import influence_view, planned_influence
-from reports.charts.doses import DoseChart, dose_chart
 from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
+from reports.environment import draw
 from reports.provenance import Provenance, provenance, written_date
 from reports.section import Article, Page, Section, appendix_parts, contents, shown_sections
 from reports.table import Columns, Row, Table, headers, table_rows
-from reports.text import causes as text
-from reports.text import influence as influence_text
-from reports.text.numbers import difference, level, number, span, upper_first
+from reports.text.numbers import decimal, difference, level, number, span, upper_first
 
 _MOST_OVERRIDES = 12
 
@@ -49,7 +61,7 @@ def screen_view(facts: Causes) -> CausesScreen:
     return CausesScreen(
         kind=facts.effect.replace(" ", "-"),
         word=text.WORDS[facts.effect],
-        headline=text.headline(facts),
+        headline=text.causes_headline(facts),
         how_sure=text.how_sure(facts),
         turns=[*turns, *filter(None, (text.null_sentence(facts), text.budget_sentence(facts)))],
         tiles=_tiles(facts),
@@ -155,7 +167,7 @@ def arms_view(facts: Causes) -> ArmsView | None:
         f"Change of the outcome against {facts.reference}, in points, with the same seeds; jointly for all interventions at "
         f"{level(facts.settings.alpha)}, over seeds and images. These are differences of means; the headline has the "
         "change of the curve. Accuracy: its change in images of "
-        f"{text.group(facts.plan.capability.where)}."
+        f"{text.group_name(facts.plan.capability.where)}."
     )
     rows = tuple(
         TrackRow(
@@ -186,6 +198,98 @@ def _between(facts: Causes) -> Table | None:
     rows = tuple(Row((upper_first(pair.first), pair.second, _change(pair.outcome, pair.difference))) for pair in facts.arm_differences)
     caption = "One intervention minus another, in points, jointly for all pairs"
     return Table(caption, caption, ("Intervention", "minus", "Outcome, points"), rows) if rows else None
+
+
+@dataclass(frozen=True)
+class InfluenceView:
+    """The effects of the groups, and how well proxies predict their order."""
+
+    effects: str
+    chart: TrackTable
+    order: str
+    checks: Sequence[str]
+    proxies: Table
+    ranks: Table
+    stand_in: str
+
+
+def influence_view(facts: Causes) -> InfluenceView | None:
+    """Return the groups of captions; None if none was left out."""
+    influence = facts.influence
+    if influence is None:
+        return None
+    return InfluenceView(
+        effects=influence_text.effects_sentence(facts, influence),
+        chart=_influence_chart(facts, influence),
+        order=influence_text.order_sentence(influence),
+        checks=[influence_text.proxy_sentence(influence, check) for check in influence.proxies],
+        proxies=_proxies(influence),
+        ranks=_ranks(influence),
+        stand_in=influence_text.stand_in_sentence(facts, influence),
+    )
+
+
+def planned_influence(plan: CausesPlan) -> list[tuple[str, str]]:
+    """Return the rows of the plan about groups that are left out."""
+    planned = plan.influence
+    if planned is None:
+        return []
+    groups = "; ".join(f"{group.name} ({_chosen_by(group.where, group.words)})" for group in planned.groups)
+    how = f"at dose {planned.at:g}, seeds {', '.join(map(str, planned.seeds))}; a checkpoint every {planned.keep_every} steps, "
+    return [("Groups left out", groups), ("Influence", f"{how}{planned.batches} reference batches")]
+
+
+def _chosen_by(where: Of, listed: Sequence[str]) -> str:
+    of_columns = [text.group_name(where)] if where else []
+    return ", ".join([*of_columns, *([f"a caption with {' or '.join(listed)}"] if listed else [])])
+
+
+def _influence_chart(facts: Causes, influence: Influence) -> TrackTable:
+    ends = [end for group in influence.groups if group.effect for end in (group.effect.low, group.effect.high)]
+    ticks = signed_ticks(ends or [group.difference for group in influence.groups])
+    caption = (
+        "Change of the outcome when a group is left out of training, in points, with the same seeds; jointly for all groups at "
+        f"{level(facts.settings.alpha)}, over seeds and images."
+    )
+    rows = tuple(
+        TrackRow(
+            name=upper_first(group.group),
+            track=difference_track(group.effect.value, group.effect.low, group.effect.high, ticks, hot=influence_text.is_shown(group))
+            if group.effect
+            else (),
+            cells=(
+                difference(group.effect.value, group.effect.low, group.effect.high, 1)
+                if group.effect
+                else number(group.difference, 1, signed=True),
+                text.percent_of(facts, group.level),
+                f"{group.pairs:,}",
+            ),
+        )
+        for group in influence.groups
+    )
+    return TrackTable(caption, "Group left out", signed_ends(ticks), ("Change, points", "Outcome without it", "Pairs"), rows)
+
+
+def _proxies(influence: Influence) -> Table:
+    columns: Columns[ProxyCheck] = (
+        ("Proxy", lambda check: upper_first(influence_text.NAMES[check.proxy])),
+        ("Rank correlation with leaving out", lambda check: influence_text.correlation(check.correlation)),
+        ("Of the proxy between two seeds", lambda check: "unknown" if check.agreement is None else decimal(check.agreement, 2)),
+        ("Explains", influence.judgement),
+    )
+    caption = f"Proxies against leaving out, over {len(influence.groups)} groups"
+    return Table(caption, caption, headers(columns), table_rows(columns, influence.proxies), unseen=True)
+
+
+def _ranks(influence: Influence) -> Table:
+    by_rank = [influence.ranks(name) for name in ("difference", "tracin", "similarity")]
+    rows = tuple(
+        Row((upper_first(group.group), *(str(ranks[at]) for ranks in by_rank), f"{group.sampled:,}"))
+        for at, group in enumerate(influence.groups)
+    )
+    caption = "Ranks of the groups; 1: without it, the outcome is lowest. For comparison only where a proxy does not explain"
+    columns = ("Group left out", "Leaving out", *map(upper_first, influence_text.NAMES.values()), "Pairs in gradients")
+    return Table(caption, caption, columns, rows)
 
 
 @dataclass(frozen=True)
@@ -226,7 +330,7 @@ def plan_view(facts: Causes) -> StatedPlanView:
         ("Doses", f"{text.doses(plan.doses)}; held back: {text.doses(plan.held_back) if plan.held_back else 'none'}"),
         ("Seeds", ", ".join(map(str, plan.seeds))),
         ("Outcome", f"{text.outcome_name(outcome)} (measurement {outcome.measurement} of the {plan.probe} probe)"),
-        ("Among", text.group(outcome.where)),
+        ("Among", text.group_name(outcome.where)),
         ("Curve", plan.fit),
         ("Question of the audit", plan.question),
         ("Interventions", "; ".join(f"{arm.name}: {' '.join(arm.overrides)}" for arm in plan.arms) or "none"),
@@ -293,9 +397,14 @@ def causes_page(facts: Causes) -> CausesPage:
     return CausesPage(
         what="results",
         about=provenance(facts, facts.plan.title, hashes, CAUSES, FILE.to_json(facts)),
-        deck=text.deck(facts),
+        deck=text.causes_deck(facts),
         contents=contents(("", "", shown.sections)),
         shown=shown,
         appendix=appendix_parts(("", None, shown_sections(APPENDIX, facts))),
         appendix_note="The plan, every model, the method and how to reproduce this. causes.csv has one row per model.",
     )
+
+
+def render_causes(facts: Causes) -> str:
+    """Return the page of what made a gap."""
+    return draw("causes/page.html", page=causes_page(facts))

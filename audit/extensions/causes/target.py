@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit.causes.outcome import counted_images
 from audit.errors import UsageError
+from audit.extensions.causes.outcome import counted_images
+from audit.extensions.causes.record import CausesPlan, PlannedInfluence
 from audit.measure.zero_shot import scored_images
 from audit.output.directory import replacing, write_text
-from audit.records.causes import CausesPlan, PlannedInfluence
 from audit.types import Dataset, Measurement
 from strictio.folders import Folder
 from strictio.images.decode import UnreadableImage, decode

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from audit.causes.curve import pooled_interval
-from audit.causes.outcome import RateOutcome, variance_over_images, weighted_sum
+from audit.extensions.causes.curve import pooled_interval
+from audit.extensions.causes.outcome import RateOutcome, variance_over_images, weighted_sum
 from audit.records.base import Estimate
 
 Blocks = Mapping[str, Mapping[int, RateOutcome]]

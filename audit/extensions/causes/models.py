@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit.causes.plan import without_group
 from audit.errors import UsageError
-from audit.records.causes import DOSE, CausesPlan, LeftOutGroup, Part, PlannedInfluence
+from audit.extensions.causes.plan import without_group
+from audit.extensions.causes.record import DOSE, CausesPlan, LeftOutGroup, Part, PlannedInfluence
 
 _PARTS: tuple[Part, ...] = ("fit", "intervention", "left out", "held back")
 """In the order of training: held-back models are trained after their prediction was written."""
