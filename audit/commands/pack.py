@@ -63,7 +63,7 @@ def _made(folder: Path, results: Results, statements: str | None) -> dict[str, s
     from audit.commands.verify import verify
     from audit.output.manifest import checked_folder
     from audit.rules.words import as_json
-    from reports.formats.cyclonedx import bill_of_materials
+    from reports.exports.cyclonedx import bill_of_materials
     from reports.profile.page import profile_page
     from reports.profile.rows import profile_csv
     from reports.profile.statements import Statements, read_statements

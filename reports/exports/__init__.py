@@ -1,1 +1,1 @@
-"""Results in other formats: terminal, Markdown, CSV, data frames, matplotlib, JUnit XML, model card."""
+"""Results in other formats: terminal, Markdown, CSV, data frames, matplotlib, JUnit XML, model card, CycloneDX."""

@@ -34,7 +34,7 @@ from tests.support import comparison_samples, mitigation_samples, whole_page
 from tests.support import report_samples as samples
 from tests.support.extension_pages import extension_pages
 
-WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.formats", "reports.tidy")
+WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.tidy")
 PREPARE_VIEWS = {
     AuditContext, ChangeOfQuestion, ComparisonContext, Deviation, FoundAudit, MitigationContext, ProfileRow, Scale, Section, Stated,
     StatedAboutQuestion, Statements,

@@ -7,9 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.commands.convert import main
 from audit.errors import DataError, UsageError
-from audit.results import to_json
 from audit.rules.pages import profile_problems
 from reports.profile.page import profile_page
 from reports.profile.rows import check_compared, profile_csv
@@ -194,13 +192,3 @@ def test_the_page_shows_every_planned_question_and_group_and_asks_for_nothing(ev
         for finding in (finding for finding in audit.findings if finding.primary):
             assert f"{finding.id} (planned)" in page
     assert page.count("Hazard *") >= sum(len(audit.findings) for audit in everything.audits)
-
-
-def test_the_command_prints_both_forms(everything, tmp_path, capsys):
-    (tmp_path / "results.json").write_text(to_json(everything))
-    assert main([str(tmp_path), "--to", "profile.csv"]) == 0
-    assert len(rows_of(capsys.readouterr().out)) == len(rows_of(profile_csv(everything, Statements())))
-    assert main([str(tmp_path), "--to", "profile.html"]) == 0
-    assert capsys.readouterr().out.startswith("<!doctype html>")
-    assert main([str(tmp_path), "--to", "cyclonedx", "--statements", "x.toml"]) == 2
-    assert "belong to a profile" in capsys.readouterr().err

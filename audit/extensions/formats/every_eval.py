@@ -14,7 +14,7 @@ from audit.errors import UsageError
 from audit.records.finding import Rate
 from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
-from reports.formats.cyclonedx import WEIGHTS, hash_of
+from reports.exports.cyclonedx import WEIGHTS, hash_of
 from reports.text.numbers import clean
 from reports.text.phrases import answers_only
 

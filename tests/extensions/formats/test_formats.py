@@ -1,6 +1,8 @@
 """Formats that other programs read: accepted by the programs' own validators, with the numbers of the results."""
 
+import csv
 import importlib.util
+import io
 import json
 import re
 import sys
@@ -17,34 +19,28 @@ from in_toto_attestation.v1.statement import Statement
 
 from audit.api.lookup import planned_questions
 from audit.errors import UsageError
+from audit.extensions.formats.command import main
+from audit.extensions.formats.every_eval import SCHEMA, Evaluator, evaluation_record
+from audit.extensions.formats.github import MOST, gate_annotations
+from audit.extensions.formats.hub import Benchmark, eval_results
+from audit.extensions.formats.in_toto import gate_statement
 from audit.gates.decide import decide
 from audit.gates.parse import parse, resolve_gate
 from audit.results import to_json
 from audit.types import Settings
 from probes.counterfactual.emoji import PROBE
-from reports.formats.cyclonedx import bill_of_materials
-from reports.formats.every_eval import SCHEMA, Evaluator, evaluation_record
-from reports.formats.github import MOST, gate_annotations
-from reports.formats.hub import Benchmark, eval_results
-from reports.formats.in_toto import gate_statement
+from reports.profile.rows import profile_csv
+from reports.profile.statements import Statements
+from tests.reports.exports.test_cyclonedx import faults
 from tests.reports.exports.test_junit import HOSTILE
-from tests.support import forked
+from tests.support import forked, report_samples
 
 SHA256 = "5" * 64
-VERSIONS = ("1.6", "1.7")
 
 
-def faults(bill):
-    """What the official schema says against a bill: None if nothing."""
-    from cyclonedx.schema import SchemaVersion  # takes two seconds, in every process that collects tests
-    from cyclonedx.validation.json import JsonStrictValidator
-
-    versions = dict(zip(VERSIONS, (SchemaVersion.V1_6, SchemaVersion.V1_7), strict=True))
-    return JsonStrictValidator(versions[bill["specVersion"]]).validate_str(json.dumps(bill))
-
-
-def models(bill):
-    return [component for component in bill["components"] if component["type"] == "machine-learning-model"]
+@pytest.fixture(scope="module")
+def everything():
+    return report_samples.everything()
 
 
 @pytest.fixture
@@ -56,87 +52,6 @@ def gated(everything):
     gates = tuple(decide(resolve_gate(parse(text), questions), (audit,), Settings()) for text in texts)
     assert [gate.outcome for gate in gates] == ["breached", "held", "inconclusive"]
     return replace(everything, audits=(audit,), gates=gates)
-
-
-# ---- CycloneDX -----------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow_except("1.7")
-@pytest.mark.parametrize("version", VERSIONS)
-def test_the_schema_of_cyclonedx_accepts_the_bill(everything, version):
-    bill = bill_of_materials(everything, SHA256, version)
-    assert faults(bill) is None
-    del bill["components"][0]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"][0]["slice"]
-    bill["components"][0]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"][0]["n"] = "7"
-    assert faults(bill) is not None  # the validator looks into cards
-
-
-def test_every_rate_and_gap_of_every_finding_is_in_the_card(everything):
-    """Also of questions where no difference was shown: a card of the differences alone would be cherry-picking."""
-    audit = everything.audits[0]
-    (model,) = models(bill_of_materials(replace(everything, audits=(audit,)), SHA256))
-    metrics = {(metric["type"], metric["slice"]): metric for metric in model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]}
-    for finding in audit.findings:
-        what, by = f"{audit.probe.name}/{finding.id.rpartition('/')[0]}", " x ".join(finding.attributes)
-        for rate in finding.by_group:
-            if rate.value is not None:
-                metric = metrics[what, f"{by}={' x '.join(rate.group)}"]
-                ends = metric["confidenceInterval"]
-                measured = (float(metric["value"]), float(ends["lowerBound"]), float(ends["upperBound"]))
-                assert measured == pytest.approx((rate.value, rate.low, rate.high), abs=1e-6)
-    properties = {entry["name"]: entry["value"] for entry in model["modelCard"]["properties"]}
-    judged = {finding.id: json.loads(properties[f"vlm-audit:finding:{audit.probe.name}/{finding.id}"]) for finding in audit.findings}
-    assert {name: facts["verdict"] for name, facts in judged.items()} == {finding.id: finding.verdict for finding in audit.findings}
-    gender = next(finding for finding in audit.findings if finding.id == "role/accuracy/gender")
-    assert judged[gender.id]["images"] == {rate.group[0]: rate.n for rate in gender.by_group}
-    assert metrics["emoji/role/accuracy gap", "gender: man - woman"]["value"] == "0.260000"
-
-
-def test_a_group_is_at_risk_only_where_a_planned_question_found_a_difference(everything):
-    audit = everything.audits[0]
-    shown = [finding for finding in audit.findings if finding.primary and finding.verdict == "disparity"]
-    (model,) = models(bill_of_materials(replace(everything, audits=(audit,)), SHA256))
-    risks = model["modelCard"]["considerations"]["fairnessAssessments"]
-    assert len(risks) == len(shown) > 0
-    assert risks[0]["groupAtRisk"] == "gender: woman"
-    assert "72" in risks[0]["harms"]
-    assert all(set(risk) == {"groupAtRisk", "harms"} for risk in risks)
-    none = replace(audit, findings=tuple(finding for finding in audit.findings if finding.verdict != "disparity"))
-    (model,) = models(bill_of_materials(replace(everything, audits=(none,)), SHA256))
-    assert model["modelCard"]["considerations"]["fairnessAssessments"] == []
-
-
-def test_a_hash_is_that_of_weights_or_is_none(everything):
-    audit = everything.audits[0]
-    file = replace(audit, model=replace(audit.model, parameters=0, dimensions=0))
-    (loaded,), (read,) = (models(bill_of_materials(replace(everything, audits=(one,)), SHA256)) for one in (audit, file))
-    assert loaded["hashes"] == [{"alg": "SHA-256", "content": audit.model.sha256}]
-    assert "hashes" not in read
-    assert {"name": "vlm-audit:sha256 of the file of answers", "value": audit.model.sha256} in read["modelCard"]["properties"]
-    assert gate_statement_subjects(everything, file) == ["results.json"]
-    assert gate_statement_subjects(everything, audit) == [audit.model.name]
-
-
-def gate_statement_subjects(everything, audit):
-    gates = (decide(resolve_gate(parse("gap > 0.05"), planned_questions(PROBE.measurements)), (audit,), Settings()),)
-    return [subject["name"] for subject in gate_statement(replace(everything, audits=(audit,), gates=gates), SHA256)["subject"]]
-
-
-def test_equal_results_give_equal_bills_and_others_another_serial_number(everything):
-    first, again, other = (bill_of_materials(everything, sha256) for sha256 in (SHA256, SHA256, "6" * 64))
-    assert first == again
-    assert first["serialNumber"] != other["serialNumber"]
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_leave_every_format_valid(gated, name):
-    audit = gated.audits[0]
-    named = replace(audit, model=replace(audit.model, name=name), probe=replace(audit.probe, limits=(name,)))
-    gates = tuple(replace(gate, checks=tuple(replace(check, model=name) for check in gate.checks)) for gate in gated.gates)
-    results = replace(gated, audits=(named,), gates=gates)
-    assert faults(bill_of_materials(results, SHA256)) is None
-    parsed_statement(gate_statement(results, SHA256))
-    assert all(re.fullmatch(r"::(error|warning) title=[^:,\r\n]*::[^\r\n]*", line) for line in gate_annotations(results))
 
 
 # ---- in-toto -------------------------------------------------------------------------------------------------------------------------
@@ -157,6 +72,18 @@ def test_gates_are_tests_and_in_toto_reads_them(gated):
     assert [len(tests) for tests in (predicate.passed_tests, predicate.warned_tests, predicate.failed_tests)] == [1, 1, 1]
     assert "gap[role.accuracy by gender] > 0.05" in predicate.failed_tests[0]
     assert predicate.configuration[0].digest["sha256"] == SHA256
+
+
+def test_the_subjects_are_weights_that_were_hashed_or_the_results(everything):
+    audit = everything.audits[0]
+    file = replace(audit, model=replace(audit.model, parameters=0, dimensions=0))
+    assert subjects(everything, file) == ["results.json"]
+    assert subjects(everything, audit) == [audit.model.name]
+
+
+def subjects(everything, audit):
+    gates = (decide(resolve_gate(parse("gap > 0.05"), planned_questions(PROBE.measurements)), (audit,), Settings()),)
+    return [subject["name"] for subject in gate_statement(replace(everything, audits=(audit,), gates=gates), SHA256)["subject"]]
 
 
 def test_the_result_follows_the_policy_of_the_command(gated):
@@ -251,6 +178,15 @@ def test_hostile_names_leave_a_record_valid(everything, official, name):
 # ---- GitHub and Hugging Face -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_leave_statements_and_annotations_valid(gated, name):
+    named = replace(gated.audits[0], model=replace(gated.audits[0].model, name=name))
+    gates = tuple(replace(gate, checks=tuple(replace(check, model=name) for check in gate.checks)) for gate in gated.gates)
+    results = replace(gated, audits=(named,), gates=gates)
+    parsed_statement(gate_statement(results, SHA256))
+    assert all(re.fullmatch(r"::(error|warning) title=[^:,\r\n]*::[^\r\n]*", line) for line in gate_annotations(results))
+
+
 def test_annotations_are_errors_where_the_build_fails_and_at_most_ten_of_a_kind(gated):
     lines = list(gate_annotations(gated))
     assert [line.partition(" ")[0] for line in lines] == ["::error", "::warning"]
@@ -300,3 +236,14 @@ def test_the_command_prints_each_format_and_refuses_what_it_cannot_say(gated, tm
     assert (code, "needs --organization, --relationship, --model-id" in err) == (2, True)
     code, _, err = run("--to", "github", "--model", "x")
     assert (code, "--model belong to --to every-eval" in err) == (2, True)
+
+
+def test_the_command_prints_both_forms_of_a_profile(everything, tmp_path, capsys):
+    (tmp_path / "results.json").write_text(to_json(everything))
+    assert main([str(tmp_path), "--to", "profile.csv"]) == 0
+    printed, rows = (csv.DictReader(io.StringIO(text)) for text in (capsys.readouterr().out, profile_csv(everything, Statements())))
+    assert len(list(printed)) == len(list(rows))
+    assert main([str(tmp_path), "--to", "profile.html"]) == 0
+    assert capsys.readouterr().out.startswith("<!doctype html>")
+    assert main([str(tmp_path), "--to", "cyclonedx", "--statements", "x.toml"]) == 2
+    assert "belong to a profile" in capsys.readouterr().err

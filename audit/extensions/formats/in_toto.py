@@ -12,7 +12,7 @@ from audit.gates.policy import GatePolicy
 from audit.records.gates import GateCheck, GateResult
 from audit.records.plan_lock import FILE
 from audit.results import Results
-from reports.formats.cyclonedx import WEIGHTS, hash_of
+from reports.exports.cyclonedx import WEIGHTS, hash_of
 from reports.text.numbers import clean
 
 STATEMENT = "https://in-toto.io/Statement/v1"

@@ -62,12 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _converted(arguments: Namespace) -> str:
     import json
 
+    from audit.extensions.formats.every_eval import Evaluator, evaluation_record
+    from audit.extensions.formats.github import gate_annotations
+    from audit.extensions.formats.hub import Benchmark, eval_results
+    from audit.extensions.formats.in_toto import gate_statement
     from audit.output.manifest import checked_folder
-    from reports.formats.cyclonedx import bill_of_materials
-    from reports.formats.every_eval import Evaluator, evaluation_record
-    from reports.formats.github import gate_annotations
-    from reports.formats.hub import Benchmark, eval_results
-    from reports.formats.in_toto import gate_statement
+    from reports.exports.cyclonedx import bill_of_materials
     from reports.read import RESULTS, read_results
     from strictio.files import sha256_of_file
 
