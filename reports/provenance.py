@@ -5,14 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 from audit.naming import natural_order
-from audit.records.causes import Causes
-from audit.records.comparison import Comparisons
-from audit.records.mitigation import Mitigation
-from audit.results import Results
+from audit.records.base import Timing
 from audit.types import Settings
 from reports.table import Row, Table
 from reports.text.numbers import count, exact_points, in_words, short_hashes
@@ -73,8 +71,23 @@ class Provenance(About):
     """Whether some of them were requested by --include-examples."""
 
 
+class Made(Protocol):
+    """Facts that say how they were made."""
+
+    @property
+    def tool(self) -> str: ...
+    @property
+    def command(self) -> Sequence[str]: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+    @property
+    def timing(self) -> Timing: ...
+
+
 def provenance(
-    facts: Results | Comparisons | Mitigation | Causes,
+    facts: Made,
     title: str,
     hashes: Sequence[str],
     file: str,
@@ -104,7 +117,7 @@ def provenance(
     )
 
 
-def _environment(facts: Results | Comparisons | Mitigation | Causes) -> Table:
+def _environment(facts: Made) -> Table:
     rows = tuple(Row((part, facts.environment[part])) for part in natural_order(facts.environment))
     return Table("Versions", "Environment of the run", ("Part", "Version or value"), rows)
 

@@ -13,7 +13,6 @@ from audit.output.manifest import checked_folder
 from audit.records import causes, comparison
 from audit.records.causes import CAUSES, Causes
 from audit.records.comparison import Comparisons
-from audit.records.mitigation import FILE, MITIGATION, Mitigation
 from audit.results import Results
 from strictio.files import read_text
 
@@ -32,11 +31,6 @@ def read_results(directory: Path, *, pages: bool = True) -> Results:
 def read_comparisons(directory: Path, *, pages: bool = True) -> Comparisons:
     """Return the comparisons that `vlm-audit compare` wrote; raises as `read_results` does."""
     return read_facts(directory, COMPARISON, comparison.from_json, "a comparison", pages=pages)
-
-
-def read_mitigation(directory: Path) -> Mitigation:
-    """Return the mitigation that is described beside a changed model; raises as `read_results` does."""
-    return read_facts(directory, MITIGATION, FILE.from_json, "a mitigation")
 
 
 def read_causes(directory: Path) -> Causes:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from audit.api.changes import Changes, load_changes
     from audit.api.compare_models import compare, run_comparison
     from audit.api.dose_models import RayModels
-    from audit.api.mitigation import mitigate, run_mitigation
     from audit.api.pipeline import audit, run_audit
     from audit.causes.plan import PlanInputs
     from audit.options.audits import AuditRequest
@@ -28,14 +27,13 @@ _MODULES = {
         "audit.causes.plan": ("PlanInputs",),
         "audit.api.changes": ("Changes", "load_changes"),
         "audit.api.pipeline": ("audit", "run_audit"), "audit.api.compare_models": ("compare", "run_comparison"),
-        "audit.api.mitigation": ("mitigate", "run_mitigation"),
         "audit.options.audits": ("AuditRequest",), "audit.options.comparisons": ("CompareRequest",),
     }.items()
     for name in names
 }  # fmt: skip
 __all__ = [
     "Audit", "AuditRequest", "CausesRun", "Changes", "CompareRequest", "PlanInputs", "RayModels", "audit", "compare", "find_causes",
-    "load", "load_causes", "load_changes", "mitigate", "run_audit", "run_comparison", "run_mitigation",
+    "load", "load_causes", "load_changes", "run_audit", "run_comparison",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import audit
 from audit import extension
 from audit.__main__ import main
 from audit.extension import GROUP, Command, Extension, FactsFile, find
+from tests.support.rooms import EXTENSIONS
 
 TABLE = FactsFile("table.json", "table.html", "a table", "count again", "json:loads", "json:dumps")
 COUNT = Extension("count", (Command("count", "how many", f"{__name__}:count"),), (TABLE,), {"counted": "builtins:len"})
@@ -91,7 +92,7 @@ def test_an_editable_installation_that_is_older_than_an_extension_says_what_to_d
         assert main(["watch"]) == 2
     finally:
         find.cache_clear()
-    assert "this installation does not know watch: run python -m pip install -e . again" in capsys.readouterr().err
+    assert f"this installation does not know {', '.join(EXTENSIONS)}: run python -m pip install -e . again" in capsys.readouterr().err
 
 
 def test_an_unknown_name_of_the_package_is_an_error_and_a_module_is_no_extension():
