@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from audit.version import __version__
 
 if TYPE_CHECKING:
-    from audit.api import Audit, AuditRequest, Changes, CompareRequest, audit, compare, load, load_changes, mitigate
+    from audit.api import Audit, AuditRequest, Changes, CompareRequest, audit, compare, load, load_changes
 
 __all__ = [
-    "Audit", "AuditRequest", "Changes", "CompareRequest", "__version__", "audit", "compare", "load", "load_changes", "mitigate",
+    "Audit", "AuditRequest", "Changes", "CompareRequest", "__version__", "audit", "compare", "load", "load_changes",
 ]  # fmt: skip
 
 

@@ -16,7 +16,6 @@ COMMANDS = {
     "run": ("audit.run", "main", "audit models, or external predictions, with probes"),
     "embed": ("audit.embed", "main", "fill the cache of an audit: on this machine, in parts or on a Ray cluster"),
     "compare": ("audit.compare", "main", "what changed between models on the same images"),
-    "mitigate": ("audit.commands.mitigate", "main", "a changed copy of a model, and whether a gap became smaller"),
     "render": ("reports.render", "main", "re-render the report of a finished audit or comparison"),
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
     "verify": ("audit.commands.verify", "main", "check the files of a finished audit, and recompute its numbers from the answers"),

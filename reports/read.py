@@ -12,7 +12,6 @@ from audit.errors import DataError
 from audit.output.manifest import checked_folder
 from audit.records import comparison
 from audit.records.comparison import Comparisons
-from audit.records.mitigation import FILE, MITIGATION, Mitigation
 from audit.results import Results
 from strictio.files import read_text
 
@@ -31,11 +30,6 @@ def read_results(directory: Path, *, pages: bool = True) -> Results:
 def read_comparisons(directory: Path, *, pages: bool = True) -> Comparisons:
     """Return the comparisons that `vlm-audit compare` wrote; raises as `read_results` does."""
     return read_facts(directory, COMPARISON, comparison.from_json, "a comparison", pages=pages)
-
-
-def read_mitigation(directory: Path) -> Mitigation:
-    """Return the mitigation that is described beside a changed model; raises as `read_results` does."""
-    return read_facts(directory, MITIGATION, FILE.from_json, "a mitigation")
 
 
 def read_facts(directory: Path, name: str, parse: Callable[[str], T], written_by: str, *, pages: bool = False) -> T:

@@ -23,12 +23,10 @@ from audit.output.directory import OutputFolder, check_regular, write_text
 from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
 from audit.records.comparison import Comparisons
-from audit.records.mitigation import MITIGATION, Mitigation
 from audit.results import Results, to_json
 from reports.comparison.page import comparison_page
 from reports.environment import draw
-from reports.mitigation.page import mitigation_page
-from reports.read import COMPARISON, RESULTS, read_comparisons, read_facts, read_mitigation, read_results
+from reports.read import COMPARISON, RESULTS, read_comparisons, read_facts, read_results
 from reports.sections.page import report_page
 from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams
@@ -42,11 +40,6 @@ def render(results: Results, facts: str | None = None) -> str:
 def render_comparisons(comparisons: Comparisons) -> str:
     """Return the page of `comparisons` as HTML."""
     return draw("comparison/page.html", page=comparison_page(comparisons))
-
-
-def render_mitigation(facts: Mitigation) -> str:
-    """Return the page of a mitigation as HTML."""
-    return draw("mitigation/page.html", page=mitigation_page(facts))
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,6 @@ class _Kind:
 _KINDS = (
     _Kind(Results, RESULTS, "report.html", partial(read_results, pages=False), render, "run the audit again"),
     _Kind(Comparisons, COMPARISON, "comparison.html", partial(read_comparisons, pages=False), render_comparisons, "compare again"),
-    _Kind(Mitigation, MITIGATION, "report.html", read_mitigation, render_mitigation, "run vlm-audit mitigate again"),
 )
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from audit.api.audits import Audit, load
     from audit.api.changes import Changes, load_changes
     from audit.api.compare_models import compare, run_comparison
-    from audit.api.mitigation import mitigate, run_mitigation
     from audit.api.pipeline import audit, run_audit
     from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
@@ -23,14 +22,12 @@ _MODULES = {
         "audit.api.audits": ("Audit", "load"),
         "audit.api.changes": ("Changes", "load_changes"),
         "audit.api.pipeline": ("audit", "run_audit"), "audit.api.compare_models": ("compare", "run_comparison"),
-        "audit.api.mitigation": ("mitigate", "run_mitigation"),
         "audit.options.audits": ("AuditRequest",), "audit.options.comparisons": ("CompareRequest",),
     }.items()
     for name in names
 }  # fmt: skip
 __all__ = [
-    "Audit", "AuditRequest", "Changes", "CompareRequest", "audit", "compare", "load", "load_changes", "mitigate", "run_audit",
-    "run_comparison", "run_mitigation",
+    "Audit", "AuditRequest", "Changes", "CompareRequest", "audit", "compare", "load", "load_changes", "run_audit", "run_comparison",
 ]  # fmt: skip
 
 

@@ -12,16 +12,16 @@ from audit.cli.parser import Parser, words_of
 from audit.extension import facts_files, import_declared
 from strictio.console import prepare_streams
 
-FILES = ("results.json", "comparison.json", "mitigation.json")
+FILES = ("results.json", "comparison.json")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> Mapping[str, dict[str, Any]]:
     """Return the name of each file -> its JSON Schema."""
-    from audit.records import comparison, mitigation
+    from audit.records import comparison
     from audit.results import json_schema
 
-    made = (json_schema(), comparison.json_schema(), mitigation.FILE.json_schema())
+    made = (json_schema(), comparison.json_schema())
     every = dict(zip(FILES, made, strict=True)) | {file.name: import_declared(file.record).json_schema() for file in facts_files()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in every.items()}
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
 from audit.models.attack import LEVELS, attacked_rows
-from audit.models.output_layers import Layers, openai_layers
 from audit.models.quick_gelu import QuickGELUFold
 from audit.models.runtime import located, model_record, require_length, scoring, to_rows, torch_setting, untrained_record
 from audit.models.tower import ImageTower, OnTower, StartedBatch
-from audit.records.mitigation import Form
-from contrastive.checkpoint.file import Checkpoint, require_both_towers, save
-from contrastive.model.clip import CLIP, load_portable, portable_state
+from contrastive.checkpoint.file import Checkpoint, require_both_towers
+from contrastive.model.clip import CLIP
 from contrastive.model.tokenizer import trimmed
-from strictio.folders import Folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
 
     from audit.types import ModelRecord
 
-CHECKPOINT = "ckpt.pt"
 MAX_IDENTITY = 10**6
 """Maximum number of characters in a run's identity. Two kilobytes of a file can encode nested lists of 10^30 items."""
 
@@ -95,31 +90,6 @@ class NativeEncoder(OnTower):
         if self._release is not None and self._tower not in ("", tower):
             self._release()
         self._tower = tower
-
-
-@dataclass(frozen=True)
-class EditableCheckpoint:
-    """A checkpoint that can be written again, without the state of its training: that belongs to the original weights."""
-
-    checkpoint: Checkpoint
-
-    @property
-    def form(self) -> Form:
-        return "vlm-audit folder"
-
-    @property
-    def layers(self) -> Layers:
-        return openai_layers(self.tensors)
-
-    @property
-    def tensors(self) -> Mapping[str, torch.Tensor]:
-        return portable_state(self.checkpoint.model)
-
-    def write(self, folder: Folder, changed: Mapping[str, torch.Tensor]) -> None:
-        """Write the checkpoint; a running average of its weights is left out, too."""
-        model = load_portable(self.checkpoint.config, {**self.tensors, **changed})
-        without_training = replace(self.checkpoint, model=model, ema=None, training=None, account=None, sha256="")
-        save(folder.path / CHECKPOINT, without_training, folder)
 
 
 def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str, release: Callable[[], None] | None = None) -> NativeEncoder:

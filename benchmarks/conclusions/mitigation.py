@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from audit.api.mitigation import mitigate
-from audit.mitigation.methods import METHODS
-from audit.records.mitigation import Mitigation
-from tests.support import misnamed
-from tests.support.planted_clip import KINDS, Planted
+from audit.extensions.mitigate.methods import METHODS
+from audit.extensions.mitigate.record import Mitigation
+from audit.extensions.mitigate.run import mitigate
+from tests.extensions.mitigate import misnamed
+from tests.extensions.mitigate.planted_clip import KINDS, Planted
 
 MARGIN = 0.02
 RIGHTLY = "worse, as it is"

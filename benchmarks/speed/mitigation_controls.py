@@ -13,10 +13,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from audit.extensions.mitigate.methods import METHODS, FitInputs, GroupShuffle, fit_map, random_map
+from audit.extensions.mitigate.shown import DRAWS, MORE_DRAWS, ShownHalf
 from audit.linear_maps import LinearMap, unit
 from audit.measure import predict
-from audit.mitigation.methods import METHODS, FitInputs, GroupShuffle, fit_map, random_map
-from audit.mitigation.shown import DRAWS, MORE_DRAWS, ShownHalf
 from audit.plans import Direction
 from audit.statistics.metrics import METRICS
 from audit.types import Claim, LabelSet, Measurement, ModelRecord, Predictions, Settings

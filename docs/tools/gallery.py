@@ -206,10 +206,11 @@ def rendered(sample: Sample) -> str:
 def _read(sample: Sample) -> Any:
     from audit import results
     from audit.extensions.causes import record as causes
-    from audit.records import comparison, mitigation
+    from audit.extensions.mitigate.record import FILE
+    from audit.records import comparison
 
     parse = {
-        "results.json": results.from_json, "comparison.json": comparison.from_json, "mitigation.json": mitigation.FILE.from_json,
+        "results.json": results.from_json, "comparison.json": comparison.from_json, "mitigation.json": FILE.from_json,
         "causes.json": causes.FILE.from_json,
     }  # fmt: skip
     return parse[sample.file](gzip.decompress(sample.facts.read_bytes()).decode("utf-8"))
@@ -290,9 +291,9 @@ def _section(sample: Sample) -> str:
 def headline_of_sample(sample: Sample) -> str:
     """Return the first sentence of a sample's page."""
     from audit.extensions.causes import sentences as causes
+    from audit.extensions.mitigate.sentences import OUTCOMES, outcome_sentence
     from reports.text.errors import comparison_as_errors
     from reports.text.headline import headline_of
-    from reports.text.mitigation import OUTCOMES, outcome_sentence
     from reports.text.verdicts import comparison_sentence
 
     facts = _read(sample)

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import probes
+from audit.extensions.mitigate.options import MitigateRequest
 from audit.extensions.watch.options import WatchRequest
 from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
-from audit.options.mitigations import MitigateRequest
 from audit.statistics.metrics import METRICS
 from audit.types import Probe
 from docs.tools import command_line

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from audit.records.comparison import Change, Comparison, Comparisons, RateChange
-from audit.records.mitigation import Mitigation
 from audit.results import AuditResult, Finding, Results
 from audit.types import FAILED, NO_ANSWER, STOPPED, Settings
 from reports.text import phrases
@@ -21,7 +20,6 @@ from reports.text.headline import Headline
 from reports.text.headline.captions import is_judged
 from reports.text.headline.differences import answers_phrase, whom_phrase
 from reports.text.missing_truth import lacking_by_answer
-from reports.text.mitigation import LIMITS
 from reports.text.numbers import count, exact_points, in_words, points
 from reports.text.order import planned
 from reports.text.reasons import needed_step
@@ -66,30 +64,6 @@ def gate_steps(failed: Sequence[str], model: str = "this model") -> tuple[str, .
         return ()
     which = f"Gate {failed[0]} is" if len(failed) == 1 else f"{in_words(len(failed), 'gate')} are"
     return (f"{which} breached: do not release {model} on these results.",)
-
-
-def mitigation_steps(facts: Mitigation) -> tuple[str, ...]:
-    """Return what to do after a mitigation."""
-    failed = [gate.expression for gate in facts.compared.gates if gate.outcome == "breached"]
-    again = "Another method on these images is another try: confirm its result on images that no run has used."
-    if facts.outcome == "better":
-        confirm = ("Confirm it on images that no run has used: this was not the first try.",) if facts.earlier else ()
-        steps = (
-            *confirm,
-            "Audit the changed model on data of its intended use before you use it.",
-            f"Read ‘{LIMITS[facts.plan.training is not None]}’ first.",
-        )
-    elif facts.outcome == "no change shown" and _blocking(facts) == {"capability_not_shown"}:
-        steps = ("Judge it on more images: it is not shown that the accuracy did not fall.", "Until then, keep the original model.")
-    else:
-        map_failed = facts.outcome != "worse" and facts.plan.training is None
-        cause = f"Look for the cause in the training data{': a map cannot remove every gap that was learned' if map_failed else ''}."
-        steps = ("Keep the original model.", cause, again)
-    return (*gate_steps(failed), *steps)[:MOST_STEPS]
-
-
-def _blocking(facts: Mitigation) -> set[str]:
-    return {note.code for note in facts.reasons} - {"changed_within_tolerance"}
 
 
 def _failed(audit: AuditResult, results: Results) -> list[str]:

@@ -23,24 +23,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "not_scored": "'{measurement}': images that were not scored, because their true answer is unknown: {count:,}.",
         "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be rebuilt here.",
         "few_shot_classes": "there are training images of fewer than two classes, or no images are left for testing",
-        # ---- mitigations
-        "gap_grew": "{finding}: the gap grew from {before:.1%} to {after:.1%}.",
-        "changed_within_tolerance": "{finding}: the gap changed significantly, from {before:.1%} to {after:.1%}, and by less than the "
-        "tolerance of {tolerance:.0%}.",
-        "order_reversed": "{finding}: {first} and {second} changed places.",
-        "levelled_down": "{finding}: a group's rate became worse by more than the margin, and no group's is shown to have become better.",
-        "capability_lost": "The accuracy of {measurement} fell by more than the margin, from {before:.1%} to {after:.1%}.",
-        "gap_not_estimable": "{finding}: the gap cannot be estimated on the shown half.",
-        "gap_not_smaller": "{finding}: the gap is not significantly smaller (adjusted p {p:.2g}).",
-        "random_as_small": "Of {draws:,} maps that remove random directions, too many leave as small a gap (p = {p:.2f}; 0.05 would do).",
-        "shuffled_as_small": "Of {draws:,} maps fitted on shuffled groups, too many leave as small a gap (p = {p:.2f}; 0.05 would do): "
-        "the change is not shown to be specific to the groups.",
-        "capability_unknown": "Without true answers other than the group, it cannot be shown that the accuracy did not fall.",
-        "capability_not_shown": "It is not shown that the accuracy of {measurement} fell by less than {margin:.1%}: more images would be "
-        "needed.",
-        "uncorrected_as_small": "Of {draws:,} trainings on uncorrected captions, too many leave as small a gap (p = {p:.2f}; 0.05 would "
-        "do): it is not shown that the corrections are the reason.",
-        "no_shuffled_control": "The map was made from prompts and not from groups, so only random directions could be used as a control.",
         # ---- data
         "repeated_rows": "Left out as duplicates of an earlier row: {count:,}.",
         "repaired_values": "{column}: values damaged by a spreadsheet and repaired: {count:,} ({changes}).",
@@ -355,8 +337,10 @@ _NAMED = 60
 """The most items of a list that a sentence names."""
 
 
-def sentence(note: Note | str) -> str:
+def sentence(note: Note | str, own: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the sentence of a note; for a code that this version does not know, the code and its values.
+
+    `own` are an extension's sentences by code: they come first.
 
     Examples
     --------
@@ -366,7 +350,8 @@ def sentence(note: Note | str) -> str:
     if isinstance(note, str):
         return note
     try:
-        return SENTENCES[note.code].format(**{name: _in_words(name, value) for name, value in note.values.items()})
+        text = own[note.code] if note.code in own else SENTENCES[note.code]
+        return text.format(**{name: _in_words(name, value) for name, value in note.values.items()})
     except (LookupError, ValueError, TypeError):
         return str(note)
 

@@ -18,7 +18,7 @@ import pytest
 from tqdm import tqdm
 
 from audit.__main__ import main
-from audit.records.mitigation import FILE
+from audit.extensions.mitigate.record import FILE
 from tests.support.comparison_samples import audit
 from tests.support.made_once import made_once
 from tests.support.tiny import write_checkpoint, write_faces, write_open_probe, write_probe, write_things

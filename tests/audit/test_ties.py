@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from audit.mitigation.shown import as_small_p
 from audit.statistics.metrics import extremes
 from audit.statistics.most_significant import most_significant_pair
 from audit.statistics.null import ShuffledNull, sign_flip_p
@@ -38,7 +37,6 @@ def test_a_p_from_draws_counts_ties_at_nothing():
     assert exceedance_p(np.array([0.0, ROUNDED, 0.3]), ROUNDED) == 1.0
     assert exceedance_p(np.array([0.0, ROUNDED, 0.3]), SUM) == 0.5
     assert sequential_p([np.array([0.0, ROUNDED])], ROUNDED) == 1.0
-    assert as_small_p([ROUNDED, 0.3], 0.0) == 2 / 3
 
 
 @pytest.mark.parametrize("seen", [0.0, ROUNDED])

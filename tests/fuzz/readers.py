@@ -232,7 +232,7 @@ def read_comparison(path: Path) -> None:
 
 
 def read_mitigation(path: Path) -> None:
-    from audit.records.mitigation import FILE
+    from audit.extensions.mitigate.record import FILE
     from reports.render import render_read
 
     render_read(FILE.from_json(path.read_text("utf-8")))

@@ -228,8 +228,8 @@ def comparisons() -> list[bytes]:
 
 
 def mitigations() -> list[bytes]:
-    from audit.records.mitigation import FILE
-    from tests.support import mitigation_samples
+    from audit.extensions.mitigate.record import FILE
+    from tests.extensions.mitigate import samples as mitigation_samples
 
     return [FILE.to_json(mitigation_samples.mitigation(outcome)).encode() for outcome in mitigation_samples.WRONG]
 

@@ -6,8 +6,8 @@ import pytest
 
 from reports.profile.page import profile_page
 from reports.profile.statements import Statements
-from reports.render import render, render_comparisons, render_mitigation
-from tests.support import comparison_samples, mitigation_samples, report_samples, whole_page
+from reports.render import render, render_comparisons
+from tests.support import comparison_samples, report_samples, whole_page
 from tests.support.extension_pages import extension_pages
 from tests.support.made_once import made_once
 
@@ -15,7 +15,6 @@ PAGES = {
     "report": lambda: render(whole_page.whole()),
     "models": lambda: render(comparison_samples.two_models()),
     "comparison": lambda: render_comparisons(comparison_samples.skewed_and_plain()),
-    "mitigation": lambda: render_mitigation(mitigation_samples.mitigation("worse")),
     "series": lambda: render_comparisons(comparison_samples.four_steps()),
     "profile": lambda: profile_page(report_samples.everything(), "5" * 64, Statements()),
     **dict(next(iter(pages.items())) for pages in extension_pages().values()),

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.render import render, render_mitigation
-from tests.support import mitigation_samples
+from reports.render import render
 from tests.support import report_samples as samples
 from tests.support.large_samples import many_groups
 from tests.support.page_length import page_length
@@ -61,16 +60,5 @@ def test_a_page_of_two_audits_has_twice_the_room_at_most(browser, everything, tm
 
     assert length.words <= 2 * MOST_WORDS
     assert length.wide <= 2 * MOST_SCREENS
-    assert length.main_pages <= MOST_MAIN_PAGES
-    assert length.appendix_pages <= MOST_APPENDIX_PAGES
-
-
-@pytest.mark.slow
-def test_the_page_of_a_mitigation_is_as_short(browser, tmp_path):
-    (tmp_path / "report.html").write_text(render_mitigation(mitigation_samples.mitigation("worse")), "utf-8")
-    length = page_length(browser, tmp_path / "report.html")
-
-    assert length.words <= MOST_WORDS
-    assert length.wide <= MOST_SCREENS
     assert length.main_pages <= MOST_MAIN_PAGES
     assert length.appendix_pages <= MOST_APPENDIX_PAGES

@@ -11,7 +11,7 @@ import pytest
 
 import reports
 from audit.evidence.score_spread import GroupSpread, ScoreSpread
-from audit.extension import find
+from audit.extension import facts_files
 from audit.records.gates import GateCheck, GateResult
 from audit.records.inputs import RowTexts, TextSet
 from audit.types import Claim, Note
@@ -21,22 +21,21 @@ from reports.comparison.context import ComparisonContext
 from reports.context import AuditContext
 from reports.evidence.answers import Deviation
 from reports.index.page import FoundAudit, index_page
-from reports.mitigation.page import MitigationContext
 from reports.profile.page import profile_page
 from reports.profile.rows import ChangeOfQuestion, ProfileRow
 from reports.profile.statements import Stated, StatedAboutQuestion, Statements
-from reports.render import render, render_comparisons, render_mitigation
+from reports.render import render, render_comparisons
 from reports.section import Section
 from reports.text.analyses import analysis_modules
 from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_replicates import replicated
-from tests.support import comparison_samples, mitigation_samples, whole_page
+from tests.support import comparison_samples, whole_page
 from tests.support import report_samples as samples
 from tests.support.extension_pages import extension_pages
 
 WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.tidy")
 PREPARE_VIEWS = {
-    AuditContext, ChangeOfQuestion, ComparisonContext, Deviation, FoundAudit, MitigationContext, ProfileRow, Scale, Section, Stated,
+    AuditContext, ChangeOfQuestion, ComparisonContext, Deviation, FoundAudit, ProfileRow, Scale, Section, Stated,
     StatedAboutQuestion, Statements,
 }  # fmt: skip
 """Dataclasses that views are made from."""
@@ -100,8 +99,6 @@ def draw_pages():
     render_comparisons(comparison_samples.four_steps())
     render_comparisons(comparison_samples.three_models())
     render_comparisons(comparison_samples.forty_groups())
-    render_mitigation(mitigation_samples.mitigation())
-    render_mitigation(mitigation_samples.mitigation("worse"))
     for pages in extension_pages().values():
         for draw in pages.values():
             draw()
@@ -132,7 +129,8 @@ def drawn():
 def views():
     """Return the public dataclasses of the packages whose templates print them, but for those that prepare views."""
     names = {module.name for module in pkgutil.walk_packages(reports.__path__, "reports.")}
-    names |= {f"{extension.templates}.page" for extension in find().extensions if extension.templates}
+    for page in {file.render.partition(":")[0] for file in facts_files()}:
+        names |= {page, *(module.name for module in pkgutil.iter_modules(getattr(import_module(page), "__path__", ()), f"{page}."))}
     names = {name for name in names if not name.startswith(WITHOUT_TEMPLATES)}
     classes = {value for name in names for value in vars(import_module(name)).values() if isinstance(value, type) and is_dataclass(value)}
     return {cls for cls in classes if cls.__module__ in names and cls.__name__[0] != "_"} - PREPARE_VIEWS

@@ -12,12 +12,12 @@ from strictio.console import visible
 
 MARKS = {
     "disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "⊘",
-    "gap reversed": "⇄", "gap grew": "↑", "gap shrank": "↓", "mixed": "⇅", "better": "↓", "no change shown": "?", "worse": "▲",
+    "gap reversed": "⇄", "gap grew": "↑", "gap shrank": "↓", "mixed": "⇅",
 }  # fmt: skip
-"""The icons of `base/icons.html`, `comparison/icons.html` and `mitigation/icons.html` as characters."""
+"""The icons of `base/icons.html` and `comparison/icons.html` as characters."""
 _COLOURS = {
     "disparity": "red", "signal": "amber", "equivalent": "teal", "inconclusive": "amber", "gap reversed": "red", "gap grew": "red",
-    "mixed": "red", "better": "teal", "no change shown": "amber", "worse": "red",
+    "mixed": "red",
 }  # fmt: skip
 _BLANKS = re.compile("[ \n\t]+")
 
@@ -75,7 +75,16 @@ def mark(verdict: str, screen: Screen) -> str:
 
 def marked(verdict: str, text: str, screen: Screen, *, whole: bool = False) -> list[str]:
     """Wrap a text after the mark of a verdict; `whole` also colours the text."""
-    indent = width(screen.characters(MARKS[verdict])) + 1
+    return after_sign(MARKS[verdict], _COLOURS.get(verdict), text, screen, whole=whole)
+
+
+def after_sign(sign: str, colour: str | None, text: str, screen: Screen, *, whole: bool = False) -> list[str]:
+    """Wrap a text after a sign in a colour; `whole` also colours the text."""
+    shown = screen.characters(sign)
+    indent = width(shown) + 1
     first, *others = wrapped(screen.characters(visible(text)), screen.columns - indent, screen.more)
-    colour = _COLOURS.get(verdict) if whole else None
-    return [f"{mark(verdict, screen)} {screen.paint(first, colour)}", *(f"{' ' * indent}{screen.paint(line, colour)}" for line in others)]
+    of_text = colour if whole else None
+    return [
+        f"{screen.paint(shown, colour)} {screen.paint(first, of_text)}",
+        *(f"{' ' * indent}{screen.paint(line, of_text)}" for line in others),
+    ]

@@ -14,7 +14,6 @@ from audit.options.audits import AuditRequest
 from audit.options.command_line import given_options
 from audit.options.comparisons import CompareRequest
 from audit.options.embedding import JUDGING, EmbedRequest
-from audit.options.mitigations import MitigateRequest
 from audit.options.schema import Options, choices_of, facts_of, option
 from audit.run import parser
 from docs.tools.command_line import fields
@@ -22,7 +21,7 @@ from docs.tools.command_line import fields
 AUDIT = {"model": "x.pt", "probe": "emoji"}
 
 
-@pytest.mark.parametrize("options", [AuditRequest, CompareRequest, EmbedRequest, MitigateRequest])
+@pytest.mark.parametrize("options", [AuditRequest, CompareRequest, EmbedRequest])
 def test_every_field_has_help_and_a_row_in_the_docs(options):
     table = fields(options)
     for name, field in options.model_fields.items():
@@ -102,7 +101,7 @@ def test_options_are_frozen_and_their_words_ask_for_the_same():
     assert isinstance(request, Options)
 
 
-@pytest.mark.parametrize("options", [AuditRequest, CompareRequest, EmbedRequest, MitigateRequest])
+@pytest.mark.parametrize("options", [AuditRequest, CompareRequest, EmbedRequest])
 def test_none_is_an_option_that_was_not_given(options):
     """As where a function hands on what it got: ``audit(..., data=None)``."""
     for name, field in options.model_fields.items():

@@ -170,11 +170,9 @@ def test_of_several_audits_every_headline_is_printed_once_below_its_name():
 
 @pytest.mark.slow
 def test_the_marks_are_the_icons_of_the_pages():
-    """The icons of audits, then those of comparisons and mitigations, whose pages have those of audits, too."""
+    """The icons of audits, then those of comparisons, whose pages have those of audits, too."""
     icons = [
-        symbol
-        for page in ("base", "comparison", "mitigation")
-        for symbol in re.findall(r'id="i-([\w-]+)"', (REPORTS / page / "icons.html").read_text())
+        symbol for page in ("base", "comparison") for symbol in re.findall(r'id="i-([\w-]+)"', (REPORTS / page / "icons.html").read_text())
     ]
 
     assert {verdict.replace(" ", "-") for verdict in MARKS} == set(icons)
