@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 GROUP = "vlm_audit.extensions"
 _OURS = Path(__file__).parent / "extensions"
@@ -48,12 +48,43 @@ class FactsFile:
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """A question that a probe may ask besides its measurements. It affects no verdict."""
+
+    name: str
+    """Of its table: ``tables/NAME.csv``."""
+    field: str
+    """The key of `results.json` that lists its records; no other analysis has it."""
+    title: str
+    """Of its section."""
+    place: int
+    """The sections of analyses are in this order."""
+    template: str
+    """Of its section: EXTENSION/file, without suffix. The last part is also its anchor."""
+    record: str
+    """The class of its records."""
+    plan: str
+    """The class of its plans, an `audit.plans.AnalysisPlan`, or of those that it is the base of."""
+    computation: str
+    """The module that answers it: an `audit.analyses.kinds.Computation`."""
+    section: str
+    """The module of its section and its table: a `reports.text.analyses.SectionModule`."""
+    sentences: str
+    """The module of what terminal and summary say of it: a `reports.text.analyses.SentencesModule`."""
+    reads: Literal["", "tags", "texts"] = ""
+    """What it reads of a table of predictions, if a table has that: labels that each row has, or texts."""
+    beside: str = ""
+    """The module that adds to its records what other models show: an `audit.analyses.kinds.Beside`."""
+
+
+@dataclass(frozen=True)
 class Extension:
     """Everything that one extension adds."""
 
     name: str
     commands: tuple[Command, ...] = ()
     files: tuple[FactsFile, ...] = ()
+    analyses: tuple[Analysis, ...] = ()
     functions: Mapping[str, str] = field(default_factory=dict)
     """Name in the package `audit` -> the function."""
     templates: str = ""
@@ -98,8 +129,8 @@ def _clash(declared: Extension, others: Iterable[Extension]) -> str:
     for other in others:
         if other.name == declared.name:
             return f"the extension {declared.name!r}"
-        for kind, names in (("the command", "commands"), ("the file", "files")):
-            if both := {one.name for one in getattr(declared, names)} & {one.name for one in getattr(other, names)}:
+        for kind, names, key in (("the command", "commands", "name"), ("the file", "files", "name"), ("the analysis", "analyses", "field")):
+            if both := {getattr(one, key) for one in getattr(declared, names)} & {getattr(one, key) for one in getattr(other, names)}:
                 return f"{kind} {min(both)!r} of {other.name!r}"
     return ""
 
@@ -118,6 +149,11 @@ def commands() -> Iterator[Command]:
 def facts_files() -> Iterator[FactsFile]:
     """All files of facts of extensions."""
     return (file for extension in find().extensions for file in extension.files)
+
+
+def analyses() -> tuple[Analysis, ...]:
+    """All analyses of extensions, sorted by name."""
+    return tuple(sorted((one for extension in find().extensions for one in extension.analyses), key=lambda one: one.name))
 
 
 def function(name: str) -> Any:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import field, fields, replace
+from functools import cache
 from itertools import accumulate
-from typing import Annotated, Literal
+from types import GenericAlias
+from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints
+from pydantic import (
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    TypeAdapter,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from audit.analyses.association.record import AssociationTest
-from audit.analyses.base.records import Conditions
-from audit.analyses.counterfactual_sets.record import CounterfactualSets
-from audit.analyses.few_shot.record import FewShot
-from audit.analyses.language.record import LanguageCheck
-from audit.analyses.natural_shift.record import NaturalShift
-from audit.analyses.ranking.record import Ranking
-from audit.analyses.tagging.record import Tagging
-from audit.analyses.text_association.record import TextAssociation
-from audit.analyses.word_rates.record import WordRates
 from audit.errors import DataError
 from audit.evidence.adjustment import Adjustment
 from audit.evidence.calibration import Calibration
@@ -31,6 +30,7 @@ from audit.evidence.prompt_sensitivity import SpecificationCurve
 from audit.evidence.score_spread import ScoreSpread
 from audit.evidence.shrinkage import Shrinkage
 from audit.evidence.threshold_curves import ThresholdCurve
+from audit.extension import analyses, import_declared
 from audit.records.base import Timing, Verdict, record
 from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
@@ -184,6 +184,27 @@ class AnsweredImages:
     pictures: tuple[AnsweredImage, ...]
 
 
+def _typed(found: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Every declared analysis with its records, checked to be of the declared class; of a kind without records nothing is imported."""
+    classes = {declared.field: declared.record for declared in analyses()}
+    typed: dict[str, tuple[Any, ...]] = dict.fromkeys(classes, ())
+    for name, given in found.items():
+        empty = isinstance(given, list | tuple) and not given
+        typed[name] = () if empty else tuple(_adapter(classes.get(name)).validate_python({name: given})[name])
+    return typed
+
+
+@cache
+def _adapter(place: str | None) -> TypeAdapter[Any]:
+    """The type of a key with its list: records of a declared class, or any tables."""
+    of_key: Any = GenericAlias(dict, (str, list[dict[str, Any]] if place is None else _tuple_of(place)))
+    return TypeAdapter(of_key)
+
+
+def _tuple_of(place: str) -> Any:
+    return GenericAlias(tuple, (import_declared(place), ...))
+
+
 @record
 class AuditResult:
     """One model, one probe."""
@@ -213,26 +234,9 @@ class AuditResult:
     """Images whose answers were least certain; empty unless requested."""
     pictures: AnsweredImages | None = None
     """None if the data do not say that their images may be shown."""
-    rankings: tuple[Ranking, ...] = ()
-    """Whose images queries retrieve first; exploratory."""
-    associations: tuple[AssociationTest, ...] = ()
-    """Whose images are nearer to some words than to others; exploratory."""
-    taggings: tuple[Tagging, ...] = ()
-    """Whose images get which labels above a threshold; exploratory."""
-    counterfactual_sets: tuple[CounterfactualSets, ...] = ()
-    """How answers change when only one attribute does, compared with harmless changes; exploratory."""
-    conditions: tuple[Conditions, ...] = ()
-    """The same images under several conditions, such as blurring or other prompts; exploratory."""
-    word_rates: tuple[WordRates, ...] = ()
-    """Which words are used about whom in written texts; exploratory."""
-    language_checks: tuple[LanguageCheck, ...] = ()
-    """Whether the model understands the language of the questions; if not, no question is answered."""
-    text_associations: tuple[TextAssociation, ...] = ()
-    """Which texts are near to which words for the text tower; exploratory."""
-    few_shot: tuple[FewShot, ...] = ()
-    """Accuracy by group after learning from a few labelled images of each class; exploratory."""
-    natural_shifts: tuple[NaturalShift, ...] = ()
-    """Accuracy on images from natural conditions other than the standard one; exploratory."""
+    analyses: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: _typed({}))
+    """What analyses found, exploratory: the key of each in the file -> its records, of the class that its extension declares. In the file
+    each is a key beside the others. A key that no installed extension declares keeps its JSON."""
     endpoint: EndpointRecord | None = None
     """Requests and responses, if the model was used over a network."""
     suite: SuiteRecord | None = None
@@ -241,6 +245,29 @@ class AuditResult:
     """Differences of scores between groups, and trends of rates along ordered levels; planned ones affect the verdict."""
     lock: AuditLock | None = None
     """How the audit differs from the plan lock of its run; None without a lock."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, given: Any) -> Any:
+        """Collect the keys of analyses in a file."""
+        if not isinstance(given, dict):
+            return given
+        own = {name: value for name, value in given.items() if name in cls.__dataclass_fields__ and name != "analyses"}
+        return own | {"analyses": _typed({name: value for name, value in given.items() if name not in own})}
+
+    @field_validator("analyses", mode="after")
+    @classmethod
+    def _complete(cls, given: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
+        return _typed(given)
+
+    @model_serializer(mode="wrap")
+    def _beside_the_others(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        own: dict[str, Any] = serialize(self)
+        return {**own.pop("analyses"), **own}
+
+    def with_analyses(self, found: Mapping[str, tuple[Any, ...]]) -> AuditResult:
+        """The same result with the records of some analyses."""
+        return replace(self, analyses={**self.analyses, **found})
 
 
 @record
@@ -268,7 +295,20 @@ class Results:
 
 
 _FILE = File(Results, "results.json", SCHEMA_VERSION, "run the audit again")
-to_json, json_schema = _FILE.to_json, _FILE.json_schema
+to_json = _FILE.to_json
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `results.json`, with a key for each analysis of an installed extension."""
+    schema = _FILE.json_schema()
+    properties = schema["$defs"]["AuditResult"]["properties"]
+    del properties["analyses"]
+    for declared in analyses():
+        records = TypeAdapter(_tuple_of(declared.record)).json_schema()
+        schema["$defs"] |= records.pop("$defs")
+        properties[declared.field] = {"default": [], **records, "title": declared.field.replace("_", " ").title()}
+    schema["$defs"] = dict(sorted(schema["$defs"].items()))
+    return schema
 
 
 def from_json(text: str) -> Results:

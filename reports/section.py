@@ -7,13 +7,15 @@ import hashlib
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from importlib.resources import files
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from audit.extension import Analysis
 from reports.charts.tracks import TrackTable
-from reports.text.analyses import analysis_modules
+from reports.text.analyses import all_analyses, has_records
 
 T = TypeVar("T")
 
@@ -117,9 +119,13 @@ def sections_in(package: ModuleType) -> tuple[Section[Any], ...]:
 
 
 def analysis_sections() -> tuple[Section[Any], ...]:
-    """Return the section of each analysis, in order of `PLACE`: its view has a `TITLE` and a `view`, its folder a template of its name."""
-    views = sorted(analysis_modules("view").items(), key=lambda item: (item[1].PLACE, item[0]))
-    return tuple(Section(view.TITLE, f"analyses/{name}/{name}", view.view) for name, view in views)
+    """Return the section of each analysis, in order of its place; its module is imported for an audit that has records."""
+    ordered = sorted(all_analyses(), key=lambda analysis: (analysis.place, analysis.name))
+    return tuple(Section(analysis.title, analysis.template, partial(_view_of, analysis)) for analysis in ordered)
+
+
+def _view_of(analysis: Analysis, context: Any) -> object | None:
+    return import_module(analysis.section).view(context) if has_records(context.audit, analysis) else None
 
 
 def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> tuple[ShownSection, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from audit.analyses import kinds
 from audit.api.audit_output import Clock, assemble_results, write
 from audit.api.audits import Audit
 from audit.api.inputs import probe_sources
@@ -16,7 +17,6 @@ from audit.api.models import ModelPlan, loaded, models_in_turn, quiet_log
 from audit.api.plan import AuditPlan, check_fit, check_models, names_apart, plan_audit
 from audit.api.plan_lock import answers_under_lock, run_lock, under_lock, with_model_name
 from audit.api.tracking import check_trackers, log_audit
-from audit.comparison.effective import with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
 from audit.embedding.cache import CacheRoot
 from audit.embedding.engines.receipts import name_missing_parts
@@ -90,8 +90,8 @@ def run_audit(request: AuditRequest) -> Audit:
 
 
 def _beside_other_models(audited: list[AuditedProbe], plan: AuditPlan) -> list[AuditedProbe]:
-    """Add the effective robustness to natural shifts; replicates of one model do not count as other models."""
-    if not any(audited_probe.result.natural_shifts for audited_probe in audited):
+    """Complete analyses by what the other models show; replicates of one model do not count as other models."""
+    if not kinds.any_beside([audited_probe.result for audited_probe in audited]):
         if plan.request.baseline_models is not None:
             LOG.warning("no probe asks about a natural shift: --baseline-models is not used")
         return audited
@@ -100,8 +100,8 @@ def _beside_other_models(audited: list[AuditedProbe], plan: AuditPlan) -> list[A
         if plan.request.as_replicates
         else [[audited_probe.result for audited_probe in audited]]
     )
-    with_robustness = [result for results in together for result in with_effective_robustness(results, plan.baselines, plan.request.alpha)]
-    return [replace(audited_probe, result=result) for audited_probe, result in zip(audited, with_robustness, strict=True)]
+    completed = [result for results in together for result in kinds.with_other_models(results, plan.baselines, plan.request.alpha)]
+    return [replace(audited_probe, result=result) for audited_probe, result in zip(audited, completed, strict=True)]
 
 
 def _stages(request: AuditRequest) -> Stages:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audit.analyses import kinds
 from audit.api.inputs import check_gates, dataset_of, gates_of, prediction_plan, predictions_of, probes_of
 from audit.api.lookup import locked_questions, planned_questions
 from audit.api.models import ModelPlan, loaded, models_of, quiet_log
-from audit.comparison.effective import ModelPoint, read_points
 from audit.embedding.cache import CacheRoot
 from audit.engine.external import AnswersPlan, plan_answers
 from audit.engine.forecast import SuiteCost, suite_cost
@@ -55,7 +55,8 @@ class AuditPlan:
     models: tuple[ModelPlan, ...]
     files: tuple[FilePlan, ...]
     gates: GateSet
-    baselines: tuple[ModelPoint, ...]
+    baselines: Mapping[str, tuple[Any, ...]]
+    """Field of the results -> what `--baseline-models` says about other models."""
     suite: SuiteCost | None
     lock: HeldLock | None = None
     """The plan lock that the run is to be compared with."""
@@ -71,7 +72,7 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
     check_gates(request)
     gates = GateSet() if request.predictions else gates_of(request, probes, locked)
     _check_outputs(request)
-    baselines = read_points(request.baseline_models) if request.baseline_models is not None else ()
+    baselines = kinds.read_points(request.baseline_models)
     if request.predictions:
         files = _files(request, probes)
         plan = AuditPlan(request, (), (), files, _gates_of_files(request, files, locked), baselines, None, lock)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import probes
-from audit.analyses.base import kinds
+from audit.analyses import kinds
 from audit.api.inputs import probe_sources
 from audit.api.models import ModelPlan, loaded, quiet_log
 from audit.api.plan import AuditPlan, check_fit

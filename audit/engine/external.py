@@ -6,10 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from audit.analyses.base import kinds
-from audit.analyses.word_rates.computation import probe_of_texts
+from audit.analyses import kinds
 from audit.answers import answers_of
 from audit.data.assemble import fingerprint
 from audit.data.changed.subset import listed_in
@@ -139,10 +138,8 @@ def audit_answers(plan: AnswersPlan, settings: Settings, stages: Stages = silent
         LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
     done = build_result(answered, plan.probe, settings, stages)
     counted = replace(plan.probe, cluster=answered.cluster, weights=answered.weights)
-    analysed: dict[str, Any] = kinds.analyse_external(
-        kinds.ExternalInputs(counted, answered.dataset, answered.attributes, settings, plan.tags, plan.texts)
-    )
-    return replace(done, result=replace(done.result, **analysed))
+    analysed = kinds.analyse_external(kinds.ExternalInputs(counted, answered.dataset, answered.attributes, settings, plan.tags, plan.texts))
+    return replace(done, result=done.result.with_analyses(analysed))
 
 
 @dataclass(frozen=True)
@@ -207,7 +204,7 @@ def _asked(probe: Probe | None, together: Sequence[MeasurementAnswers], claims: 
             what = f"{source} holds texts: --{'outcome' if claims.outcomes else 'pairs'} cannot be used with them"
             raise UsageError(what, why="a text is not one of several answers", fix="leave it out")
         rows = together[0].predictions
-        return _Asked(probe_of_texts(probe, together[0].texts, rows.attributes, source), {TEXTS: rows}, ())
+        return _Asked(kinds.probe_of_texts(probe, together[0].texts, rows.attributes, source), {TEXTS: rows}, ())
     return _by_default_claims(together, claims, source) if probe is None else _by_probe(probe, together, source)
 
 

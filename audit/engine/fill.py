@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
-from audit.analyses.base import kinds
+from audit.analyses import kinds
 from audit.data.changed.subset import part_of
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_texts

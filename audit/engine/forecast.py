@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
-from audit.analyses.base import kinds
+from audit.analyses import kinds
 from audit.data.cells.votes import level_counts
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
 from audit.embedding.embed import decode_policy

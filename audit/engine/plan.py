@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from audit.analyses.base import kinds
+from audit.analyses import kinds
 from audit.embedding.cache import CacheRoot
 from audit.embedding.context import require_context
 from audit.engine.shares import check_shares

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from audit.analyses.base import kinds
-from audit.analyses.base.kinds import AnalysisInputs
+from audit.analyses import kinds
+from audit.analyses.kinds import AnalysisInputs
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.embedding.known import embed_known_images, itself
@@ -235,12 +235,11 @@ def ask_probe(
 
     def finish(audited: AuditedProbe) -> AuditedProbe:
         tried = _what_ifs(plan, inputs, stages)
-        analysed: dict[str, Any] = kinds.analyse(
+        analysed = kinds.analyse(
             AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
         )
-        return replace(
-            audited, result=with_endpoint(probe_texts.added_to(replace(audited.result, what_ifs=tried, **checked, **analysed)), encoder)
-        )
+        found = replace(audited.result, what_ifs=tried).with_analyses({**checked, **analysed})
+        return replace(audited, result=with_endpoint(probe_texts.added_to(found), encoder))
 
     return undecided.then(finish)
 
@@ -293,8 +292,8 @@ def _classified(model: Classifier, plan: ProbePlan, stages: Stages, **how: Any) 
         inputs = AnalysisInputs(
             probe, dataset, attributes, model, embeddings, {}, audited.predictions, settings, embed, label_scores=scores
         )  # fmt: skip
-        analysed: dict[str, Any] = kinds.analyse(inputs)
-        return replace(audited, result=replace(audited.result, **analysed))
+        analysed = kinds.analyse(inputs)
+        return replace(audited, result=audited.result.with_analyses(analysed))
 
     return undecided.then(finish)
 
@@ -325,8 +324,8 @@ def _asked(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: Cach
     table = table_of_texts(plans, written, held.attributes)
 
     def finish(audited: AuditedProbe) -> AuditedProbe:
-        analysed: dict[str, Any] = kinds.analyse(inputs)
-        return replace(audited, result=replace(audited.result, **analysed), texts=table)
+        analysed = kinds.analyse(inputs)
+        return replace(audited, result=audited.result.with_analyses(analysed), texts=table)
 
     return undecided.then(finish)
 

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from audit.analyses.base import kinds
+from audit.analyses import kinds
 from audit.engine.forecast import UploadForecast
 from audit.engine.plan import ProbePlan
 from audit.engine.texts import given_texts

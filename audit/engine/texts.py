@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from audit.analyses.base import kinds
+from audit.analyses import kinds
 from audit.measure.row_options import embedded_texts
 from audit.plans import WhatIfPlan
 from audit.records.inputs import TextSet

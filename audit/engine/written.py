@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from audit.analyses.base import kinds
+from audit.analyses import kinds
 from audit.encoder import USUAL_TOKENS, LimitedWriter
 from audit.engine.texts import given_texts
 from audit.measure.asked.writing import Written, kept_bytes, write_texts

@@ -7,7 +7,7 @@ Without --data it draws its images itself, so that it can be tried at once. The 
 
 from typing import Any
 
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import RankingPlan
 from audit.data import load_dataset
 from audit.data.schema import Column, Schema
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe

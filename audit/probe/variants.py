@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from audit.analyses.conditions.plan import HARMLESS, ImageConditionsPlan
+from audit.analyses.plans import HARMLESS, ImageConditionsPlan
 from audit.errors import UsageError
 from audit.naming import finding_id
 from audit.types import Claim, Measurement, Probe

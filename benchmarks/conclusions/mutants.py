@@ -45,9 +45,9 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
          "tests/audit/statistics/units/test_within_clusters.py", "tests/audit/statistics/units", *STATISTICS), 16,
     ),
     "comparison": (
-        ("audit/comparison", "audit/statistics/paired/changes.py", "audit/analyses/base/conditions.py", "audit/analyses/natural_shift"),
-        ("tests/audit/comparison/test_engine.py", "tests/audit/comparison", "tests/audit/statistics/paired", "tests/audit/analyses/base",
-         "tests/audit/analyses/test_natural_shift.py"), 12,
+        ("audit/comparison", "audit/statistics/paired/changes.py", "audit/analyses/conditions.py", "audit/extensions/natural_shift"),
+        ("tests/audit/comparison/test_engine.py", "tests/audit/comparison", "tests/audit/statistics/paired", "tests/audit/analyses",
+         "tests/extensions/natural_shift/test_natural_shift.py"), 12,
     ),
     "gates": (
         ("audit/gates",),
@@ -62,7 +62,7 @@ EQUIVALENT: dict[str, str] = {
     "audit/statistics/units/cluster_null.py:_normal_statistics 1 #1": "how many rows are held at once; every row is its own",
     "audit/statistics/units/cluster_shuffles.py:into 1 #2": "NumPy takes any negative length, not only -1, as the unknown one",
     "reports/text/headline/audits.py:_undecided 1.0 #0": "no detectable difference is above 1, so 1.6 comes last as well",
-    "audit/analyses/natural_shift/computation.py:_largest 1 #4": "NumPy takes any negative length, not only -1, as the unknown one",
+    "audit/extensions/natural_shift/computation.py:_largest 1 #4": "NumPy takes any negative length, not only -1, as the unknown one",
     "audit/statistics/findings.py:_check_estimates sum #1": "numbers of images are never negative: the largest is above 0 where the sum is",
 }
 """Why no test can distinguish a fault from the current code; no test is run against it."""

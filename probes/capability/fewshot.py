@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.analyses.few_shot.plan import FewShotPlan
+from audit.analyses.plans import FewShotPlan
 from audit.plans import PublishedRow, PublishedTable
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
 from probes.prompts import emoji_drawings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.analyses.few_shot.plan import FewShotPlan
+from audit.analyses.plans import FewShotPlan
 from audit.types import Claim, Dataset, LoadOptions, Measurement, Probe, ProbeData
 from probes.capability import PRESET, object_labels
 

@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.analyses.conditions.plan import PromptConditionsPlan
+from audit.analyses.plans import PromptConditionsPlan
 from audit.errors import MachineError, UsageError
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
 from probes.capability import DIGITS, digits

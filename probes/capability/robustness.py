@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.analyses.conditions.plan import IMAGENET_C, AttackPlan, ImageConditionsPlan
-from audit.analyses.natural_shift.plan import NaturalShiftPlan
+from audit.analyses.plans import IMAGENET_C, AttackPlan, ImageConditionsPlan, NaturalShiftPlan
 from audit.data.published.open_clip_prompts import is_imagenet
 from audit.types import UNKNOWN, Dataset, Probe
 from probes.capability import BEFORE_DATA, LABELLED, MOST_LEVELS, asked_of_classes, load_labelled

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from audit.analyses.conditions.plan import PromptConditionsPlan
+from audit.analyses.plans import PromptConditionsPlan
 from audit.data.published.open_clip_prompts import has_templates, imagenet_name, templated, templates_version
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
 from probes.capability import BEFORE_DATA, LABELLED, TEMPLATES_PRESET, asked_of_classes, brought_prompts, compared_by, load_labelled

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from audit.analyses.counterfactual_sets.plan import Choice, CounterfactualSetsPlan
+from audit.analyses.plans import Choice, CounterfactualSetsPlan
 from audit.types import Dataset, LoadOptions, PairedClaim, Probe, ProbeData
 from probes.counterfactual import CRIME, CRIME_WORDS, LOW, STATUS_WORDS, given_words, photo_of
 

@@ -6,7 +6,7 @@ Areas after the hazard taxonomy of MLCommons AI Safety v0.5 (arXiv 2404.12241); 
 
 from __future__ import annotations
 
-from audit.analyses.tagging.plan import TaggingPlan
+from audit.analyses.plans import TaggingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import AGES, DATA, LICENCE, load
 from probes.prompts.words import word_list

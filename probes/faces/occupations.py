@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.analyses.association.plan import AssociationPlan
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import AssociationPlan, RankingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import AGES, DATA, LICENCE, load
 from probes.prompts.languages import language

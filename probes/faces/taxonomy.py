@@ -6,9 +6,7 @@ from its list. Each area cites a source on why its stereotypes matter. Data: Fai
 
 from __future__ import annotations
 
-from audit.analyses.association.plan import AssociationPlan
-from audit.analyses.ranking.plan import RankingPlan
-from audit.analyses.tagging.plan import TaggingPlan
+from audit.analyses.plans import AssociationPlan, RankingPlan, TaggingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import AGES, DATA, LICENCE, load
 from probes.prompts.words import word_list

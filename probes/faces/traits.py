@@ -7,8 +7,7 @@ the two dimensions of Abele and Wojciszke 2007 (doi 10.1037/0022-3514.93.5.751),
 
 from __future__ import annotations
 
-from audit.analyses.association.plan import AssociationPlan
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import AssociationPlan, RankingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import AGES, DATA, LICENCE, load
 from probes.prompts.words import WordList, word_list, word_prompt

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.analyses.tagging.plan import TaggingPlan
+from audit.analyses.plans import TaggingPlan
 from audit.errors import DataError
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
 from probes.prompts.words import word_list

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import RankingPlan
 from audit.errors import DataError
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData, RowOptions
 from strictio.files import check_file

@@ -6,7 +6,7 @@ et al. 2023, arXiv 2306.16527; generations: HuggingFaceM4/m4-bias-eval-fair-face
 
 from __future__ import annotations
 
-from audit.analyses.word_rates.plan import WordRatePlan
+from audit.analyses.plans import WordRatePlan
 from audit.types import Probe
 from probes.faces import LICENCE, load
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from audit.analyses.text_association.plan import TextAssociationPlan
+from audit.analyses.plans import TextAssociationPlan
 from audit.types import Probe
 from probes.prompts.associations import BLACK, CLAUSES, CONCEPTS, DIALECT, MEN, SETS, VALENCE, WHITE, WOMEN, WORK
 from probes.prompts.languages import language

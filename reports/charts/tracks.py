@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.analyses.base.records import ChanceBand
+from audit.analyses.records import ChanceBand
 from audit.records.base import Estimate
 from reports.charts.forest import Scale, axis, bars, dots, posts, tick_texts
 

@@ -6,12 +6,13 @@ import csv
 import io
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 
 from audit.naming import natural_order
 from audit.predictions.bins import binned_levels
 from audit.records.comparison import Comparisons, PairedModels
 from audit.results import AuditResult, Finding, Results
-from reports.text.analyses import analysis_modules
+from reports.text.analyses import all_analyses, has_records
 from reports.text.numbers import clean
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
@@ -78,8 +79,11 @@ def csv_tables(results: Results) -> dict[str, str]:
 
 def analysis_tables(results: Results) -> dict[str, TidyTable]:
     """Return the tables of the kinds of analysis that any audit has, by name."""
-    views = analysis_modules("view")
-    return {name: view.table(results) for name, view in views.items() if any(getattr(audit, view.FIELD) for audit in results.audits)}
+    return {
+        analysis.name: import_module(analysis.section).table(results)
+        for analysis in all_analyses()
+        if any(has_records(audit, analysis) for audit in results.audits)
+    }
 
 
 def rates_table(results: Results) -> TidyTable:

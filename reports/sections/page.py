@@ -1,7 +1,7 @@
 """The sections of a report, listed in page order, and the page that `page.html` prints.
 
 To add a section, add a line to one of the lists, a template, and (if it needs more than the records) a module of the same name with
-`view`. Analyses are in `reports.analyses`, supporting evidence in `reports.evidence`.
+`view`. Analyses are in extensions, supporting evidence in `reports.evidence`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from reports.sections.results import (
     what_if,
 )
 from reports.text import phrases
+from reports.text.analyses import unread
 from reports.text.detail.found import appendix_note
 from reports.text.sentences import audits_title
 
@@ -53,16 +54,19 @@ OF_MODELS: Sequence[Section[Results]] = (
     Section("Replicates", "sections/results/replicates", replicates.view),
 )
 """Sections about several audits together, before the individual ones."""
-OF_AUDIT: Sequence[Section[AuditContext]] = (
+BEFORE_ANALYSES: Sequence[Section[AuditContext]] = (
     Section("The answer", "sections/results/answer", answer.view),
     Section("Questions", "sections/results/questions", questions.view),
     Section("Not planned", "sections/results/signals", signals.view),
-    *analysis_sections(),
+)
+"""Once per audit, before the sections of analyses."""
+AFTER_ANALYSES: Sequence[Section[AuditContext]] = (
+    Section("Not shown", "sections/results/unread", lambda context: unread(context.audit) or None),
     Section("Findings in detail", "sections/results/details", details.view),
     Section("Can it be trusted?", "sections/results/trust", trust.view),
     Section("Use of an endpoint", "sections/provenance/endpoint", endpoint.view),
 )
-"""Once per audit."""
+"""Once per audit, after them."""
 OF_PAGE: Sequence[Section[Results]] = (
     Section("What this cannot tell", "sections/provenance/limits", limits.view),
     Section("Slice it yourself", "sections/provenance/slicer", slicer.slicer),
@@ -116,12 +120,17 @@ class ReportPage(Page):
 def report_page(results: Results, facts: str) -> ReportPage:
     """Return everything that the templates print about `results`; `facts` is their JSON."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
+    of_audit = (*BEFORE_ANALYSES, *analysis_sections(), *AFTER_ANALYSES)
     several, hashes = len(contexts) > 1, [audit.model.sha256 for audit in results.audits]
     glance = overview(contexts) if several else None
     folded = glance is not None and glance.chart is not None
     own = [_own_appendix(context, named=several and not folded) for context in contexts]
     audits = [
-        Article(context, shown_sections(OF_AUDIT, context, context.key), parts if folded else ())
+        Article(
+            context,
+            shown_sections(of_audit, context, context.key),
+            parts if folded else (),
+        )
         for context, parts in zip(contexts, own, strict=True)
     ]
     shared, together = appendix_parts(("", None, shown_sections(APPENDIX, results))), shown_sections(OF_MODELS, results)

@@ -1,47 +1,105 @@
-"""What summary, terminal and headline say about the analyses of an audit, which are the folders of `reports.analyses`."""
+"""What summary, terminal, headline and page say about the analyses of an audit: those of extensions, and of scores and trends."""
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator
-from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
-from audit.results import AuditResult
+from audit.extension import Analysis, analyses
+from audit.results import AuditResult, Results
 from audit.types import Settings
+from reports.text import phrases
 from reports.text.phrases import NOT_PLANNED
 
+EFFECTS = Analysis(
+    "effects",
+    field="effects",
+    title="Scores and trends",
+    place=5,
+    template="effects/effects",
+    record="audit.records.effect:EffectResult",
+    plan="",
+    computation="",
+    section="reports.effects.section",
+    sentences="reports.effects.sentences",
+)
+"""Of the core: claims about scores and trends, which may be planned, have a section like those of analyses."""
 
-@cache
-def analysis_modules(part: str) -> dict[str, Any]:
-    """Return each analysis with its module of this name (``"view"`` or ``"words"``), in alphabetical order."""
-    folder = import_module("reports.analyses")
-    return {module.name: import_module(f"{folder.__name__}.{module.name}.{part}") for module in pkgutil.iter_modules(folder.__path__)}
+
+class SectionModule(Protocol):
+    """The section and the table of an analysis; both are asked for only if there are records."""
+
+    @staticmethod
+    def view(context: Any) -> object | None:
+        """Return what the template prints about an `AuditContext`; None if there is nothing to show."""
+        ...
+
+    @staticmethod
+    def table(results: Results) -> Any:
+        """Return its CSV table, a `reports.tidy.TidyTable`."""
+        ...
+
+
+class SentencesModule(Protocol):
+    """The sentences about an analysis that has records.
+
+    It may also have ``similarities_differ(audit)``, whether groups differ beyond chance in similarities to words, and
+    ``not_understood(audit)``, which says why no question is answered.
+    """
+
+    WHERE: str
+    """Its name in a list of analyses with differences beyond chance: ``"labels"``."""
+
+    @staticmethod
+    def line(audit: AuditResult, settings: Settings) -> str:
+        """Return a sentence or two for summary and terminal; may be empty."""
+        ...
+
+
+def all_analyses() -> tuple[Analysis, ...]:
+    """Return every analysis that can have a section, sorted by name."""
+    return tuple(sorted((EFFECTS, *analyses()), key=lambda analysis: analysis.name))
+
+
+def has_records(audit: AuditResult, analysis: Analysis) -> bool:
+    """Whether an audit has records of an analysis."""
+    return bool(audit.effects if analysis is EFFECTS else audit.analyses[analysis.field])
 
 
 def lines(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
     """Return what summary and terminal say about the analyses of an audit: at most a sentence or two per analysis."""
-    return tuple(line for _, line in _lines(audit, settings))
+    return (*(line for _, line in _lines(audit, settings)), *filter(None, (unread(audit),)))
+
+
+def unread(audit: AuditResult) -> str:
+    """Name what results have of analyses that no installed extension declares; empty if there is nothing."""
+    known = {analysis.field for analysis in analyses()}
+    named = phrases.some([f"‘{field}’" for field, records in audit.analyses.items() if records and field not in known])
+    return f"The results also have {named}, which no extension that is installed reads: kept, and not shown." if named else ""
 
 
 def beyond_chance(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
     """Name the analyses that find a difference beyond chance: ``("labels", "rankings")``."""
-    return tuple(words.WHERE for words, line in _lines(audit, settings) if line.startswith(NOT_PLANNED))
+    return tuple(sentences.WHERE for sentences, line in _lines(audit, settings) if line.startswith(NOT_PLANNED))
 
 
 def any_similarity_differs(audit: AuditResult) -> bool:
     """Whether an analysis of similarities to words finds a difference between groups beyond chance."""
-    return any(words.similarities_differ(audit) for words in analysis_modules("words").values() if hasattr(words, "similarities_differ"))
+    return any(sentences.similarities_differ(audit) for sentences in _sentences(audit) if hasattr(sentences, "similarities_differ"))
 
 
 def withheld(audit: AuditResult) -> str:
     """Say why no question of an audit is answered, if a precondition is not met; empty otherwise."""
-    said = (words.not_understood(audit) for words in analysis_modules("words").values() if hasattr(words, "not_understood"))
+    said = (sentences.not_understood(audit) for sentences in _sentences(audit) if hasattr(sentences, "not_understood"))
     return next(filter(None, said), "")
 
 
+def _sentences(audit: AuditResult) -> Iterator[Any]:
+    return (import_module(analysis.sentences) for analysis in all_analyses() if has_records(audit, analysis))
+
+
 def _lines(audit: AuditResult, settings: Settings) -> Iterator[tuple[Any, str]]:
-    for words in analysis_modules("words").values():
-        if line := words.line(audit, settings):
-            yield words, line
+    for sentences in _sentences(audit):
+        if line := sentences.line(audit, settings):
+            yield sentences, line

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import audit
-from audit.analyses.few_shot.computation import mean_over_draws
 from audit.commands.verify import main as verify
+from audit.extensions.few_shot.computation import mean_over_draws
 from audit.results import to_json
 from audit.statistics.paired.sets import mean_shift
 

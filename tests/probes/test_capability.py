@@ -5,7 +5,7 @@ import pytest
 
 import audit
 import probes
-from audit.analyses.natural_shift.plan import NaturalShiftPlan
+from audit.analyses.plans import NaturalShiftPlan
 from audit.data.published.open_clip_prompts import imagenet_name
 from audit.errors import DataError, UsageError
 from audit.types import UNKNOWN, LoadOptions
@@ -163,4 +163,4 @@ def test_a_dataset_made_in_python_is_fitted_too():
                                "levels": {"race": faces.levels["race"], "class": faces.levels["gender"]}})  # fmt: skip
     done = audit.audit(model=Refuser(), probe="zeroshot", data=faces, draws=99).results.audits[0]
     assert done.measurements[0].labels == ("Female", "Male")
-    assert done.conditions[0].results[0].verdict == "no signal"
+    assert done.analyses["conditions"][0].results[0].verdict == "no signal"

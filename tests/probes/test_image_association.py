@@ -45,7 +45,7 @@ def made(folder, favour):
 def test_women_who_look_like_kitchens_are_found_and_colours_by_chance_are_not(tmp_path, favour, verdict):
     out = tmp_path / "out"
     audit.audit(model=Colours(), probe=PROBE, data=made(tmp_path, favour), out=out, draws=999, cache_root=tmp_path / "cache")
-    (found,) = audit.load(out).results.audits[0].associations
+    (found,) = audit.load(out).results.audits[0].analyses["associations"]
     (women,) = found.groups
     assert (found.first, found.second, found.images, women.group, women.n) == ("kitchen", "office", (6, 6), "woman", 40)
     assert (women.verdict == "signal") == (verdict == "signal")

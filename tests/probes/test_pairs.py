@@ -8,8 +8,8 @@ import pytest
 
 import audit
 import probes
-from audit.analyses.counterfactual_sets import computation as counterfactual_sets
 from audit.errors import DataError, UsageError
+from audit.extensions.counterfactual_sets import computation as counterfactual_sets
 from audit.testing import FakeEncoder
 from audit.types import LoadOptions
 from tests.probes.made.pairs import make
@@ -77,11 +77,11 @@ def test_the_real_images_are_asked_scene_by_scene(monkeypatch):
     if not REAL.is_dir():
         pytest.skip("the images of PAIRS are not beside the repository")
     result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=REAL, draws=99).results.audits[0]
-    sets = {(each.question[:5], each.attribute): each for each in result.counterfactual_sets}
-    assert (len(result.counterfactual_sets), result.data.clusters) == (8, 30)
+    sets = {(each.question[:5], each.attribute): each for each in result.analyses["counterfactual_sets"]}
+    assert (len(result.analyses["counterfactual_sets"]), result.data.clusters) == (8, 30)
     assert "scenes of status: the folder has no part 'status'" in result.probe.not_tested
     assert [(sets["Which", by].sets, sets["Which", by].clusters) for by in ("gender", "race", "person")] == [(40, 20), (40, 20), (20, 20)]
-    crime = next(each for each in result.counterfactual_sets if each.question.startswith("Is a scene"))
+    crime = next(each for each in result.analyses["counterfactual_sets"] if each.question.startswith("Is a scene"))
     assert (crime.sets, crime.clusters, crime.reason.code) == (20, 10, "sets_few")
 
 
@@ -91,7 +91,7 @@ def test_scenes_are_asked_the_words_of_their_own_part(tmp_path):
     result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=tmp_path, draws=99).results.audits[0]
     images = {counts.measurement: sum(counts.n) for counts in result.counts}
     assert images == {"occupation": 43, "crime": 75, "status": 16}
-    sets = {(sets.question, sets.attribute): sets.sets for sets in result.counterfactual_sets}
+    sets = {(sets.question, sets.attribute): sets.sets for sets in result.analyses["counterfactual_sets"]}
     assert sets["Is a person in a scene of status given words of lower status?", "person"] == 4
     assert sets["Is a person in any scene given crime-related words?", "person"] == 18
 
@@ -101,7 +101,7 @@ def test_a_part_that_the_folder_lacks_is_not_asked_about(tmp_path):
     shutil.rmtree(tmp_path / "data" / "occupations")
     result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=tmp_path, draws=99).results.audits[0]
     assert [record.name for record in result.measurements] == ["crime", "status"]
-    assert not any("kinds of work" in sets.question for sets in result.counterfactual_sets)
+    assert not any("kinds of work" in sets.question for sets in result.analyses["counterfactual_sets"])
     assert "scenes of work: the folder has no part 'occupations'" in result.probe.not_tested
 
 

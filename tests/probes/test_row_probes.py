@@ -14,7 +14,7 @@ from audit.testing import png
 from audit.types import LoadOptions
 from probes.people import surveillance as surveillance_probe
 from strictio.images.decode import decode
-from tests.audit.analyses.test_ranking_galleries import by_the_paper
+from tests.extensions.ranking.test_ranking_galleries import by_the_paper
 from tests.probes.made import surveillance, visogender, vlbias
 from tests.support.command import command
 from tests.support.planted import MODELS
@@ -142,7 +142,7 @@ def test_both_halves_of_visogender_are_recomputed_from_the_embeddings_in_plain_l
         job: [data.attributes.loc[name, "occupation_gender"][0] for _, name in sorted(rows, reverse=True)] for job, rows in in_order.items()
     }
     assert [0 < rate.value < 1 for finding in result.findings[-2:] for rate in finding.by_group] == [True] * 4
-    for ranking in result.rankings:
+    for ranking in result.analyses["rankings"]:
         orders = ["".join(genders_of[query.query]).replace("f", "w") for query in ranking.queries]
         expected = np.array([by_the_paper(order, ranking.k) for order in orders])
         assert len(expected) == 12

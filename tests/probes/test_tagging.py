@@ -57,7 +57,7 @@ def asked(model, portraits):
 
 
 def signals(results):
-    found = results.audits[0].taggings
+    found = results.audits[0].analyses["taggings"]
     return {
         (each.attribute, each.threshold, label.label, label.most) for each in found for label in each.labels if label.verdict == "signal"
     }
@@ -74,7 +74,7 @@ def test_labels_that_are_planted_for_a_gender_are_found_at_both_thresholds_and_s
     assert "10 of 820 comparisons (each label by each attribute and threshold; false discovery rate 5 %) are beyond chance." in page
     assert "By gender, labels above 0.5 %: 5 of 205 labels beyond chance." in page
     assert "in 100.0 % of 64 images, Male in 0.0 % of 45 images" in page
-    labels = {label.label: label for label in found.audits[0].taggings[0].labels}
+    labels = {label.label: label for label in found.audits[0].analyses["taggings"][0].labels}
     assert labels["a microphone"].counts == (64, 45)
     assert labels["nanny"].counts == (64, 0)
 
@@ -84,7 +84,7 @@ def test_labels_that_are_planted_for_a_gender_are_found_at_both_thresholds_and_s
 def test_a_random_model_gives_labels_and_no_signal_and_is_not_called_fair(portraits, seed):
     found = asked(Random(seed), portraits).results
     assert signals(found) == set()
-    assert sum(sum(label.counts) for label in found.audits[0].taggings[0].labels) > 500
+    assert sum(sum(label.counts) for label in found.audits[0].analyses["taggings"][0].labels) > 500
     page = " ".join(text_of(render(found)).split())
     assert "None of 820 comparisons" in page
     assert "it is undecided whether groups get labels unequally often." in page

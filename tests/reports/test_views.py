@@ -11,7 +11,7 @@ import pytest
 
 import reports
 from audit.evidence.score_spread import GroupSpread, ScoreSpread
-from audit.extension import facts_files
+from audit.extension import facts_files, find
 from audit.records.gates import GateCheck, GateResult
 from audit.records.inputs import RowTexts, TextSet
 from audit.types import Claim, Note
@@ -26,7 +26,7 @@ from reports.profile.rows import ChangeOfQuestion, ProfileRow
 from reports.profile.statements import Stated, StatedAboutQuestion, Statements
 from reports.render import render, render_comparisons
 from reports.section import Section
-from reports.text.analyses import analysis_modules
+from tests.reports import test_effects
 from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_replicates import replicated
 from tests.support import comparison_samples, whole_page
@@ -67,13 +67,24 @@ def prompted(audit):
     )
 
 
+def every_analysis():
+    """Yield each analysis with the name of its extension."""
+    return ((extension.name, analysis) for extension in find().extensions for analysis in extension.analyses)
+
+
 def analysed():
     """Return results of an audit with every kind of analysis and evidence."""
     audit = prompted(samples.with_evidence(samples.fairface(), odd=True))
-    analyses = {}
-    for name, view in analysis_modules("view").items():
-        analyses[view.FIELD] = import_module(f"tests.reports.analyses.test_{name}").records()
-    return samples.results(replace(audit, evidence=replace(audit.evidence, score_spread=(SPREAD,)), **analyses))
+    found = {}
+    for extension, analysis in every_analysis():
+        found[analysis.field] = import_module(f"tests.extensions.{extension}.test_section").records()
+    audit = replace(audit, evidence=replace(audit.evidence, score_spread=(SPREAD,)), effects=test_effects.records())
+    return samples.results(audit.with_analyses(found))
+
+
+def unread():
+    """Return results with the records of an analysis that no extension declares."""
+    return samples.results(samples.emoji().with_analyses({"odd": ({"a": 1},)}))
 
 
 def gated():
@@ -89,6 +100,7 @@ def gated():
 def draw_pages():
     render(whole_page.whole())
     render(analysed())
+    render(unread())
     render(many_groups())
     of_labels = samples.emoji()
     render(samples.results(replace(of_labels, model=replace(of_labels.model, labels=of_labels.measurements[0].labels))))
@@ -131,6 +143,7 @@ def views():
     names = {module.name for module in pkgutil.walk_packages(reports.__path__, "reports.")}
     for page in {file.render.partition(":")[0] for file in facts_files()}:
         names |= {page, *(module.name for module in pkgutil.iter_modules(getattr(import_module(page), "__path__", ()), f"{page}."))}
+    names |= {analysis.section for _, analysis in every_analysis()}
     names = {name for name in names if not name.startswith(WITHOUT_TEMPLATES)}
     classes = {value for name in names for value in vars(import_module(name)).values() if isinstance(value, type) and is_dataclass(value)}
     return {cls for cls in classes if cls.__module__ in names and cls.__name__[0] != "_"} - PREPARE_VIEWS

@@ -7,10 +7,6 @@ from audit.extension import find
 
 
 def extension_pages() -> dict[str, dict[str, Callable[[], str]]]:
-    """Return the pages of each installed extension that has a folder in audit/extensions and samples."""
-    pages = {}
-    for extension in find().extensions:
-        module = f"tests.extensions.{extension.name}.samples"
-        if extension.templates.startswith("audit.extensions."):
-            pages[extension.name] = import_module(module).PAGES
-    return pages
+    """Return the pages of each extension in audit/extensions that has pages of its own, not sections of an audit."""
+    ours = [extension for extension in find().extensions if extension.templates.startswith("audit.extensions.") and not extension.analyses]
+    return {extension.name: import_module(f"tests.extensions.{extension.name}.samples").PAGES for extension in ours}

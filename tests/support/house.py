@@ -58,6 +58,11 @@ def between_rooms(edges: dict[str, set[str]]) -> dict[str, set[str]]:
     return rooms
 
 
+OF_ANALYSES = ("beside.py", "computation.py", "section.py", "sentences.py")
+IMPLEMENT = {"extensions", "effects"}
+"""Folders whose modules of these names implement the interface of analyses, so they share its names with it and with each other."""
+
+
 def defined_twice(trees: dict[Path, ast.Module]) -> list[str]:
     """Name the public classes of several modules, and the public functions of several folders, within one program."""
     places = defaultdict(set)
@@ -65,8 +70,7 @@ def defined_twice(trees: dict[Path, ast.Module]) -> list[str]:
         side = path.parts[0] if path.parts[0] in ("contrastive", "strictio", "verify") else "audit"
         for node in tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and node.name not in INTERCHANGEABLE:
-                # The folders of analyses have one interface.
-                folder = path.parents[1] if "analyses" in path.parts else path.parent
+                folder = Path("audit/analyses") if path.name in OF_ANALYSES and IMPLEMENT & set(path.parts) else path.parent
                 place = module_name(path) if isinstance(node, ast.ClassDef) else str(folder)
                 places[side, node.name].add(place)
     return [f"{name}: {', '.join(sorted(where))}" for (_, name), where in sorted(places.items()) if len(where) > 1]

@@ -11,8 +11,7 @@ import io
 import numpy as np
 
 import probes
-from audit.analyses.association.plan import AssociationPlan
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import AssociationPlan, RankingPlan
 from audit.types import UNKNOWN, LoadOptions
 from strictio.images.decode import decode
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from audit.analyses.word_rates.plan import WordRatePlan
+from audit.analyses.plans import WordRatePlan
 from audit.testing import FakeEncoder, png
 from audit.types import Dataset, Probe
 

@@ -118,8 +118,7 @@ def answer_words(probe: Probe) -> list[str]:
 
     Raises UsageError if it has none: options that differ from image to image are not words for a group.
     """
-    from audit.analyses.ranking.plan import RankingPlan
-    from audit.analyses.tagging.plan import TaggingPlan
+    from audit.analyses.plans import RankingPlan, TaggingPlan
 
     def named() -> Iterator[Iterable[str]]:
         for measurement in probe.measurements:

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from audit.analyses.language.plan import LanguagePlan, PicturedContrast, WordContrast
+from audit.analyses.plans import LanguagePlan, PicturedContrast, WordContrast
 from audit.types import Group
 from probes.prompts import fill
 

@@ -71,7 +71,7 @@ def kind(plan: AnalysisPlan) -> str:
 
     Examples
     --------
-    >>> from audit.analyses.ranking.plan import RankingPlan
+    >>> from audit.analyses.plans import RankingPlan
     >>> kind(RankingPlan("?", {}, (), "v1"))
     'ranking'
     """

@@ -1,4 +1,4 @@
-"""Conditions of an audit: what corruption, a printed word and an ensemble change, by group, through the engine."""
+"""The same images under several conditions: by hand, by a slow loop, by what must not matter, and against planted fragility."""
 
 from dataclasses import replace
 
@@ -6,151 +6,181 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.analyses.conditions import computation as conditions
-from audit.analyses.conditions.plan import ImageConditionsPlan, PromptConditionsPlan
-from audit.data.changed import corruptions
-from audit.engine.probe_audit import audit
-from audit.errors import UsageError
-from audit.results import from_json, to_json
-from audit.testing import FakeEncoder, png
-from audit.types import Dataset, LabelSet, Measurement, Probe, Settings
+from audit.analyses.conditions import ConditionsAsked, conditions_record, judged_together
+from audit.analyses.records import Condition
+from audit.errors import DataError, UsageError
+from audit.statistics.paired.joint import JointCounts
+from audit.statistics.paired.unequal_changes import unequal_changes
+from audit.types import UNKNOWN, Predictions, Settings
 
-AXES = {"bright": [1.0, 1.0, 1.0], "red": [1.0, 0.0, 0.0], "green": [0.0, 1.0, 0.0], "odd": [0.9, 1.0, 0.0]}
-LABELS = LabelSet("colour", ("red", "green"), {"red": ("red",), "green": ("green",)})
-ASKED = Measurement("colour", "Which colour?", LABELS, "test v1", (), truth="colour", outcomes={"red": ("red",)})
-IMAGES = ImageConditionsPlan(question="Who suffers?", measurement="colour", by=("group",), corruptions=("contrast",), parameters="harmless")
+LEVELS = {"group": ("a", "b", "c")}
+ASKED = ConditionsAsked("Who loses?", "images", "shape", ("group",))
+PLAIN, BLURRED = Condition("unchanged"), Condition("blur 1", "blur", 1.0)
+SETTINGS = Settings(draws=199, min_group_size=2)
 
 
-def dataset(n=(40, 35, 5)):
-    """Groups a and b of red and green pictures; of b the red is a tint that stands on a green picture. c is too small."""
-    rows = [(g, "red" if i % 2 else "green") for g, many in zip("abc", n, strict=True) for i in range(many)]
-    table = pd.DataFrame(rows, columns=["group", "colour"], index=[f"{i:03d}" for i in range(len(rows))], dtype="str")
-    images = [_picture(g, colour, i) for i, (g, colour) in enumerate(rows)]
-    levels = {"group": ("a", "b", "c"), "colour": ("red", "green")}
-    return Dataset("tints", images, table, levels, "7" * 64, "made by the test", "none")
+def predictions(groups, right, truth=None, cluster=None, weight=None):
+    """Answers that are right where `right` says so."""
+    truth = np.full(len(groups), "x") if truth is None else np.asarray(truth)
+    table = pd.DataFrame({"group": list(groups)}, index=[f"{i}" for i in range(len(groups))], dtype="str")
+    answers = np.where(np.asarray(right, bool), truth, "y")
+    return Predictions(("x", "y"), ("x", "y"), np.empty((0, 2)), answers, truth, table, np.empty(0), cluster=cluster, weight=weight)
 
 
-def _picture(group, colour, number):
-    own = (200, 20, number) if colour == "red" else (20, 200, number)
-    return png(own, (24, 24))
+def record(before, *after, asked=ASKED, settings=SETTINGS):
+    conditions = [(PLAIN, before), *((replace(BLURRED, name=f"blur {i}", strength=float(i)), each) for i, each in enumerate(after, 1))]
+    return conditions_record(asked, conditions, LEVELS, settings)
 
 
-def audited(plans, data=None, encoder=None, **more):
-    data = data or dataset()
-    probe = Probe("p", "?", lambda options: data, (ASKED,), "ours", "none", (), (), analyses=tuple(plans), **more)
-    return audit(encoder or FakeEncoder(AXES), probe, data, Settings(draws=199)).result
-
-
-class Fragile(FakeEncoder):
-    """Sees colours, and calls everything green that has a white strip."""
-
-    def encode_images(self, images):
-        rows = super().encode_images(images)
-        for row, image in zip(rows, images, strict=True):
-            pixels = np.asarray(image, float)
-            if (pixels[-1, 0] == 255).all():
-                row[:] = (0.0, 1.0, 0.0)
-        return rows
+def test_eight_images_by_hand():
+    """a: 4 of 4 right, then 2; b: 2 of 4 right, then 2, one gained and one lost. The change differs by 50 points."""
+    found = record(predictions("aaaabbbb", [1, 1, 1, 1, 1, 1, 0, 0]), predictions("aaaabbbb", [1, 1, 0, 0, 1, 0, 1, 0]))
+    assert found.images == 8
+    assert [(rate.group, rate.events, rate.n, rate.value, rate.status) for rate in found.baseline_by_group] == [
+        (("a",), 4, 4, 1.0, "ok"), (("b",), 2, 4, 0.5, "ok"), (("c",), 0, 0, None, "absent"),
+    ]  # fmt: skip
+    assert (found.baseline_overall.events, found.baseline_overall.value) == (6, 0.75)
+    assert (found.baseline_gap.highest, found.baseline_gap.lowest, found.baseline_gap.value) == (("a",), ("b",), 0.5)
+    (result,) = found.results
+    assert [(each.gained, each.lost, each.difference) for each in result.by_group] == [(0, 2, -0.5), (1, 1, 0.0), (0, 0, None)]
+    assert (result.overall.difference, result.overall.after.value, result.gap.value) == (-0.25, 0.5, 0.0)
+    assert (result.pair.first, result.pair.second, result.pair.difference) == (("b",), ("a",), 0.5)
+    assert result.pair.low_adjusted <= result.pair.low < 0 < result.pair.high  # eight images show nothing
+    assert 0.1 < result.p <= 1
+    assert result.p_adjusted == result.p
+    assert result.verdict is None
 
 
 @pytest.mark.slow
-def test_no_corruption_of_a_plain_picture_s_contrast_changes_anything():
-    (found,) = audited([IMAGES]).conditions
-    assert (found.kind, found.images, found.baseline.name, found.metric) == ("images", 80, "unchanged", "accuracy")
-    assert [(each.condition.series, each.condition.strength) for each in found.results] == [("contrast", s) for s in range(1, 6)]
-    assert {each.verdict for each in found.results} == {"no signal"}
-    assert {rate.difference for each in found.results for rate in each.by_group} == {0.0}
-    assert found.baseline_by_group[2].status == "small"
-    assert found.tests == 5
+def test_the_permutation_p_is_that_of_every_deal():
+    """Six images, (lost, lost, kept) against (kept, kept, kept): of C(6, 3) = 20 deals 4 + 4 put both losses into one group."""
+    lost = JointCounts((("a",), ("b",)), np.array([[1, 2, 0, 0], [3, 0, 0, 0]]), np.array([3, 3]))
+    p = [unequal_changes(lost, 4999, np.random.default_rng(seed)).p for seed in range(3)]
+    assert np.mean(p) == pytest.approx(8 / 20, abs=0.01)
+
+
+def slow(before, after, groups):
+    """The statistic by loops over images, as its docstring says it."""
+    change = {g: [int(b) - int(a) for a, b, own in zip(before, after, groups, strict=True) if own == g] for g in sorted(set(groups))}
+    best = 0.0
+    for one in change:
+        for two in change:
+            errors = []
+            for g in (one, two):
+                mean = sum(change[g]) / len(change[g])
+                errors.append((sum((d - mean) ** 2 for d in change[g]) + 1) / len(change[g]) ** 2)
+            means = [sum(change[g]) / len(change[g]) for g in (one, two)]
+            best = max(best, abs(means[0] - means[1]) / sum(errors) ** 0.5)
+    return best
+
+
+def test_the_statistic_equals_a_slow_loop():
+    from audit.statistics.paired import unequal_changes as module
+
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        groups = rng.choice(["a", "b", "c"], 60, p=[0.6, 0.3, 0.1])
+        before, after = rng.random(60) < 0.8, rng.random(60) < 0.6
+        cells = np.array([
+            [np.sum((groups == g) & (before == b) & (after == a)) for b, a in ((True, True), (True, False), (False, True), (False, False))]
+            for g in sorted(set(groups))
+        ])  # fmt: skip
+        joint = JointCounts(tuple((g,) for g in sorted(set(groups))), cells, cells.sum(axis=1))
+        observed, _ = module._largest(module._single(joint).net.sums)
+        assert float(observed) == pytest.approx(slow(before, after, groups), rel=1e-12)
+
+
+def fragile(n, lost, seed=0):
+    """Groups of `n` images of which 80 % are right before, and of those right a share `lost` is wrong after."""
+    rng = np.random.default_rng(seed)
+    groups = [g for g, many in zip("abc", n, strict=True) for _ in range(many)]
+    before = rng.random(len(groups)) < 0.8
+    share = np.array([lost["abc".index(g)] for g in groups])
+    return groups, before, before & ~(rng.random(len(groups)) < share)
+
+
+def test_a_fragile_group_is_found_and_named():
+    groups, before, after = fragile((150, 90, 40), (0.02, 0.02, 0.5))
+    (found,) = judged_together([record(predictions(groups, before), predictions(groups, after))], 0.05, limited=False)
+    (result,) = found.results
+    assert (result.verdict, result.pair.second, found.tests) == ("signal", ("c",), 1)
+    assert result.pair.low_adjusted > 0
+    (limited,) = judged_together([found], 0.05, limited=True)
+    assert limited.results[0].verdict == "no signal"
 
 
 @pytest.mark.slow
-def test_strength_0_equals_the_unchanged_predictions(monkeypatch):
-    """With every corruption at strength 0 the same bytes are embedded: all 40 conditions are the baseline."""
-    unchanged = corruptions.corruption("JPEG", 0)
-    monkeypatch.setattr(conditions.corruptions, "corruption", lambda name, strength: unchanged)
-    result = audited([replace(IMAGES, corruptions=tuple(corruptions.CORRUPTIONS))])
-    (found,) = result.conditions
-    assert len(found.results) == 40
-    for each in found.results:
-        assert [rate.after for rate in each.by_group] == [rate.before for rate in each.by_group]
-        assert each.p == 1.0
+def test_equal_fragility_is_seldom_called_unequal():
+    """Groups of unequal size and other rates before, all losing the same in points: 3 of 60 alarm on average."""
+    alarms = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        groups = ["a"] * 200 + ["b"] * 60
+        rate = np.where(np.array(groups) == "a", 0.9, 0.5)
+        drawn = rng.random(260)
+        before, after = drawn < rate, drawn < rate - 0.2
+        alarms += record(predictions(groups, before), predictions(groups, after), settings=Settings(draws=99)).results[0].p <= 0.05
+    assert alarms <= 10
 
 
-@pytest.mark.slow
-def test_a_fragile_group_is_found(monkeypatch):
-    """Blue marks group b here: the corruption leaves a alone and turns all of b green."""
-
-    def only_b(name, strength):
-        def change(row, content):
-            return png((20, 200, 1), (24, 24)) if 40 <= row < 75 else content
-
-        return change
-
-    monkeypatch.setattr(conditions.corruptions, "corruption", only_b)
-    (found,) = audited([IMAGES]).conditions
-    first = found.results[0]
-    assert first.verdict == "signal"
-    assert [rate.difference for rate in first.by_group] == [0.0, -17 / 35, 0.0]
-    assert (first.pair.first, first.pair.second) == (("a",), ("b",))
-    assert first.p_adjusted == first.p  # five alike
+def test_what_must_not_matter():
+    groups, before, after = fragile((60, 40, 0), (0.1, 0.4, 0))
+    found = record(predictions(groups, before), predictions(groups, after))
+    order = np.random.default_rng(1).permutation(100)
+    shuffled = [np.array(groups)[order], before[order], after[order]]
+    assert record(predictions(*shuffled[:2]), predictions(shuffled[0], shuffled[2])) == found
+    unchanged = record(predictions(groups, before), predictions(groups, before)).results[0]
+    assert unchanged.p == 1.0
+    assert {each.difference for each in unchanged.by_group} == {0.0, None}
+    both = record(predictions(groups, before), predictions(groups, after), predictions(groups, before))
+    assert both.results[0] == found.results[0]  # a further condition moves nothing but the correction
 
 
-def test_a_printed_word_is_read():
-    """Wherever a strip is white the encoder says green: reds flip to the printed word, greens keep the right answer."""
-    plan = replace(IMAGES, corruptions=(), words={"red": "red", "green": "green"})
-    looks, reads = audited([plan], encoder=Fragile(AXES)).conditions
-    assert reads.question.endswith("Who answers the printed word?")
-    assert [each.condition.name for each in looks.results] == ["a wrong word printed on the picture"]
-    assert looks.results[0].overall.difference == pytest.approx(-39 / 80)  # 20 + 17 + 2 reds
-    assert reads.baseline_overall.events == 0
-    assert reads.results[0].overall.after.events == 39
+def test_a_group_that_is_too_small_is_shown_and_not_judged():
+    groups, before, after = fragile((60, 40, 5), (0.0, 0.0, 1.0))
+    found = record(predictions(groups, before), predictions(groups, after), settings=Settings(draws=99))
+    assert [rate.status for rate in found.baseline_by_group] == ["ok", "ok", "small"]
+    assert found.results[0].by_group[2].difference < 0
+    assert found.results[0].p == 1.0
+    alone = record(predictions("aaaa", [1, 1, 1, 0]), predictions("aaaa", [1, 1, 1, 0]))
+    assert alone.reason.code == "conditions_few_groups"
+    assert alone.results[0].p is None
 
 
-def test_an_ensemble_gains_for_whom():
-    """The odd template puts green nearest to every picture; together with the plain one both are told apart."""
-    prompts = {"one template": {"red": ("red",), "green": ("odd",)}, "both": {"red": ("red",), "green": ("odd", "green", "green", "green")}}
-    plan = PromptConditionsPlan(question="For whom?", measurement="colour", by=("group",), conditions=prompts, preset="t v1")
-    result = audited([plan])
-    (found,) = result.conditions
-    assert (found.kind, found.baseline.name, found.results[0].condition.name) == ("prompts", "one template", "both")
-    assert found.baseline_overall.value <= found.results[0].overall.after.value == 1.0
-    assert {text_set.variant for text_set in result.text_sets} == {"one template", "both"}
+def test_clusters_change_together():
+    """20 people of 10 images: two fragile people of b lose all; as images this is beyond chance, as people it is not."""
+    groups = ["a"] * 100 + ["b"] * 100
+    before, after = np.ones(200, bool), np.ones(200, bool)
+    after[100:120] = False
+    people = np.repeat(np.arange(20), 10)
+    settings = Settings(draws=499, min_group_size=10)
+    images = record(predictions(groups, before), predictions(groups, after), settings=settings)
+    clusters = record(predictions(groups, before, cluster=people), predictions(groups, after), settings=settings)
+    assert images.results[0].p == 0.002
+    assert clusters.results[0].p is None
+    assert clusters.baseline_by_group[0].status == "small"
+    groups, people = ["a"] * 200 + ["b"] * 200, np.repeat(np.arange(40), 10)
+    before, after = np.ones(400, bool), np.ones(400, bool)
+    after[200:220] = False
+    clusters = record(predictions(groups, before, cluster=people), predictions(groups, after), settings=settings)
+    assert clusters.results[0].p > 0.2
 
 
-@pytest.mark.slow
-def test_clusters_and_json():
-    data = dataset((60, 60, 0))
-    data = replace(data, attributes=data.attributes.assign(who=[str(i // 3) for i in range(120)]))
-    data = replace(data, levels={**data.levels, "who": tuple(map(str, range(40)))})
-    result = audited([IMAGES], data, cluster="who")
-    assert result.conditions[0].baseline_by_group[0].clusters == 20
-    shares = _results(result)
-    assert from_json(to_json(shares)).audits[0].conditions == result.conditions
+def test_an_outcome_and_unknown_truth():
+    """Of an outcome the share that is given it; of accuracy the images whose truth is unknown do not count."""
+    truth = ["x", "x", UNKNOWN, "x", "x", "x"]
+    before, after = predictions("aaabbb", [1, 1, 1, 1, 1, 1], truth), predictions("aaabbb", [0, 1, 1, 1, 1, 1], truth)
+    assert [rate.n for rate in record(before, after).baseline_by_group] == [2, 3, 0]
+    asked = replace(ASKED, metric="selection_rate", outcome="yes", answers=("x",))
+    assert [each.difference for each in record(before, after, asked=asked).results[0].by_group][:2] == [-1 / 3, 0.0]
 
 
-def _results(result):
-    from tests.support.report_samples import results
-
-    sample = results() if callable(results) else results
-    return replace(sample, audits=(result,), paired_models=None, replicates=(), gates=())
-
-
-def test_a_sample_keeps_clusters_whole(monkeypatch):
-    monkeypatch.setattr(conditions, "MOST_IMAGES", 30)
-    (found,) = audited([IMAGES], dataset((60, 60, 0))).conditions
-    assert (found.images, [note.code for note in found.notes]) == (30, ["conditions_sampled"])
-
-
-def test_what_is_wrong_is_refused_before_a_model_sees_an_image():
-    for plan, message in (
-        (replace(IMAGES, corruptions=("fog",)), "no corruption 'fog'"),
-        (replace(IMAGES, corruptions=("frost",), parameters="ImageNet-C"), "no corruption 'frost'"),
-        (replace(IMAGES, measurement="shade"), "no measurement 'shade'"),
-        (replace(IMAGES, outcome="blue"), "no outcome 'blue'"),
-        (replace(IMAGES, words={"red": "red"}), "no word for the answer 'green'"),
-        (PromptConditionsPlan(question="?", measurement="colour", by=("group",), conditions={"a": {}}, preset=""), "compared with nothing"),
-        (replace(IMAGES, by=("size",)), "'size', which the data do not have"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            audited([plan])
+def test_other_images_and_other_denominators_are_refused():
+    one, two = predictions("aabb", [1, 1, 1, 1]), predictions("aab", [1, 1, 1])
+    with pytest.raises(DataError, match="3 images, the baseline 4"):
+        record(one, two)
+    with pytest.raises(UsageError, match="precision cannot be compared"):
+        record(one, one, asked=replace(ASKED, metric="precision", outcome="yes", answers=("x",)))
+    weighted = record(replace(one, weight=np.ones(4)), one)
+    assert weighted.reason.code == "conditions_of_weights"
+    assert weighted.results[0].p is None

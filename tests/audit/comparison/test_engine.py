@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audit.analyses.text_association.plan import TextAssociationPlan
+from audit.analyses.plans import TextAssociationPlan
 from audit.api.pipeline import audit as run_audit
 from audit.comparison.engine import compare
 from audit.comparison.sides import read

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 import audit
-from audit.analyses.ranking.plan import RankingPlan
-from audit.analyses.tagging.plan import TaggingPlan
+from audit.analyses.plans import RankingPlan, TaggingPlan
 from audit.data.assemble import fingerprint
 from audit.errors import UsageError
 from audit.options.audits import AuditRequest
@@ -113,7 +112,7 @@ def with_analyses(dataset):
 def test_labels_above_a_threshold_and_rankings_are_those_of_its_own_labels():
     data = made(1, {"Black": 0.1, "White": 0.1})
     done = audit.audit(model=Brightness(), probe=with_analyses(data), label_map=MEANS, no_cache=True, draws=99).results.audits[0]
-    (tagging,) = done.taggings
+    (tagging,) = done.analyses["taggings"]
     assert {label.label for label in tagging.labels} == {"man", "woman", "cat"}
     assert (tagging.offered, tagging.logit_scale, tagging.rule) == (3, None, "softmax")
     bright = np.array([Image.open(io.BytesIO(content)).getpixel((0, 0))[0] / 255 for content in data.images])
@@ -121,7 +120,7 @@ def test_labels_above_a_threshold_and_rankings_are_those_of_its_own_labels():
     black = (data.attributes["race"] == "Black").to_numpy()
     woman = next(label for label in tagging.labels if label.label == "woman")
     assert woman.counts == ((women & black).sum(), (women & ~black).sum())
-    (ranking,) = done.rankings
+    (ranking,) = done.analyses["rankings"]
     assert [query.query for query in ranking.queries] == ["woman"]
     assert "classifier_queries_left_out" in {note.code for note in done.model.notes}
 

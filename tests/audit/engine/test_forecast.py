@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from audit.analyses.conditions.plan import AttackPlan, ImageConditionsPlan
+from audit.analyses.plans import AssociationPlan, AttackPlan, ImageConditionsPlan
 from audit.cli.screen import Screen
 from audit.engine.forecast import AuditForecast, ModelForecast, forecast_probe, shared_images
 from audit.engine.plan import ProbePlan
@@ -10,9 +10,10 @@ from audit.measure.asked.likelihood import PLAIN
 from audit.testing import four_faces, gender_probe
 from audit.types import Manner, Settings
 from reports.exports.terminal.forecast import _time, forecast_lines
-from tests.audit.analyses.test_association import PLAN
-from tests.audit.analyses.test_ranking import gallery
-from tests.support.analyses import probe_of
+from tests.support.analyses import gallery, probe_of
+
+WORDS = {"career": ("an office", "a desk"), "family": ("a home",)}
+PLAN = AssociationPlan("Who is near to career?", WORDS, ("gender", "race"), "test v1")
 
 
 def test_a_probe_of_analyses_alone_names_its_groups():

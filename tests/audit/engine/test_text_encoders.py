@@ -45,4 +45,4 @@ def test_texts_are_embedded_ahead_of_an_audit(made, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     later = audit.audit(model=f"text:{made}", probe="text_only", cache_root=tmp_path / "cache", draws=99)
-    assert later.results.audits[0].text_associations
+    assert later.results.audits[0].analyses["text_associations"]

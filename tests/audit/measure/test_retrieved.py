@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from audit import measure
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import RankingPlan
 from audit.errors import UsageError
 from audit.testing import FakeEncoder
 from audit.types import UNKNOWN

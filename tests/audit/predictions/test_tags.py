@@ -29,7 +29,7 @@ def found():
 
 
 def test_labels_are_compared_by_group(found):
-    (tagging,) = found.audits[0].taggings
+    (tagging,) = found.audits[0].analyses["taggings"]
     assert (tagging.rule, tagging.threshold, tagging.offered, tagging.sizes) == ("given", None, 3, (80, 40))
     suit = tagging.labels[0]
     rows = table()
@@ -50,19 +50,21 @@ def test_a_list_in_a_cell_and_the_order_of_rows_change_nothing(found):
     cells = [cell.split("|") for cell in rows["labels"]]
     rows["labels"] = [repr(cell) if place % 2 else json.dumps(cell) for place, cell in enumerate(cells)]
     other = audit.audit(predictions=rows.sample(frac=1, random_state=1), tags="labels", draws=99).results
-    assert other.audits[0].taggings == found.audits[0].taggings
+    assert other.audits[0].analyses["taggings"] == found.audits[0].analyses["taggings"]
 
 
 def test_excluded_rows_take_their_labels_with_them():
     listed = tuple(f"i{number}" for number in range(0, 30, 3))
-    left = audit.audit(predictions=table(), tags="labels", exclude=listed, draws=99).results.audits[0].taggings[0]
-    kept = audit.audit(predictions=table().query("id not in @listed"), tags="labels", draws=99).results.audits[0].taggings[0]
+    left = audit.audit(predictions=table(), tags="labels", exclude=listed, draws=99).results.audits[0].analyses["taggings"][0]
+    kept = audit.audit(predictions=table().query("id not in @listed"), tags="labels", draws=99).results.audits[0].analyses["taggings"][0]
     assert (left, left.sizes) == (kept, (80, 30))
 
 
 def test_clustered_images_are_never_treated_as_independent():
     rows = table().assign(scene=[f"s{number // 2}" for number in range(120)])
-    (tagging,) = audit.audit(predictions=rows, tags="labels", attributes="gender", cluster="scene", draws=99).results.audits[0].taggings
+    (tagging,) = (
+        audit.audit(predictions=rows, tags="labels", attributes="gender", cluster="scene", draws=99).results.audits[0].analyses["taggings"]
+    )
     assert (tagging.labels, tagging.reason.code) == ((), "gallery_of_units")
 
 
@@ -95,7 +97,7 @@ def test_an_outcome_is_whether_an_image_has_any_of_its_labels():
     assert cells == expected
     assert found.finding("worn/selection_rate[worn]/gender").primary
     assert [measurement.name for measurement in found.results.audits[0].measurements] == ["tagged", "worn", "faces"]
-    assert len(found.results.audits[0].taggings[0].labels) == 3, "the labels are still compared one by one"
+    assert len(found.results.audits[0].analyses["taggings"][0].labels) == 3, "the labels are still compared one by one"
     assert "worn = suit, hat" in render(found.results)
     gate = audit.audit(predictions=rows, tags="labels", outcome="worn=suit,hat", fail_on="gap[worn/selection_rate[worn]/gender] > 0.05")
     assert gate.exit_code == 1
@@ -116,13 +118,13 @@ def long_table():
 
 
 def test_a_row_for_each_image_and_label_says_the_same_as_a_row_for_each_image(found):
-    (tagging,) = found.audits[0].taggings
+    (tagging,) = found.audits[0].analyses["taggings"]
     numbered = long_table().assign(number=np.arange(len(long_table())))  # differs from row to row, and is nothing to slice by
     tables = long_table(), long_table().assign(confidence=90), long_table().drop(columns="confidence"), numbered
     for rows in tables:
         more = {"attributes": "gender"} if rows is numbered else {}
         read = audit.audit(predictions=rows.sample(frac=1, random_state=2), tags="labels", draws=99, **more).results.audits[0]
-        assert (read.taggings[0].labels, read.taggings[0].sizes) == (tagging.labels, tagging.sizes)
+        assert (read.analyses["taggings"][0].labels, read.analyses["taggings"][0].sizes) == (tagging.labels, tagging.sizes)
         assert read.measurements[0].answer_counts == {"no label": 12, "some label": 108}
 
 

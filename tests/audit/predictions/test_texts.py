@@ -24,7 +24,9 @@ def table(planted=True):
 
 
 def signals(result):
-    return {(rate.kind, rate.word, rate.group) for rates in result.word_rates for rate in rates.rates if rate.verdict == "signal"}
+    return {
+        (rate.kind, rate.word, rate.group) for rates in result.analyses["word_rates"] for rate in rates.rates if rate.verdict == "signal"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def test_a_planted_word_is_found_by_command_without_a_model(ran):
     assert done.returncode == 0, done.stderr
     (result,) = audit.load(folder).results.audits
     assert signals(result) == {("word", "busy", "Male"), ("word", "gentle", "Female")}
-    (rates,) = result.word_rates
+    (rates,) = result.analyses["word_rates"]
     gentle = next(rate for rate in rates.rates if rate.word == "gentle")
     assert (rates.prompt, rates.attribute, rates.sizes) == ("caption", "gender", (45, 35))
     assert (gentle.means, gentle.chance.mean) == ((40 / 45, 2 / 35), 42 / 80)
@@ -81,9 +83,9 @@ def test_our_own_texts_give_the_same_numbers_with_the_probe_and_without(written)
     own, probe, path = written
     with_probe = audit.audit(predictions=path, probe=probe, draws=99, seed=1).results.audits[0]
     assert with_probe.model.name == own.model.name == "writer"
-    assert with_probe.word_rates == own.word_rates
+    assert with_probe.analyses["word_rates"] == own.analyses["word_rates"]
     without = audit.audit(predictions=path, draws=99, seed=1).results.audits[0]
-    assert without.word_rates == own.word_rates
+    assert without.analyses["word_rates"] == own.analyses["word_rates"]
     assert (with_probe.probe.name, without.probe.name) == ("words", "texts")
 
 
@@ -101,7 +103,7 @@ def test_a_text_that_a_spreadsheet_would_run_has_an_apostrophe_in_front_and_give
     rows = pd.read_csv(tmp_path / "out" / "texts.csv", dtype=str, keep_default_na=False)
     assert {text[:3] for name in rows if name.startswith("text:") for text in rows[name]} == {"'=1"}
     again = audit.audit(predictions=tmp_path / "out" / "texts.csv", draws=99, seed=1)
-    assert again.results.audits[0].word_rates == made.results.audits[0].word_rates
+    assert again.results.audits[0].analyses["word_rates"] == made.results.audits[0].analyses["word_rates"]
 
 
 def test_texts_of_two_models_are_audited_apart_and_order_changes_nothing(written):
@@ -110,16 +112,20 @@ def test_texts_of_two_models_are_audited_apart_and_order_changes_nothing(written
     both = pd.concat([rows.sample(frac=1, random_state=2), rows.assign(model="other")]).reset_index(drop=True)
     first, second = audit.audit(predictions=both, draws=99, seed=1).results.audits
     assert {first.model.name, second.model.name} == {"writer", "other"}
-    assert first.word_rates == second.word_rates == own.word_rates
+    assert first.analyses["word_rates"] == second.analyses["word_rates"] == own.analyses["word_rates"]
 
 
 def test_excluded_rows_and_rows_of_weight_0_take_their_texts_with_them():
     listed = tuple(f"i{place}" for place in range(40, 45))
     left = audit.audit(predictions=table(), texts="caption", attributes="gender", exclude=listed, draws=99).results.audits[0]
     kept = audit.audit(predictions=table().query("id not in @listed"), texts="caption", attributes="gender", draws=99).results.audits[0]
-    assert (left.word_rates, left.word_rates[0].sizes) == (kept.word_rates, (40, 35))
+    assert (left.analyses["word_rates"], left.analyses["word_rates"][0].sizes) == (kept.analyses["word_rates"], (40, 35))
     weighted = table().assign(w=np.arange(80) % 2)
-    (rates,) = audit.audit(predictions=weighted, texts="caption", attributes="gender", weights="w", draws=99).results.audits[0].word_rates
+    (rates,) = (
+        audit.audit(predictions=weighted, texts="caption", attributes="gender", weights="w", draws=99)
+        .results.audits[0]
+        .analyses["word_rates"]
+    )
     assert (rates.rates, rates.reason.code) == ((), "gallery_of_units")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import audit
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import RankingPlan
 from audit.errors import UsageError
 from audit.probe.check import mistakes
 from audit.types import Claim, LabelSet, Measurement, Probe, Retrieval

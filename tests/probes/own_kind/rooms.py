@@ -1,6 +1,6 @@
 """Whose pictures look more like a kitchen than like an office? Two sets of pictures that show nobody stand in the place of words (iEAT)."""
 
-from audit.analyses.association.plan import AssociationPlan
+from audit.analyses.plans import AssociationPlan
 from audit.data import load_dataset
 from audit.data.schema import Column, Schema
 from audit.types import Probe, ProbeData

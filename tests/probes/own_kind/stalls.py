@@ -1,6 +1,6 @@
 """Who is taken for a trader at a market stall, and whose pictures are found first? People are boxes; tones are what annotators saw."""
 
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import RankingPlan
 from audit.data import load_dataset
 from audit.data.cells.boxes import Box
 from audit.data.schema import Column, Schema

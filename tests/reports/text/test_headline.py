@@ -14,7 +14,7 @@ from reports.text.headline import captions, headline_of, left_out_by_rule, quest
 from reports.text.headline.differences import ends, size_sentence
 from reports.text.headline.unanswered import commonest
 from reports.text.reasons import needs_sentence, needs_tag
-from tests.reports.analyses.test_association import FOUND, NONE
+from tests.extensions.association.test_section import FOUND, NONE
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
 
@@ -362,7 +362,9 @@ def test_a_model_that_does_not_look_is_said_first():
 def test_similarities_that_differ_between_groups_are_not_hidden_behind_answers_that_tell_nothing():
     """One answer for every image, and yet a group that is nearer to some words: the model looks, and its answers do not show it."""
     audit = looking(audit_of("not estimable"), "constant")
-    blind = replace(audit, findings=tuple(replace(finding, unresponsive="constant") for finding in audit.findings), associations=(FOUND,))
+    blind = replace(audit, findings=tuple(replace(finding, unresponsive="constant") for finding in audit.findings)).with_analyses(
+        {"associations": (FOUND,)}
+    )
 
     said = headline(blind)
     assert said.kind == "unresponsive"
@@ -371,9 +373,9 @@ def test_similarities_that_differ_between_groups_are_not_hidden_behind_answers_t
         "‘nurse’ to all 300 images (role)."
     )
     assert said.signal == "Not planned, but visible: differences beyond chance in associations with words."
-    assert headline(replace(blind, associations=(NONE,))).signal == ""
-    assert headline(replace(blind, associations=(NONE,))).sentence.startswith("The model does not respond to the images")
-    assert headline(replace(audit_of("disparity"), associations=(FOUND,))).signal == ""
+    assert headline(blind.with_analyses({"associations": (NONE,)})).signal == ""
+    assert headline(blind.with_analyses({"associations": (NONE,)})).sentence.startswith("The model does not respond to the images")
+    assert headline(audit_of("disparity").with_analyses({"associations": (FOUND,)})).signal == ""
 
 
 def test_a_limited_run_and_one_without_questions_conclude_nothing():

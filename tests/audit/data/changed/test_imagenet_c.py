@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audit.analyses.conditions.plan import IMAGENET_C
+from audit.analyses.plans import IMAGENET_C
 from audit.data.changed.imagenet_c import ALEXNET, CORRUPTIONS, at_published_size, corruption
 from strictio.images.decode import decode
 

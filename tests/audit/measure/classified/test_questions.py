@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.plans import RankingPlan
 from audit.errors import DataError, UsageError
 from audit.measure.classified.label_map import MappedLabel, read_label_map
 from audit.measure.classified.questions import classified_probe

@@ -176,7 +176,7 @@ def test_an_audit_of_texts_through_the_endpoint_shows_what_was_sent(tmp_path):
     assert result.endpoint.answers == len(result.texts)
     assert result.endpoint.versions[0].answers == len(result.texts)
     assert result.endpoint.cost > 0
-    found = {association.targets[0]: association.effect_size for association in result.text_associations}
+    found = {association.targets[0]: association.effect_size for association in result.analyses["text_associations"]}
     assert found["she"] < -1, "the server puts 'she' near to care"
     page = (tmp_path / "out/report.html").read_text()
     assert f"{len(result.texts):,} texts of the probe were sent to 127.0.0.1" in page

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from reports.render import render
-from reports.sections.page import APPENDIX, APPENDIX_OF_AUDIT, OF_AUDIT, OF_PAGE
+from reports.section import analysis_sections
+from reports.sections.page import AFTER_ANALYSES, APPENDIX, APPENDIX_OF_AUDIT, BEFORE_ANALYSES, OF_PAGE
 from reports.sections.provenance.requirements import requirements
 from tests.support import report_samples as samples
 
@@ -28,7 +29,9 @@ def test_every_link_leads_to_a_section_of_the_page():
 def test_every_requirement_has_a_source_and_nothing_is_claimed():
     page = render(samples.everything())
 
-    known = {section.name for section in (*OF_AUDIT, *OF_PAGE, *APPENDIX_OF_AUDIT, *APPENDIX)} | {"sign-off"}
+    known = {
+        section.name for section in (*BEFORE_ANALYSES, *analysis_sections(), *AFTER_ANALYSES, *OF_PAGE, *APPENDIX_OF_AUDIT, *APPENDIX)
+    } | {"sign-off"}
     assert all(set(requirement["where"]) <= known for requirement in requirements())
     assert all(requirement["source"].startswith("https://") for requirement in requirements())
     assert all(requirement["asks"] in page for requirement in requirements())

@@ -1,1 +1,0 @@
-"""Code that several analyses share: the interface to the engine, records, and the images of the groups compared."""
