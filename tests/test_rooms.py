@@ -54,9 +54,9 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
     packages = without([name], tmp_path / "packages")
     assert ran(packages, "-c", EVERYTHING.replace("NAME", name)).returncode == 0
     (tmp_path / "out").mkdir()
-    assert audited(tmp_path / "out", packages) == whole
-
     [extension] = (one for one in find().extensions if one.name == name)
+    gone = "".join(f'   "{analysis.field}": [],\n' for analysis in extension.analyses)
+    assert audited(tmp_path / "out", packages) == {place: text.replace(gone, "") for place, text in whole.items()}
     for command in extension.commands:
         done = ran(packages, "-m", "audit", command.name)
         assert done.returncode == 2
