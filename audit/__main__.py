@@ -20,7 +20,6 @@ COMMANDS = {
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
     "verify": ("audit.commands.verify", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
     "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
-    "logs": ("audit.commands.logs", "main", "list what is auditable in a folder of evaluation logs, with the commands"),
     "schema": ("audit.commands.schema", "main", "the JSON Schema of a file that this version writes"),
     "pictures": ("reports.pictures", "main", "write the figures of a finished audit as files"),
     "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),

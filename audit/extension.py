@@ -78,6 +78,34 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Option:
+    """An option of ``vlm-audit run`` and of `audit.audit`. Where it is not given it is None, or False for a switch."""
+
+    name: str
+    """Its name from Python; the flag has dashes for underscores. No other extension has it, and an option of the core comes first."""
+    help: str
+    metavar: str = ""
+    """How the help shows its value; empty for a switch."""
+    check: str = ""
+    """Returns the value, or raises ValueError with what is expected: Callable[[object], str]. Empty: any text."""
+
+
+@dataclass(frozen=True)
+class AnswerReader:
+    """A reader of answers: of files that other programs write, given to ``--predictions``."""
+
+    files: str
+    """What it reads, in the plural, for messages: "logs of evaluation tools"."""
+    endings: tuple[str, ...]
+    """Ends of names, in lower case and with the dot: it is asked about no other file, and never about a folder."""
+    recognises: str
+    """Whether it reads a file: Callable[[Path], bool]. It is asked about tables too, so its module should import little."""
+    read: str
+    """Returns the answers: `audit.predictions.readers.ReadAnswers`."""
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True)
 class Extension:
     """Everything that one extension adds."""
 
@@ -87,6 +115,7 @@ class Extension:
     analyses: tuple[Analysis, ...] = ()
     functions: Mapping[str, str] = field(default_factory=dict)
     """Name in the package `audit` -> the function."""
+    readers: tuple[AnswerReader, ...] = ()
     templates: str = ""
     """The package whose folder holds the Jinja templates of its pages; they are named NAME/file.html."""
 
@@ -129,10 +158,21 @@ def _clash(declared: Extension, others: Iterable[Extension]) -> str:
     for other in others:
         if other.name == declared.name:
             return f"the extension {declared.name!r}"
-        for kind, names, key in (("the command", "commands", "name"), ("the file", "files", "name"), ("the analysis", "analyses", "field")):
-            if both := {getattr(one, key) for one in getattr(declared, names)} & {getattr(one, key) for one in getattr(other, names)}:
-                return f"{kind} {min(both)!r} of {other.name!r}"
+        named, others_named = _names(declared), _names(other)
+        for kind, names in named.items():
+            if both := names & others_named[kind]:
+                return f"the {kind} {min(both)!r} of {other.name!r}"
     return ""
+
+
+def _names(of: Extension) -> dict[str, set[str]]:
+    """Every name that only one extension may have, by its kind."""
+    return {
+        "command": {command.name for command in of.commands},
+        "file": {file.name for file in of.files},
+        "analysis": {analysis.field for analysis in of.analyses},
+        "option": {option.name for reader in of.readers for option in reader.options},
+    }
 
 
 def import_declared(place: str) -> Any:
@@ -154,6 +194,11 @@ def facts_files() -> Iterator[FactsFile]:
 def analyses() -> tuple[Analysis, ...]:
     """All analyses of extensions, sorted by name."""
     return tuple(sorted((one for extension in find().extensions for one in extension.analyses), key=lambda one: one.name))
+
+
+def answer_readers() -> Iterator[AnswerReader]:
+    """All readers of answers of extensions."""
+    return (reader for extension in find().extensions for reader in extension.readers)
 
 
 def function(name: str) -> Any:

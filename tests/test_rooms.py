@@ -26,6 +26,10 @@ assert not [name for name in sys.modules if name.startswith("audit.extensions.NA
 """
 
 
+def left_out(name):
+    return f"the extension '{name}' is left out: ModuleNotFoundError: No module named 'audit.extensions.{name}'"
+
+
 def ran(folder: Path, *words):
     return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
 
@@ -61,4 +65,14 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
         done = ran(packages, "-m", "audit", command.name)
         assert done.returncode == 2
         assert f"unknown command '{command.name}'" in done.stderr
-        assert f"the extension '{name}' is left out: ModuleNotFoundError: No module named 'audit.extensions.{name}'" in done.stderr
+        assert left_out(name) in done.stderr
+    for reader in extension.readers:
+        file = tmp_path / f"answers{reader.endings[0]}"
+        file.touch()
+        done = ran(packages, "-m", "audit", "run", "--predictions", str(file))
+        assert done.returncode == 3
+        for said in ("is not a table", left_out(name), "fix: install again what is left out; otherwise give a .csv"):
+            assert said in done.stderr
+        flags = [f"--{option.name.replace('_', '-')}" for option in reader.options]
+        assert left_out(name) in ran(packages, "-m", "audit", "run", "--predictions", str(ANSWERS), flags[0], "x").stderr
+        assert not {*flags} & {*ran(packages, "-m", "audit", "run", "--help-all").stdout.split()}

@@ -24,13 +24,11 @@ from audit.gates.gate_set import GateSet
 from audit.gates.parse import FLAG, GateQuestion, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
 from audit.models.endpoint.settings import embeds_texts, is_served
-from audit.options.audits import AuditRequest
+from audit.options.audits import READING, AuditRequest
 from audit.options.kinds import parse_order
-from audit.options.logs import OF_LOGS
 from audit.options.schema import flag, is_given
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
-from audit.predictions.logs.base import LogOptions
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
 from audit.predictions.parts.files import is_parts, parts_name
@@ -265,10 +263,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         bins=tuple(map(parse_bins, request.bins)),
         tags=request.tags, texts=request.texts, beside=_beside(request),
         changing=tuple(pair.attribute for pair in map(parse_pairs, request.pairs)),
-        log=LogOptions(
-            request.scorer, request.filter, request.epoch, request.unfinished, request.join, request.on,
-            chosen_samples=request.chosen_samples,
-        ),
+        join=request.join, on=request.on, given=request.given_to_readers,
     )  # fmt: skip
     files = []
     parts = [source for source in request.predictions if isinstance(source, Path) and is_parts(source)]
@@ -297,7 +292,7 @@ def _check_parts(request: AuditRequest, parts: Path) -> None:
         ("--exclude", request.exclude), ("--nested", request.nested), ("--score", request.score), ("--column", request.column),
         ("other predictions", request.predictions[1:]),
     )  # fmt: skip
-    for what, value in (*others, *((flag(name), getattr(request, name)) for name in OF_LOGS)):
+    for what, value in (*others, *((flag(name), getattr(request, name)) for name in READING)):
         if value:
             why = f"{parts_name(parts)} is read in parts, of which no row is kept"
             raise UsageError(f"{what} cannot be used with parts of predictions", why=why, fix="leave it out, or give one file")

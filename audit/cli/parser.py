@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from audit.errors import nearest
+from audit.extension import find
 from strictio.arguments import ArgumentParser
 
 
@@ -42,7 +43,7 @@ class Parser(ArgumentParser):
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
-        """Exit with code 2; for an unknown flag, suggest its nearest neighbours."""
+        """Exit with code 2; for an unknown flag, suggest its nearest neighbours, and say which extensions are left out."""
         unknown = [word for word in message.split() if word.startswith("-")] if "unrecognized" in message else []
         flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
         hint = nearest(unknown[0].split("=")[0], flags) if unknown else f"{self.prog} --help"
@@ -51,7 +52,7 @@ class Parser(ArgumentParser):
             hint = self._hint_for_paths(words)
         elif words and (commas := self._hint_for_list(words)):
             hint = commas
-        self.refuse(message, hint)
+        self.refuse(message, "\n".join([hint, *(find().left_out if unknown else ())]))
 
     def _hint_for_list(self, words: Sequence[str]) -> str:
         """What to do about names after a flag that takes a list of them: names are separated by commas."""

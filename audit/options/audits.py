@@ -45,7 +45,7 @@ from audit.options.kinds import (
     is_frame,
     is_hugging_face,
 )
-from audit.options.logs import LogRequest
+from audit.options.readers import OF_READERS, READ_BY_OTHERS, ReadersRequest
 from audit.options.schema import check_model_names, flag, is_given, option
 from audit.types import Settings
 from strictio.files import read_text
@@ -61,13 +61,15 @@ WITH_A_MODEL = (
     "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite", "language",
 )  # fmt: skip
 OF_ANSWERS = ("outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts", "independent")
+READING = (*OF_READERS, "join", "on")
+"""Options that say how predictions in a file are read."""
 
 _CODE = re.compile(r".+\.py(:.*)?", re.DOTALL)
 """A model spec that names a Python file."""
 _PROBE_FOR_DATA = "for images with your own labels: --probe zeroshot; vlm-audit probes lists all probes"
 
 
-class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
+class AuditRequest(EndpointRequest, GatedRequest, ReadersRequest):
     """All options of an audit: those of ``vlm-audit run``, and those only available from Python."""
 
     NEEDED: ClassVar[tuple[str, ...]] = ("model", "probe")
@@ -150,7 +152,7 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     )
 
     predictions: Several[Prediction] = option(
-        (), EXTERNAL, "audit external predictions (CSV, JSON lines, Excel, Parquet, logs of Inspect, lm-eval and others; a folder "
+        (), EXTERNAL, f"audit external predictions (CSV, JSON lines, Excel, Parquet{READ_BY_OTHERS}; a folder "
         "or 'DIR/*.parquet' in parts of any size), no model is loaded; repeatable", metavar="FILE", basic=True,
     )  # fmt: skip
     """Or a data frame of them, or a sequence."""
@@ -178,6 +180,13 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         None, EXTERNAL, "with --predictions: columns of texts that were written about each image (default: text:NAME, where no column "
         "holds answers): which words are used about whom", metavar="COLUMN,COLUMN",
     )  # fmt: skip
+    join: FilePath | None = option(
+        None, EXTERNAL, "with --predictions: a table with the groups of the samples, one row per sample, if the predictions lack them",
+        metavar="FILE",
+    )  # fmt: skip
+    on: Text | None = option(
+        None, EXTERNAL, "with --join: the column of that table that identifies a sample; doc_id may be the row's position", metavar="COLUMN"
+    )
 
     attributes: Names | None = option(
         None, UNITS, "compare by these attributes alone, each planned question by each of them (default: those of the probe; without a "
@@ -277,7 +286,7 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
         if self.suite is not None:
             self._take_suite(self.suite)
         self._check_kind(external=bool(self.predictions))
-        self.check_logs(external=bool(self.predictions))
+        self._check_reading(external=bool(self.predictions))
         sources, what = (self.predictions, "table") if self.predictions else (self.model, "model")
         check_model_names(self.name, len(sources), what)
         if self.as_replicates:
@@ -334,6 +343,13 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
                 raise UsageError(what, why=why, fix="leave it out")
         if not external:
             self._check_data()
+
+    def _check_reading(self, *, external: bool) -> None:
+        if not external and (names := [name for name in READING if is_given(getattr(self, name))]):
+            what = f"{flag(names[0])} cannot be used without --predictions"
+            raise UsageError(what, why="it says how predictions are read", fix="leave it out")
+        if (self.join is None) != (self.on is None):
+            raise UsageError("--join and --on belong together", fix="--join data.csv --on id")
 
     def _check_data(self) -> None:
         names = [name for name in ("encoding", "image_root", "image_column", "column") if is_given(getattr(self, name))]

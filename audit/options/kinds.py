@@ -143,13 +143,6 @@ def _encoding(value: Any) -> str:
     return str(value)
 
 
-def _epoch(value: Any) -> str:
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if text != "all" and not (text.isascii() and text.isdecimal() and text.lstrip("0") and len(text) < 10):
-        raise ValueError("a number from 1, or all")
-    return text if text == "all" else str(int(text))
-
-
 def _suite(value: Any) -> str:
     import probes
 
@@ -207,7 +200,6 @@ Names = Annotated[tuple[str, ...], PlainValidator(_names)]
 Groups = Annotated[tuple[tuple[str, ...], ...], PlainValidator(_groups)]
 ModelName = Annotated[str, PlainValidator(_model_name)]
 Encoding = Annotated[str, PlainValidator(_encoding)]
-Epoch = Annotated[str, PlainValidator(_epoch)]
 SuiteName = Annotated[str, PlainValidator(_suite)]
 LanguageCode = Annotated[str, PlainValidator(_language)]
 Exclusions = Annotated[Path | tuple[str, ...], PlainValidator(_exclusions)]

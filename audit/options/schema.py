@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 
 from audit.errors import UsageError, nearest
+from audit.extension import find
 
 _SHOWN = 80
 
@@ -58,7 +59,8 @@ class Options(BaseModel):
     def __init__(self, **values: Any):
         """Raise UsageError for an unknown name, an invalid value, or options that cannot be combined."""
         if unknown := [name for name in values if name not in type(self).model_fields]:
-            raise UsageError(f"unknown option {unknown[0]!r}", fix=nearest(unknown[0], type(self).model_fields))
+            fix = "; ".join([nearest(unknown[0], type(self).model_fields), *find().left_out])
+            raise UsageError(f"unknown option {unknown[0]!r}", fix=fix)
         try:
             super().__init__(**values)
         except ValidationError as error:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from audit.data.arrow import from_frame
 from audit.data.schema import counted, quoted
 from audit.errors import DataError, UsageError, nearest, nearest_file
-from audit.predictions.logs.hf_datasets import is_saved_folder, read_classes, read_saved_folder
+from audit.predictions.hub_tables import is_saved_folder, read_classes, read_saved_folder
 from audit.types import UNKNOWN
 from strictio.tables import PARQUET, check_encoding, ending_of, read_table
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from audit.data.schema import quoted
 from audit.errors import DataError, UsageError, nearest
+from audit.extension import AnswerReader
 from audit.naming import natural_order
 from audit.predictions.answers import (
     Y_PRED,
@@ -30,10 +31,10 @@ from audit.predictions.answers import (
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import FRAME, as_text, check_finite, check_printable, frame_columns, like_answers, read_columns, renamed
 from audit.predictions.equal_rows import equal_rows
-from audit.predictions.logs.join import joined
-from audit.predictions.logs.read import LogTable, read_log
+from audit.predictions.join import joined
 from audit.predictions.made import Answered
 from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, notes_of_units, scores_of
+from audit.predictions.readers import not_read, read_with, reader_of, refuse_given
 from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, code_of_units, read_rows, with_wanted_columns
 from audit.predictions.tags import NO, SOME, without_tags
 from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts
@@ -66,7 +67,7 @@ class PredictionFile:
     source: str = ""
     """What was read, for the report, if it is not a table."""
     model: str | None = None
-    """The model that a log names."""
+    """The model that the file names."""
     limited: bool = False
     """Whether it holds a part of its data set, which settles nothing."""
 
@@ -80,7 +81,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     is repeated, a score is not a probability, or every true answer is empty; UsageError if `wanted` names an unknown column, or `source`
     is something else.
 
-    A log of an evaluation tool (`audit.predictions.logs`) is read as a table with the same columns.
+    A file that a reader of answers recognises (`audit.predictions.readers`) is read as a table with the same columns.
 
     A data frame with the same columns gives the predictions of the file that ``to_parquet`` writes and the sha256 of the file that
     ``to_csv(index=False)`` writes (a named index is a column).
@@ -121,7 +122,7 @@ class _Opened:
     """Without its answers."""
     table: pa.Table
     wanted: ColumnOptions
-    """The options that remain: those that name columns of this table."""
+    """The options that remain."""
     model: str | None = None
 
     @property
@@ -129,61 +130,59 @@ class _Opened:
         return self.file.name
 
     def named(self, answers: MeasurementAnswers) -> MeasurementAnswers:
-        """The answers under the name of the model that a log states."""
+        """The answers under the name of the model that the file states."""
         return replace(answers, model=self.model or answers.model)
 
 
 def _opened(source: Path | pd.DataFrame, wanted: ColumnOptions) -> _Opened:
     if not isinstance(source, Path):
         table, sha256 = frame_columns(source)
-        return _Opened(PredictionFile(FRAME, sha256, ()), _renamed(table, wanted, FRAME), _without_log(wanted, FRAME))
+        table = _renamed(table, wanted, FRAME)
+        refuse_given(wanted, FRAME)
+        return _Opened(PredictionFile(FRAME, sha256, ()), table, wanted)
     check_printable(source)
-    log = read_log(source, wanted.log, wanted.prediction, wanted.texts)
-    if log is not None:
-        return _opened_log(source, log, wanted)
-    table = read_columns(source, wanted.encoding)
+    reader = reader_of(source)
+    if reader is not None:
+        return _opened_with(reader, source, wanted)
+    table = _read_table(source, wanted.encoding)
     check_metadata(table, source.name)
     file = PredictionFile(source.name, sha256_of_source(source), ())
-    truth = None if wanted.log.join else wanted.truth
+    truth = None if wanted.join else wanted.truth
     table = _renamed(table, replace(wanted, truth=truth), source.name)
-    return _joined(_Opened(file, table, _without_log(wanted, source.name)), "id")
+    refuse_given(wanted, source.name)
+    return _joined(_Opened(file, table, wanted), "id")
 
 
-def _opened_log(source: Path, log: LogTable, wanted: ColumnOptions) -> _Opened:
-    if wanted.truth is not None and wanted.log.join is None:
-        what = f"--truth-column cannot be used with {source.name}"
-        raise UsageError(what, why="the log says what the right answer is", fix="leave it out; it is for the table of --join")
-    file = PredictionFile(source.name, sha256_of_source(source), (), log.notes, source=log.source, model=log.model, limited=log.limited)
-    left = replace(wanted, cluster=wanted.cluster or log.cluster)
-    return _joined(_Opened(file, log.table, left, log.model), log.cluster or "id")
+def _read_table(source: Path, encoding: str | None) -> pa.Table:
+    try:
+        return read_columns(source, encoding)
+    except DataError as error:
+        if source.is_file():
+            raise not_read(error) from error
+        raise
+
+
+def _opened_with(reader: AnswerReader, source: Path, wanted: ColumnOptions) -> _Opened:
+    refuse_given(wanted, source.name, reader)
+    found = read_with(reader, source, wanted)
+    file = PredictionFile(
+        source.name, sha256_of_source(source), (), found.notes, source=found.source, model=found.model, limited=found.limited
+    )
+    left = replace(wanted, cluster=wanted.cluster or found.cluster)
+    return _joined(_Opened(file, found.table, left, found.model), found.cluster or "id")
 
 
 def _joined(opened: _Opened, sample: str) -> _Opened:
     """With the columns of the data set that `--join` names; `sample`: the column of samples."""
     wanted = opened.wanted
-    if wanted.log.join is None:
+    if wanted.join is None:
         return opened
-    table, note = joined(opened.table, wanted.log.join, wanted.log.on or "", wanted.truth, opened.name, sample)
+    table, note = joined(opened.table, wanted.join, wanted.on or "", wanted.truth, opened.name, sample)
     return replace(opened, table=table, file=replace(opened.file, notes=(*opened.file.notes, note)))
 
 
 def _renamed(table: pa.Table, wanted: ColumnOptions, source: str) -> pa.Table:
     return renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, source)
-
-
-def _without_log(wanted: ColumnOptions, source: str) -> ColumnOptions:
-    """The same options; raises UsageError for one that is about logs."""
-    flags = {
-        "--scorer": wanted.log.scorer,
-        "--filter": wanted.log.filter,
-        "--epoch": wanted.log.epoch,
-        "--unfinished": wanted.log.unfinished,
-        "--chosen-samples": wanted.log.chosen_samples,
-    }
-    if used := [flag for flag, value in flags.items() if value]:
-        what = f"{used[0]} cannot be used with {source}"
-        raise UsageError(what, why="it is for logs of evaluation tools, and this is a table", fix="leave it out")
-    return wanted
 
 
 def sha256_of_source(source: Path) -> str:

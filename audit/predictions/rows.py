@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,6 @@ from audit.errors import DataError
 from audit.predictions.answers import Y_PRED, Y_TRUE
 from audit.predictions.bins import Bins
 from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers, renamed
-from audit.predictions.logs.base import LogOptions
 from audit.predictions.made import Answered, made_from
 from audit.predictions.own_tables import SCORE
 from audit.predictions.tags import Tags
@@ -79,8 +79,12 @@ class ColumnOptions:
     """The column with several labels per image."""
     texts: tuple[str, ...] | None = None
     """The columns of texts; None: those called ``text:NAME``, if no column has answers."""
-    log: LogOptions = field(default_factory=LogOptions)
-    """What to read of the log of another tool."""
+    join: Path | None = None
+    """A table with the groups of the samples."""
+    on: str | None = None
+    """The column of that table that identifies a sample."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The options of readers of answers that were given (`audit.predictions.readers`)."""
 
 
 @dataclass(frozen=True)

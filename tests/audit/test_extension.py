@@ -8,7 +8,9 @@ import pytest
 import audit
 from audit import extension
 from audit.__main__ import main
-from audit.extension import GROUP, Command, Extension, FactsFile, find
+from audit.errors import UsageError
+from audit.extension import GROUP, AnswerReader, Command, Extension, FactsFile, Option, find
+from audit.options.audits import AuditRequest
 from tests.support.rooms import EXTENSIONS
 
 TABLE = FactsFile("table.json", "table.html", "a table", "count again", "json:loads", "json:dumps")
@@ -16,6 +18,10 @@ COUNT = Extension("count", (Command("count", "how many", f"{__name__}:count"),),
 SAME_NAME = Extension("count")
 SAME_COMMAND = Extension("tally", (Command("count", "how many too", f"{__name__}:count"),))
 SAME_FILE = Extension("table", files=(TABLE,))
+DICE, CARDS = (
+    Extension(name, readers=(AnswerReader(name, (f".{name}",), "json:loads", "json:loads", (Option("deck", "which"),)),))
+    for name in ("dice", "cards")
+)
 WATCH = Extension("watch", (Command("watch", "not ours", f"{__name__}:count"),))
 NO_EXTENSION = "count"
 
@@ -28,11 +34,12 @@ def count(words):
 @pytest.fixture
 def installed(monkeypatch):
     """Return a function that installs extensions beside ours: their names, and what of this module they declare."""
-    ours = tuple(importlib.metadata.entry_points(group=GROUP))
+    ask = importlib.metadata.entry_points
+    ours = tuple(ask(group=GROUP))
 
     def install(**declared):
         more = [EntryPoint(name, place if ":" in place else f"{__name__}:{place}", GROUP) for name, place in declared.items()]
-        monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: (*more, *ours))
+        monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: (*more, *ours) if group == GROUP else ask(group=group))
         find.cache_clear()
         return find()
 
@@ -60,6 +67,7 @@ def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, cap
         ("SAME_NAME", "the extension 'count' exists already"),
         ("SAME_COMMAND", "the command 'count' of 'count' exists already"),
         ("SAME_FILE", "the file 'table.json' of 'count' exists already"),
+        ("CARDS", "the option 'deck' of 'dice' exists already"),
         ("NO_EXTENSION", "NO_EXTENSION is not an Extension"),
         ("MISSING", "has no attribute 'MISSING'"),
         ("no_such_package:X", "No module named 'no_such_package'"),
@@ -67,7 +75,7 @@ def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, cap
     ],
 )
 def test_what_cannot_be_used_is_left_out_with_a_line_and_stops_nothing(installed, capsys, place, said):
-    installed(a="COUNT", other=place)
+    installed(a="COUNT", b="DICE", other=place)
     assert main(["--help"]) == 0
     shown = capsys.readouterr()
     assert "  count     how many\n" in shown.out
@@ -75,6 +83,15 @@ def test_what_cannot_be_used_is_left_out_with_a_line_and_stops_nothing(installed
     [line] = shown.err.splitlines()
     assert line.startswith("the extension 'other' is left out: ")
     assert said in line
+
+
+def test_an_unknown_option_may_be_one_of_an_extension_that_is_left_out(installed, capsys):
+    installed(other="NO_EXTENSION")
+    with pytest.raises(UsageError, match=r"unknown option 'sides'\nfix: .*; the extension 'other' is left out: TypeError"):
+        AuditRequest(predictions="x.csv", sides=6)
+    with pytest.raises(SystemExit):
+        main(["run", "--predictions", "x.csv", "--sides", "6"])
+    assert capsys.readouterr().err.splitlines()[-1].startswith("the extension 'other' is left out: TypeError")
 
 
 def test_an_entry_point_that_is_listed_twice_counts_once(installed, monkeypatch):

@@ -77,14 +77,13 @@ def read_table(path: Path) -> None:
 
 def read_log(path: Path) -> None:
     """Read a log of an evaluation tool as predictions: by its answers, and by whether they are right; every choice is made."""
-    from audit.predictions.logs.base import LogOptions
     from audit.predictions.read import load_predictions
     from audit.predictions.rows import ColumnOptions
 
-    log = LogOptions(epoch="all", unfinished=True)
+    given = {"epoch": "all", "unfinished": True}
     one_of(
-        lambda: load_predictions(path, ColumnOptions(log=log)),
-        lambda: load_predictions(path, ColumnOptions(log=log, prediction="correct")),
+        lambda: load_predictions(path, ColumnOptions(given=given)),
+        lambda: load_predictions(path, ColumnOptions(given=given, prediction="correct")),
     )
 
 

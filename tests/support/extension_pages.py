@@ -1,7 +1,11 @@
-"""Sample pages of extensions: `PAGES` in ``tests/extensions/NAME/samples.py``, name -> function that draws it."""
+"""Samples of extensions, in ``tests/extensions/NAME/samples.py``.
+
+`PAGES`: name -> function that draws a page. `OPTIONS`: option of a reader of answers -> other options that it goes with, and a value.
+"""
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from audit.extension import find
 
@@ -9,4 +13,17 @@ from audit.extension import find
 def extension_pages() -> dict[str, dict[str, Callable[[], str]]]:
     """Return the pages of each extension in audit/extensions that has pages of its own, not sections of an audit."""
     ours = [extension for extension in find().extensions if extension.templates.startswith("audit.extensions.") and not extension.analyses]
-    return {extension.name: import_module(f"tests.extensions.{extension.name}.samples").PAGES for extension in ours}
+    return {extension.name: _samples(extension.name).PAGES for extension in ours}
+
+
+def extension_options() -> dict[str, tuple[dict[str, Any], Any]]:
+    """Return how each option of the readers of ours can be given."""
+    options = {}
+    for extension in find().extensions:
+        if any(reader.options and reader.read.startswith("audit.extensions.") for reader in extension.readers):
+            options |= _samples(extension.name).OPTIONS
+    return options
+
+
+def _samples(name: str) -> Any:
+    return import_module(f"tests.extensions.{name}.samples")

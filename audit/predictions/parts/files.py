@@ -12,7 +12,7 @@ from audit.data.arrow import hub_features
 from audit.data.schema import quoted
 from audit.data.shards import parquet_files
 from audit.errors import DataError, UnsafeError, UsageError, nearest
-from audit.predictions.logs.hf_datasets import is_saved_folder, text_schema, with_class_names
+from audit.predictions.hub_tables import is_saved_folder, text_schema, with_class_names
 from strictio.tables import check_distinct
 from strictio.tables.parquet import parquet_batches, parquet_schema
 

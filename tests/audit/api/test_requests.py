@@ -28,7 +28,7 @@ from audit.run import main, parser
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from tests.support import comparison_samples as samples
-from tests.support.house import ROOT
+from tests.support.extension_pages import extension_options
 
 PROGRAM = {"help", "help_all", "version", "debug", "list_probes", "check", "verbose", "quiet", "json"}
 """Flags about the program."""
@@ -163,16 +163,10 @@ AUDITS = {
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "allow_undecided": (GATED, True), "junit": (GATED, "gates.xml"),
     "log_format": (MODEL, "json"), "log_to": (MODEL, ["mlflow"]),  # what it does is tested in test_tracking.py
 }  # fmt: skip
-LOGS = ROOT / "tests" / "audit" / "predictions" / "logs" / "made"
-LOGGED = {"attributes": "race,gender", "min_group_size": 5}
-EPOCHS, POPE = {**LOGGED, "predictions": LOGS / "epochs.eval"}, {**LOGGED, "predictions": next(LOGS.glob("*_samples_pope.jsonl"))}
 AUDITS |= {
-    "scorer": ({**EPOCHS, "epoch": "1"}, "match"), "epoch": ({**EPOCHS, "scorer": "match"}, "all"),
-    "filter": ({**LOGGED, "predictions": next(LOGS.glob("samples_faces_words_*.jsonl"))}, "strict"),
-    "unfinished": ({**LOGGED, "min_group_size": 2, "predictions": LOGS / "broken.eval"}, True),
-    "chosen_samples": ({**LOGGED, "predictions": LOGS / "people.eval"}, True),  # what it does is tested in test_inspect.py
-    "join": ({**POPE, "scorer": "pope_accuracy", "on": "question_id"}, LOGS / "pope.csv"),
-    "on": ({**POPE, "scorer": "pope_accuracy", "join": LOGS / "pope.csv"}, "question_id"),
+    "join": ({**EXTERNAL, "attributes": "race", "on": "id"}, "more.csv"),
+    "on": ({**EXTERNAL, "attributes": "race", "join": "more.csv"}, "id"),
+    **extension_options(),
 }  # fmt: skip
 BOTH = {"sides": ["skewed", "plain"]}
 GATED_BOTH = {**BOTH, "fail_on": "change > 0.05"}

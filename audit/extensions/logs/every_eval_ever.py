@@ -8,20 +8,15 @@ from typing import Any
 
 from audit.data.schema import quoted
 from audit.errors import DataError
-from audit.predictions.logs.base import LogChoices, LogOptions, LogRow, judged_of, refuse_repeated, text_of
-from audit.predictions.logs.lm_eval import LONGEST, first_record
+from audit.extensions.logs.base import LogRow, judged_of, refuse_repeated, text_of
+from audit.extensions.logs.options import LogChoices, LogOptions
+from audit.extensions.logs.recognise import EVERY_EVAL_EVER, LONGEST
 from audit.types import FAILED
 from strictio.tables.json_lines import records
 from strictio.tables.stream import survey
 
 NAME = "Every Eval Ever"
-_KEYS = ("schema_version", "evaluation_id", "sample_id", "evaluation_name", "input", "answer_attribution", "evaluation")
 _AGAIN = "convert the log again with every_eval_ever"
-
-
-def recognises(file: Path) -> bool:
-    """Whether the first line has the required keys of the schema."""
-    return set(_KEYS) <= first_record(file).keys()
 
 
 def choices(file: Path) -> LogChoices:
@@ -31,7 +26,7 @@ def choices(file: Path) -> LogChoices:
     runs: dict[tuple[str, str], None] = {}
     version = ""
     for number, line in records(file, longest=LONGEST):
-        if missing := [key for key in _KEYS if key not in line]:
+        if missing := [key for key in EVERY_EVAL_EVER if key not in line]:
             raise DataError(f"{file.name} line {number} lacks {quoted(missing[0])}", fix=_AGAIN)
         evaluations[text_of(line["evaluation_name"])] = None
         runs[text_of(line["evaluation_id"]), text_of(line.get("model_id"))] = None

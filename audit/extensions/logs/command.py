@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def log_lines(folder: Path) -> str:
     """A line per log with its facts, and the command below it; then the logs that cannot be audited, with the reason and the way out."""
-    from audit.predictions.logs.folder import Readable, Unreadable, logs_in
+    from audit.extensions.logs.folder import Readable, Unreadable, logs_in
 
     every = list(logs_in(folder))
     if not every:

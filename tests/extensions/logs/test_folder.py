@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from audit.__main__ import main
-from audit.predictions.logs.folder import Readable, logs_in
-from tests.audit.predictions.logs.conftest import LM_EVAL, MADE
-from tests.audit.predictions.logs.test_hf_datasets import dataset
+from audit.extensions.logs.folder import Readable, logs_in
+from tests.audit.predictions.test_hub_tables import dataset
+from tests.extensions.logs.conftest import LM_EVAL, MADE
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def printed(folder):
-    from audit.commands.logs import log_lines
+    from audit.extensions.logs.command import log_lines
 
     return log_lines(folder)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from audit.predictions.logs.base import LogOptions
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
 
@@ -14,9 +13,9 @@ LM_EVAL = {path.name.split("_20")[0].removeprefix("samples_"): path for path in 
 """Task -> the samples of lm-eval."""
 
 
-def read(path, *, prediction=None, truth=None, texts=None, cluster=None, attributes=None, **log):
+def read(path, *, prediction=None, truth=None, texts=None, cluster=None, attributes=None, join=None, on=None, **given):
     """The answers in a log."""
-    wanted = ColumnOptions(attributes, cluster, prediction=prediction, truth=truth, texts=texts, log=LogOptions(**log))
+    wanted = ColumnOptions(attributes, cluster, prediction=prediction, truth=truth, texts=texts, join=join, on=on, given=given)
     return load_predictions(path, wanted)
 
 

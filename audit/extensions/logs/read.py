@@ -1,61 +1,41 @@
-"""A log as a table of predictions: recognises its tool, settles what must be chosen, and reads its rows."""
+"""A log as a table of predictions: settles what must be chosen, and reads its rows."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-import pyarrow as pa
-
 from audit.encoder import Value
-from audit.errors import DataError
-from audit.predictions.logs import every_eval_ever, inspect_ai, lm_eval, lmms_eval, totals, vlmevalkit
-from audit.predictions.logs.base import ALL_EPOCHS, RIGHT, LogChoices, LogOptions, LogReader, settled
-from audit.predictions.logs.table import SAMPLE, Columns, reading_of, table_of
+from audit.errors import DataError, UsageError
+from audit.extensions.logs.base import RIGHT, LogReader
+from audit.extensions.logs.options import ALL_EPOCHS, LogChoices, LogOptions, settled
+from audit.extensions.logs.recognise import tool_of
+from audit.extensions.logs.table import SAMPLE, Columns, reading_of, table_of
+from audit.predictions.readers import AnswerTable
+from audit.predictions.rows import ColumnOptions
 from audit.types import FAILED, NOT_ANSWERED, STOPPED, Note
 
-READERS = cast(tuple[LogReader, ...], (inspect_ai, lm_eval, lmms_eval, every_eval_ever, vlmevalkit))
+
+def log_reader(path: Path) -> LogReader | None:
+    """What reads the logs of the tool that wrote a file; None for any other file. Raises DataError for a log that holds totals only."""
+    tool = tool_of(path)
+    return None if tool is None else cast(LogReader, import_module(f"{__package__}.{tool}"))
 
 
-@dataclass(frozen=True)
-class LogTable:
-    """A log as a table of predictions."""
+def read_log(path: Path, wanted: ColumnOptions) -> AnswerTable:
+    """Read a log.
 
-    table: pa.Table
-    source: str
-    """What was read, for the report."""
-    model: str | None
-    """None: the log does not name it."""
-    notes: tuple[Note, ...]
-    cluster: str | None
-    """The column of sampling units, if a sample has several rows."""
-    limited: bool
-    """Whether only a part of the data set was run, without `LogOptions.chosen_samples`."""
-
-
-def reader_of(path: Path) -> LogReader | None:
-    """The reader that recognises a file; None for any other file. Raises DataError for a log that holds totals only."""
-    totals.refuse(path)
-    return next((reader for reader in READERS if reader.recognises(path)), None)
-
-
-def read_log(path: Path, options: LogOptions, prediction: str | None = None, texts: Sequence[str] | None = None) -> LogTable | None:
-    """Read a log; None for any other file.
-
-    `prediction` and `texts` name what is read as the answer: ``answer`` or ``correct``. Raises UsageError where a scorer, filter or epoch
-    must be chosen; DataError for a damaged log, or one with totals only.
+    `wanted.prediction` and `wanted.texts` name what is read as the answer: ``answer`` or ``correct``. Raises UsageError where a scorer,
+    filter or epoch must be chosen; DataError for a damaged log, or one with totals only.
     """
-    if not path.is_file():
-        return None
-    reader = reader_of(path)
-    if reader is None:
-        return None
+    reader = log_reader(path)
+    assert reader is not None  # noqa: S101  (it was recognised)
     choices, source = reader.choices(path), path.name
-    reading = reading_of(prediction, texts, source)
-    chosen = replace(settled(options, choices, source), answers=reading != "correct")
+    reading = reading_of(wanted.prediction, wanted.texts, source)
+    chosen = replace(settled(LogOptions.of(wanted), choices, source), answers=reading != "correct")
     columns = Columns.of(reader.log_rows(path, chosen), source)
     epochs = chosen.epoch == ALL_EPOCHS
     table, notes = table_of(columns, reading, epochs, source)
@@ -63,7 +43,10 @@ def read_log(path: Path, options: LogOptions, prediction: str | None = None, tex
     facts = [_origin(reader, choices, chosen), *_counts(columns, ways, choices, chosen), *_part(choices, chosen), *notes]
     facts += [] if reading == "text" else _total(columns, choices, chosen)
     limited = choices.part is not None and not chosen.chosen_samples
-    return LogTable(table, f"the {choices.tool} log {source}", choices.model, tuple(facts), SAMPLE if epochs else None, limited)
+    if wanted.truth is not None and wanted.join is None:
+        what = f"--truth-column cannot be used with {source}"
+        raise UsageError(what, why="the log says what the right answer is", fix="leave it out; it is for the table of --join")
+    return AnswerTable(table, f"the {choices.tool} log {source}", choices.model, tuple(facts), SAMPLE if epochs else None, limited)
 
 
 def _origin(reader: LogReader, choices: LogChoices, chosen: LogOptions) -> Note:

@@ -12,8 +12,8 @@ import pytest
 
 import audit
 from audit.errors import DataError, UsageError
-from tests.audit.predictions.logs.conftest import MADE, notes, read, rows
-from tests.audit.predictions.logs.make_logs import N, gender, race, reply, truth
+from tests.extensions.logs.conftest import MADE, notes, read, rows
+from tests.support.planned_replies import N, gender, race, reply, truth
 
 POPE, DATA = MADE / "20261129_101500_samples_pope.jsonl", MADE / "pope.csv"
 EEE = MADE / "5f0c_samples.jsonl"
@@ -62,42 +62,6 @@ def test_a_join_by_position_needs_a_column_of_true_answers_that_agrees(tmp_path)
     frame.drop(columns="doc_id").iloc[::-1].to_csv(tmp_path / "data.csv", index=False)
     with pytest.raises(DataError, match=r"\d+ true answers of the log and of data.csv differ"):
         read(POPE, scorer="pope_accuracy", join=tmp_path / "data.csv", on="doc_id", truth="answer")
-
-
-@pytest.mark.parametrize(
-    ("change", "on", "error", "words"),
-    [
-        (lambda frame: frame.iloc[1:], "question_id", DataError, "1 row without a row in data.csv"),
-        (lambda frame: pd.concat([frame, frame.iloc[:1]]), "question_id", DataError, "does not identify its rows"),
-        (lambda frame: frame, "question", UsageError, "has no column 'question'"),
-    ],
-)
-def test_a_join_takes_exactly_one_row_per_sample(tmp_path, change, on, error, words):
-    change(pd.read_csv(DATA, dtype=str)).to_csv(tmp_path / "data.csv", index=False)
-    with pytest.raises(error, match=words):
-        read(POPE, scorer="pope_accuracy", join=tmp_path / "data.csv", on=on)
-
-
-def test_a_join_says_what_it_added_and_how_many_rows_it_did_not_need(tmp_path):
-    frame = pd.read_csv(DATA, dtype=str)
-    more = frame.iloc[:3].assign(question_id=["a", "b", "c"])
-    pd.concat([frame, more]).to_csv(tmp_path / "data.csv", index=False)
-    file = read(POPE, scorer="pope_accuracy", join=tmp_path / "data.csv", on="question_id")
-    said = notes(file)["joined_attributes"]
-    assert (said["found"], said["total"], said["unused"], said["by"]) == (128, 128, 3, "question_id")
-
-
-def test_a_table_can_be_joined_as_well(tmp_path):
-    frame = pd.DataFrame({"id": range(4), "y_pred": ["yes", "no", "no", "no"]})
-    frame.to_csv(tmp_path / "answers.csv", index=False)
-    pd.DataFrame({"id": [3, 2, 1, 0], "group": list("abab")}).to_csv(tmp_path / "data.csv", index=False)
-    ours = rows(read(tmp_path / "answers.csv", join=tmp_path / "data.csv", on="id"))
-    assert {name: cells["group"] for name, (_, _, cells) in ours.items()} == {"0": "b", "1": "a", "2": "b", "3": "a"}
-
-
-def test_a_join_needs_both_options():
-    with pytest.raises(UsageError, match="--join and --on belong together"):
-        audit.audit(predictions=POPE, join=DATA)
 
 
 # ---- VLMEvalKit ----------------------------------------------------------------------------------------------------------------------

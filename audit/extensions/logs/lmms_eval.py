@@ -9,22 +9,17 @@ from typing import Any
 
 from audit.data.schema import quoted
 from audit.errors import DataError
-from audit.predictions.logs.base import LogChoices, LogOptions, LogRow, judged_of, refuse_repeated, text_of
-from audit.predictions.logs.lm_eval import LONGEST, OTHER_KEYS, filter_of, first_record, targets_of
+from audit.extensions.logs.base import LogRow, judged_of, refuse_repeated, text_of
+from audit.extensions.logs.lm_eval import OTHER_KEYS, filter_of, targets_of
+from audit.extensions.logs.options import LogChoices, LogOptions
+from audit.extensions.logs.recognise import LMMS_EVAL, LONGEST
 from strictio.tables.json_lines import records
 from strictio.tables.stream import survey
 
 NAME = "lmms-eval"
-_KEYS = ("doc_id", "filtered_resps", "target")
 _FILE = re.compile(r"[\dT._-]+_samples_(?P<task>.+)\.jsonl(\.gz)?")
 _PREDICTION, _TRUTH, _SCORE, _ID = "prediction", "ground_truth", "score", "question_id"
 """Keys of the object that a task may give as a metric."""
-
-
-def recognises(file: Path) -> bool:
-    """Whether the first line has the keys that the tool writes, and no document."""
-    first = first_record(file)
-    return set(_KEYS) <= first.keys() and "doc" not in first
 
 
 def choices(file: Path) -> LogChoices:
@@ -33,7 +28,7 @@ def choices(file: Path) -> LogChoices:
     filters: dict[str, None] = {}
     metrics: dict[str, None] = {}
     for number, line in records(file, longest=LONGEST):
-        if missing := [key for key in _KEYS if key not in line]:
+        if missing := [key for key in LMMS_EVAL if key not in line]:
             raise DataError(f"{file.name} line {number} lacks {quoted(missing[0])}", fix="keep the lines as lmms-eval wrote them")
         filters[filter_of(line)] = None
         metrics |= dict.fromkeys(key for key in line if key not in OTHER_KEYS)

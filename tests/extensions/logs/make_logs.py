@@ -3,12 +3,11 @@
 Run in an environment of its own, once, and commit what it writes; no test needs the tools::
 
     python3.12 -m venv scratch && scratch/bin/pip install inspect_ai==0.3.285 lm_eval==0.4.13 datasets every-eval-ever==0.3.0
-    scratch/bin/python tests/audit/predictions/logs/make_logs.py tests/audit/predictions/logs/made inspect_ai lm_eval every_eval_ever
+    scratch/bin/python -m tests.extensions.logs.make_logs tests/extensions/logs/made inspect_ai lm_eval every_eval_ever
 
-Replies are planned (`reply`), so that every number in the tests can be worked out. Of 128 samples, half are Female and half are A. Male
-get a right answer in 60 of 64, Female in 32 of 64, A and B in 46 of 64 each. No model is run. Dates, identifiers of runs and ids of
-messages differ between two runs of this script; what the tests read does not. It also writes ``expected.json``: the same rows as the
-tools' own readers give them, with which the tests compare ours.
+Replies are planned (`tests.support.planned_replies`), so that every number in the tests can be worked out. No model is run. Dates,
+identifiers of runs and ids of messages differ between two runs of this script; what the tests read does not. It also writes
+``expected.json``: the same rows as the tools' own readers give them, with which the tests compare ours.
 
 lmms-eval's evaluation needs models: its own writer saves samples here that its own function for POPE has scored, in an environment with
 torch (``… make_logs.py OUT lmms_eval``). Every Eval Ever's lines are written here and checked with the schema in its package. VLMEvalKit
@@ -27,30 +26,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-N = 128
+from tests.support.planned_replies import N, gender, race, reply, truth
+
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
-
-def gender(i):
-    return ("Female", "Male")[i % 2]
-
-
-def race(i):
-    return ("A", "B")[i // 2 % 2]
-
-
-def truth(i):
-    return ("yes", "no")[i // 4 % 2]
-
-
-def right(i):
-    """Male: all but one in 16 of each race; Female: every second of each race."""
-    block = i // 4
-    return block % 16 != 7 if i % 2 else block // 2 % 2 == 0
-
-
-def reply(i):
-    return truth(i) if right(i) else {"yes": "no", "no": "yes"}[truth(i)]
 
 
 def metadata(i):

@@ -29,8 +29,8 @@ def hook(monkeypatch):
         module = ModuleType(name)
         vars(module).update(parts)
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.delitem(sys.modules, "audit.api.inspect_hook", raising=False)
-    inspect_hook, ran = import_module("audit.api.inspect_hook"), []
+    monkeypatch.delitem(sys.modules, "audit.extensions.logs.inspect_hook", raising=False)
+    inspect_hook, ran = import_module("audit.extensions.logs.inspect_hook"), []
 
     async def run_process(words, check):
         ran.append(words)
@@ -38,7 +38,7 @@ def hook(monkeypatch):
 
     monkeypatch.setattr(inspect_hook.anyio, "run_process", run_process)
     yield inspect_hook.AuditOfTask(), ran
-    del sys.modules["audit.api.inspect_hook"]
+    del sys.modules["audit.extensions.logs.inspect_hook"]
 
 
 @pytest.mark.parametrize("of", ["task", "eval_id"])

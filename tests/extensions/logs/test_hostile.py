@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-import audit.predictions.logs.table
+import audit.extensions.logs.table
 from audit.errors import DataError
-from audit.predictions.logs.base import LogRow, flat
-from audit.predictions.logs.lm_eval import targets_of
-from audit.predictions.logs.table import Columns, table_of
-from tests.audit.predictions.logs.conftest import read, rows
+from audit.extensions.logs.base import LogRow, flat
+from audit.extensions.logs.lm_eval import targets_of
+from audit.extensions.logs.table import Columns, table_of
+from tests.extensions.logs.conftest import read, rows
 
 
 def log(path, lines):
@@ -29,7 +29,7 @@ def test_samples_that_share_no_key_are_refused_before_they_fill_the_memory(tmp_p
 
 
 def test_cells_are_bounded_as_keys_are(monkeypatch):
-    monkeypatch.setattr(audit.predictions.logs.table, "_MOST_CELLS", 100)
+    monkeypatch.setattr(audit.extensions.logs.table, "_MOST_CELLS", 100)
     made = [LogRow(str(i), ("yes",), "yes", metadata={f"k{at}": "x" for at in range(20)}) for i in range(10)]
     with pytest.raises(DataError, match="too many different keys"):
         Columns.of(made, "x.jsonl")

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from audit.data.schema import counted, quoted
 from audit.errors import DataError, UsageError
+from audit.extensions.logs.base import BY_SCORE, LogRow, flat
 from audit.predictions.answers import Y_PRED, Y_TRUE
-from audit.predictions.logs.base import BY_SCORE, LogRow, flat
 from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE
 from audit.predictions.rows import FEW_LEVELS
 from audit.predictions.texts import TEXT

@@ -11,7 +11,7 @@ import audit
 from audit.__main__ import main
 from audit.errors import DataError, UnsafeError, UsageError
 from strictio.logs.archive import open_archive
-from tests.audit.predictions.logs.conftest import MADE, notes, read, rows
+from tests.extensions.logs.conftest import MADE, notes, read, rows
 from tests.support.page_text import text_of
 from tests.support.zips import packed
 

@@ -7,7 +7,7 @@ import pytest
 
 import audit
 from audit.errors import DataError, UsageError
-from tests.audit.predictions.logs.conftest import LM_EVAL, MADE, notes, read, rows
+from tests.extensions.logs.conftest import LM_EVAL, MADE, notes, read, rows
 
 
 def accuracy(file):

@@ -5,24 +5,21 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from audit.data.schema import quoted
 from audit.errors import DataError
-from audit.predictions.logs.base import BY_SCORE, POSITION, RIGHT, LogChoices, LogOptions, LogRow, judged_of, refuse_repeated, text_of
+from audit.extensions.logs.base import BY_SCORE, RIGHT, LogRow, judged_of, refuse_repeated, text_of
+from audit.extensions.logs.options import LogChoices, LogOptions
+from audit.extensions.logs.recognise import LM_EVAL, LONGEST
+from audit.predictions.join import POSITION
 from strictio.logs.elements import keys_and_elements
-from strictio.tables import ending_of
 from strictio.tables.json_lines import records
 from strictio.tables.stream import survey
 
 NAME = "lm-eval"
-LONGEST = 2**24
-"""Characters of a line: a document may be a long text."""
 _AS_WRITTEN = "keep the lines as lm-eval wrote them"
-_KEYS = ("doc_id", "doc", "target", "filtered_resps")
-_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 OTHER_KEYS = (
     "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash", "target_hash",
     "input", "input_media", "token_counts",
@@ -39,28 +36,13 @@ _LONGEST_LIST = 10_000
 """Characters of a list of targets."""
 
 
-def first_record(file: Path) -> dict[str, Any]:
-    """The first object of a file of JSON lines; empty for an empty file, or another kind of file."""
-    if ending_of(file) not in _LINES:
-        return {}
-    try:
-        return next((record for _, record in islice(records(file, longest=LONGEST), 1)), {})
-    except (DataError, UnicodeError):
-        return {}  # a table or nothing, which its reader reports
-
-
-def recognises(file: Path) -> bool:
-    """Whether the first line has the keys that the tool writes."""
-    return set(_KEYS) <= first_record(file).keys()
-
-
 def choices(file: Path) -> LogChoices:
     """The filters and metrics of a file."""
     survey(file, None)
     filters: dict[str, None] = {}
     metrics: dict[str, None] = {}
     for number, line in records(file, longest=LONGEST):
-        if missing := [key for key in _KEYS if key not in line]:
+        if missing := [key for key in LM_EVAL if key not in line]:
             raise DataError(f"{file.name} line {number} lacks {quoted(missing[0])}", fix=_AS_WRITTEN)
         filters[filter_of(line)] = None
         metrics |= dict.fromkeys(metrics_of(line))

@@ -9,8 +9,22 @@ import pytest
 
 import audit
 from audit.errors import DataError
-from tests.audit.predictions.logs.conftest import read, rows
-from tests.audit.predictions.logs.make_logs import N, gender, race, reply, truth
+from audit.predictions.read import load_predictions
+from audit.predictions.rows import ColumnOptions
+from tests.support.planned_replies import N, gender, race, reply, truth
+
+
+def read(path):
+    """The answers in a table."""
+    return load_predictions(path, ColumnOptions())
+
+
+def rows(file):
+    """Identifier -> (true answer, answer, attributes)."""
+    predictions = file.answers[0].predictions
+    cells = predictions.attributes.to_dict("records")
+    truths = predictions.y_true if predictions.y_true is not None else [None] * len(cells)
+    return {str(name): tuple(row) for name, *row in zip(predictions.attributes.index, truths, predictions.y_pred, cells, strict=True)}
 
 
 def dataset(n=N, pictures=False):

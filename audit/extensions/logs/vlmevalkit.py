@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from audit.errors import DataError
-from audit.predictions.logs.base import RIGHT, WRONG, LogChoices, LogOptions, LogRow, judged_of
+from audit.extensions.logs.base import RIGHT, WRONG, LogRow, judged_of
+from audit.extensions.logs.options import LogChoices, LogOptions
 from audit.types import FAILED
-from strictio.tables import TEXT, column_names, ending_of, read_table
+from strictio.tables import read_table
 
 NAME = "VLMEvalKit"
 _INDEX, _PREDICTION, _ANSWER, _QUESTION, _EXTRACTED = "index", "prediction", "answer", "question", "extracted"
@@ -39,14 +40,6 @@ _NOT_GROUPS = (
     "image_path",
     "image",
 )
-
-
-def recognises(file: Path) -> bool:
-    """Whether a table has the columns that the tool writes."""
-    if ending_of(file) not in TEXT or ending_of(file).startswith((".jsonl", ".ndjson")):
-        return False
-    names = column_names(file)
-    return {_INDEX, _PREDICTION} <= {*names} and bool({_ANSWER, _QUESTION} & {*names})
 
 
 def choices(file: Path) -> LogChoices:

@@ -12,20 +12,9 @@ from typing import Any
 
 from audit.data.schema import quoted
 from audit.errors import DataError
-from audit.predictions.logs.base import (
-    ALL_EPOCHS,
-    BY_SCORE,
-    PARTIAL,
-    RIGHT,
-    WRONG,
-    ChosenPart,
-    LogChoices,
-    LogOptions,
-    LogRow,
-    judged_of,
-    text_of,
-)
-from audit.predictions.logs.totals import ELEMENTS, head_of
+from audit.extensions.logs.base import BY_SCORE, PARTIAL, RIGHT, WRONG, LogRow, judged_of, text_of
+from audit.extensions.logs.options import ALL_EPOCHS, ChosenPart, LogChoices, LogOptions
+from audit.extensions.logs.recognise import ELEMENTS, head_of
 from audit.types import FAILED, STOPPED
 from strictio.logs.archive import JsonArchive, is_zip, open_archive
 from strictio.logs.elements import keys_and_elements
@@ -38,13 +27,6 @@ _LONGEST = 40
 """Characters of an option of the run that are shown."""
 _CHOICE, _MULTIPLE_CHOICE = "choice", "multiple_choice"
 """The scorer and the solver for which answers and targets are letters of choices."""
-
-
-def recognises(file: Path) -> bool:
-    """Whether a file is a log in one of the two forms."""
-    if file.suffix.lower() == ".eval":
-        return True
-    return {"version", "status", "eval"} <= head_of(file).keys()
 
 
 def choices(file: Path) -> LogChoices:

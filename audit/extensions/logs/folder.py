@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from audit.data.arrow import hub_features
 from audit.errors import AuditError, DataError, MachineError, UsageError
+from audit.extensions.logs.options import ALL_EPOCHS, LogChoices
+from audit.extensions.logs.read import log_reader
+from audit.extensions.logs.table import CORRECT
 from audit.predictions.default_claims import DefaultClaims, default_claims
-from audit.predictions.logs.base import ALL_EPOCHS, LogChoices, LogOptions
-from audit.predictions.logs.hf_datasets import is_saved_folder
-from audit.predictions.logs.read import reader_of
-from audit.predictions.logs.table import CORRECT
+from audit.predictions.hub_tables import is_saved_folder
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
 from strictio.tables import PARQUET, ending_of, is_table
@@ -85,7 +85,7 @@ def _ways(path: Path) -> Iterator[Readable | Unreadable]:
         if path.is_dir() or hub_features(parquet_schema(path), path.name):
             yield _read(path, LogChoices("datasets"), ())
         return
-    reader = reader_of(path)
+    reader = log_reader(path)
     if reader is None:
         return
     choices = reader.choices(path)
@@ -95,7 +95,8 @@ def _ways(path: Path) -> Iterator[Readable | Unreadable]:
             *(_option("--filter", wanted) if wanted and len(choices.filters) > 1 else ()),
             *(("--epoch", ALL_EPOCHS) if choices.epochs > 1 else ()),
         )
-        yield _read(path, choices, words, LogOptions(scorer, wanted, ALL_EPOCHS if choices.epochs > 1 else None))
+        given = {"scorer": scorer, "filter": wanted, "epoch": ALL_EPOCHS if choices.epochs > 1 else None}
+        yield _read(path, choices, words, {name: value for name, value in given.items() if value is not None})
 
 
 def _option(flag: str, value: str) -> tuple[str, ...]:
@@ -103,9 +104,9 @@ def _option(flag: str, value: str) -> tuple[str, ...]:
     return (f"{flag}={value}",) if value.startswith("-") else (flag, value)
 
 
-def _read(path: Path, choices: LogChoices, words: tuple[str, ...], options: LogOptions | None = None) -> Readable | Unreadable:
+def _read(path: Path, choices: LogChoices, words: tuple[str, ...], given: Mapping[str, str] | None = None) -> Readable | Unreadable:
     """Read a log by its answers or, if it has none that are labels, by whether they are right."""
-    wanted = ColumnOptions(log=options or LogOptions())
+    wanted = ColumnOptions(given=given or {})
     try:
         return _facts(path, choices, words, wanted)
     except (UsageError, DataError) as error:

@@ -73,6 +73,6 @@ def test_without_a_folder_nothing_is_audited(folder):
 
 
 def test_a_log_may_be_named_by_a_url():
-    from audit.api.inspect_hook import command
+    from audit.extensions.logs.inspect_hook import command
 
     assert [command(name)[-1] for name in ("file:///tmp/a%20b.eval", "logs/x.eval")] == ["/tmp/a b.eval", "logs/x.eval"]

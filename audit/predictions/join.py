@@ -1,4 +1,4 @@
-"""Joins the groups of samples from the data set, for logs that do not hold them: one row of the data set per sample."""
+"""Joins the groups of samples from the data set, for predictions that do not hold them: one row of the data set per sample."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from audit.data.schema import counted, quoted
 from audit.errors import DataError, UsageError, nearest
 from audit.predictions.answers import Y_PRED, Y_TRUE
 from audit.predictions.columns import as_text, read_columns
-from audit.predictions.logs.base import POSITION
 from audit.types import Note
 
+POSITION = "doc_id"
+"""A column that may be the position of a row in the data set, from 0: so lm-eval and lmms-eval name it."""
 _ID = "id"
 
 
