@@ -112,10 +112,10 @@ class Extension:
     name: str
     commands: tuple[Command, ...] = ()
     files: tuple[FactsFile, ...] = ()
-    analyses: tuple[Analysis, ...] = ()
     functions: Mapping[str, str] = field(default_factory=dict)
     """Name in the package `audit` -> the function."""
     readers: tuple[AnswerReader, ...] = ()
+    analyses: tuple[Analysis, ...] = ()
     templates: str = ""
     """The package whose folder holds the Jinja templates of its pages; they are named NAME/file.html."""
 

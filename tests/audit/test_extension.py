@@ -23,6 +23,8 @@ DICE, CARDS = (
     for name in ("dice", "cards")
 )
 WATCH = Extension("watch", (Command("watch", "not ours", f"{__name__}:count"),))
+TAGGING = next(analysis for one in find().extensions for analysis in one.analyses if analysis.name == "tagging")
+SAME_ANALYSIS = Extension("labels", analyses=(TAGGING,))
 NO_EXTENSION = "count"
 
 
@@ -67,6 +69,7 @@ def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, cap
         ("SAME_NAME", "the extension 'count' exists already"),
         ("SAME_COMMAND", "the command 'count' of 'count' exists already"),
         ("SAME_FILE", "the file 'table.json' of 'count' exists already"),
+        ("SAME_ANALYSIS", "the analysis 'taggings' of 'tagging' exists already"),
         ("CARDS", "the option 'deck' of 'dice' exists already"),
         ("NO_EXTENSION", "NO_EXTENSION is not an Extension"),
         ("MISSING", "has no attribute 'MISSING'"),
