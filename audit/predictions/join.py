@@ -35,7 +35,11 @@ def joined(table: pa.Table, path: Path, on: str, truth: str | None, source: str,
     if keys.null_count or len(keys.dictionary) < len(keys):
         what = f"{path.name} does not identify its rows by {quoted(on)}"
         raise DataError(what, why=_first_repeated(keys), fix="give one row per sample: --join FILE --on COLUMN")
-    own = as_text(table[on if on in table.column_names else sample], on)
+    of_samples = on if on in table.column_names else sample
+    if of_samples not in table.column_names:
+        fix = f"name a column that both have: --on COLUMN; {nearest(on, table.column_names)}"
+        raise UsageError(f"{source} has no column {quoted(on)} to join by", where="--on", fix=fix)
+    own = as_text(table[of_samples], on)
     positions = pc.index_in(own.dictionary_decode(), value_set=keys.dictionary_decode())
     if positions.null_count:
         first = own.dictionary_decode()[pc.index(positions.is_null(), True).as_py()].as_py()

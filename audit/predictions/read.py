@@ -135,22 +135,20 @@ class _Opened:
 
 
 def _opened(source: Path | pd.DataFrame, wanted: ColumnOptions) -> _Opened:
-    if not isinstance(source, Path):
+    if isinstance(source, Path):
+        check_printable(source)
+        reader = reader_of(source)
+        if reader is not None:
+            return _opened_with(reader, source, wanted)
+        table = _read_table(source, wanted.encoding)
+        check_metadata(table, source.name)
+        name, sha256 = source.name, sha256_of_source(source)
+    else:
         table, sha256 = frame_columns(source)
-        table = _renamed(table, wanted, FRAME)
-        refuse_given(wanted, FRAME)
-        return _Opened(PredictionFile(FRAME, sha256, ()), table, wanted)
-    check_printable(source)
-    reader = reader_of(source)
-    if reader is not None:
-        return _opened_with(reader, source, wanted)
-    table = _read_table(source, wanted.encoding)
-    check_metadata(table, source.name)
-    file = PredictionFile(source.name, sha256_of_source(source), ())
-    truth = None if wanted.join else wanted.truth
-    table = _renamed(table, replace(wanted, truth=truth), source.name)
-    refuse_given(wanted, source.name)
-    return _joined(_Opened(file, table, wanted), "id")
+        name = FRAME
+    table = _renamed(table, replace(wanted, truth=None if wanted.join else wanted.truth), name)
+    refuse_given(wanted, name)
+    return _joined(_Opened(PredictionFile(name, sha256, ()), table, wanted), "id")
 
 
 def _read_table(source: Path, encoding: str | None) -> pa.Table:

@@ -62,6 +62,19 @@ def test_the_position_of_a_row_needs_a_column_of_true_answers_that_agrees(groups
         groups(DATA.iloc[::-1], "doc_id", truth="answer")
 
 
+def test_a_data_frame_is_joined_as_its_file_is(groups, tmp_path):
+    groups(DATA, "question")
+    wanted = ColumnOptions(("group",), join=tmp_path / "data.csv", on="question")
+    assert joined(load_predictions(ANSWERS, wanted)) == [*"aabbaabb"]
+
+
+def test_predictions_without_the_column_are_named_with_the_columns_that_they_have(groups, tmp_path):
+    ANSWERS.drop(columns=["id", "question"]).to_csv(tmp_path / "answers.csv", index=False)
+    with pytest.raises(UsageError, match=r"answers\.csv has no column 'question' to join by") as refused:
+        groups(DATA, "question")
+    assert "y_pred" in refused.value.fix
+
+
 def test_a_join_needs_both_options():
     with pytest.raises(UsageError, match="--join and --on belong together"):
         audit.audit(predictions="answers.csv", join="data.csv")
