@@ -84,7 +84,7 @@ def make_place(folder: Path) -> Path:
     for name in ("answers.csv", "answers-2026-01.csv", "answers-2026-03.csv"):
         _write_answers(folder / name)
     _write_tags_and_texts(folder)
-    shutil.copytree(ROOT / "tests" / "audit" / "predictions" / "logs" / "made", folder / "logs")
+    shutil.copytree(ROOT / "tests" / "extensions" / "logs" / "made", folder / "logs")
     _write_classifier(folder)
     _write_text_encoder(folder)
     _write_streams(folder)

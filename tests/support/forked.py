@@ -204,7 +204,9 @@ if __name__ == "__main__":
     templates = import_module("reports.environment").environment()
     for each in templates.list_templates(extensions=["html"]):
         templates.get_template(each)  # compiled once: a fifth of a second for each command that writes a page
-    import_module("audit.analyses.base.kinds").analysis_kinds()
+    for each in import_module("audit.extension").analyses():
+        for part in (each.computation, each.section, each.sentences):
+            import_module(part)
     import_module("contrastive.training.account").gemm_peak("cpu", "fp32")  # measured once: a tenth of a second for each training
     gc.freeze()
     os.fsync = os.fstat  # as in tests/conftest.py: no test waits for the disk
