@@ -62,3 +62,8 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
         assert done.returncode == 2
         assert f"unknown command '{command.name}'" in done.stderr
         assert f"the extension '{name}' is left out: ModuleNotFoundError: No module named 'audit.extensions.{name}'" in done.stderr
+    for scheme in (kind.scheme for kind in extension.models if kind.scheme):
+        done = ran(packages, "-m", "audit", "run", "--model", f"{scheme}:x", "--probe", "text_only", "--out", str(tmp_path / "none"))
+        said = " ".join(done.stderr.split())
+        assert (done.returncode, f"unknown scheme {scheme}:" in said) == (2, True), said
+        assert f"the extension '{name}' is left out: ModuleNotFoundError: No module named 'audit.extensions.{name}'" in said

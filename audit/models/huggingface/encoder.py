@@ -143,6 +143,17 @@ def encoder_of(model: Any, tokenizer: Any, processor: Pixels | Any, record: Mode
     return kind(model, tokenizer, processor, record, device)
 
 
+def is_dual_encoder(config: Mapping[str, Any]) -> bool:
+    """Whether a ``config.json`` names a class of transformers with image and text features. `load` checks whether its folder is valid."""
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+    of_type, named = MODEL_MAPPING_NAMES.get(str(config.get("model_type")), ()), config.get("architectures")
+    known = {of_type} if isinstance(of_type, str) else {*of_type}
+    names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    return RETRIEVAL in names or any(hasattr(getattr(transformers, name), "get_text_features") for name in names if name in known)
+
+
 def load(folder: Path, **options: Any) -> HuggingFaceEncoder:
     """Load a model folder (`options`: those of `open_folder`). Nothing in it is run, no socket is opened."""
     opened = open_folder(folder, **options)

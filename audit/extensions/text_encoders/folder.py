@@ -1,4 +1,4 @@
-"""Encoders of text alone, from a folder: a transformer, a pooling, dense layers and a normalisation (`audit.models.text_encoder.layout`).
+"""Encoders of text alone, from a folder: a transformer, a pooling, dense layers and a normalisation (see `layout`).
 
 The transformer must be built into transformers. Embeddings are those of sentence-transformers for the same folder, except that a text that
 is too long is refused and never cut. Such a model reads no image: only probes of texts can ask it anything.
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from audit.errors import DataError
+from audit.extensions.text_encoders.layout import DenseLayer, TextLayout, is_sentence_transformer, read_layout, weight_folders
 from audit.models.folder_weights import Weights, read_weights
 from audit.models.huggingface.opened import OpenedFolder, describe_tower, open_folder, without_origin
 from audit.models.huggingface.parts import load_tokenizer
@@ -29,7 +30,6 @@ from audit.models.huggingface.pretrained import (
 )
 from audit.models.huggingface.sealed import sealed
 from audit.models.runtime import log_notes, model_record, require_length, to_rows
-from audit.models.text_encoder.layout import DenseLayer, TextLayout, is_sentence_transformer, read_layout, weight_folders
 from audit.types import ModelRecord
 from strictio.model_folders.check import check_folder
 
@@ -112,7 +112,7 @@ def pooled(name: str, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def load(folder: Path, model_args: Mapping[str, str] | None = None, **options: Any) -> HuggingFaceTextEncoder:
     """Load a folder (`options`: those of `open_folder`). Nothing in it is run, no socket is opened.
 
-    `model_args` name the pooling of a folder that is not one of sentence-transformers (`audit.models.text_encoder.layout`).
+    `model_args` name the pooling of a folder that is not one of sentence-transformers (`audit.extensions.text_encoders.layout`).
     """
     inside = options.get("inside") or folder
     check_folder(folder, inside, required=None)
