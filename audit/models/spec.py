@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 FORMS = (
     "a file of weights (ckpt.pt, .safetensors, ...)", "DIR (a folder in Hugging Face or open_clip layout)",
-    "hf:ORG/NAME[@REV] or ORG/NAME (the hub)", "open_clip:ARCH,FILE or open_clip:ARCH,TAG", "onnx:FILE (an image classifier)",
+    "hf:ORG/NAME[@REV] or ORG/NAME (the hub)", "open_clip:ARCH,FILE or open_clip:ARCH,TAG",
 )  # fmt: skip
 LAST_FORMS = ("FILE.py:CLASS or plugin:NAME (a model of your own)", "api:NAME or text:api:NAME (a model behind an endpoint)")
 """Forms of the core's model specs before and after those of extensions."""
-SCHEMES = ("api", "hf", "onnx", "open_clip", "plugin")
-KINDS = ("dual encoder", "image classifier", "generative model")
+SCHEMES = ("api", "hf", "open_clip", "plugin")
+KINDS = ("dual encoder", "generative model")
 """The kinds of models that the core reads from files and folders."""
 SHOWN = 8
 """Number of names listed if a file does not exist and no name is similar."""
@@ -62,7 +62,7 @@ def refer(spec: str) -> ModelReference:
     if is_served(spec):
         fix = f"vlm-audit run --model {spec} --base-url URL"
         raise UsageError(f"{spec!r} is not loaded, but asked", why="it is behind an endpoint", fix=fix)
-    if scheme in ("onnx", "open_clip", "hf"):
+    if scheme in ("open_clip", "hf"):
         return _of_hub(spec, rest) if scheme == "hf" else ModelReference(scheme, rest)
     if scheme and scheme not in SCHEMES and (declared := _declared(lambda kind: kind.scheme == scheme)):
         return ModelReference(declared.name, rest, declared)
@@ -98,8 +98,6 @@ def forms() -> str:
 def _of_path(path: Path, spec: str) -> ModelReference:
     if path.is_dir():
         return ModelReference("folder", spec)
-    if path.suffix == ".onnx":
-        return ModelReference("onnx", spec)
     declared = None if path.suffix in WEIGHT_FILES else _declared(lambda kind: path.suffix in kind.suffixes)
     return ModelReference("file" if declared is None else declared.name, spec, declared)
 
@@ -217,12 +215,6 @@ def _load_open_clip(where: str, how: Loading) -> Encoder:
     return encoder.load(where, name=name, model_args=how.model_args, **how.setting)
 
 
-def _load_onnx(where: str, how: Loading) -> AnyModel:
-    from audit.models.classifier import onnx_file
-
-    return onnx_file.load(Path(where), name=shown_name(Path(where)), model_args=how.model_args, **how.setting)
-
-
 def _load_class(where: str, how: Loading) -> AnyModel:
     from audit.models import plugin
 
@@ -237,7 +229,7 @@ def _load_installed(where: str, how: Loading) -> AnyModel:
 
 _LOADERS: Mapping[str, Callable[[str, Loading], AnyModel]] = {
     "file": _load_file, "folder": _load_folder, "hub": _load_from_hub, "open_clip": _load_open_clip, "class": _load_class,
-    "plugin": _load_installed, "onnx": _load_onnx,
+    "plugin": _load_installed,
 }  # fmt: skip
 
 
@@ -248,17 +240,13 @@ def _load_declared(kind: ModelKind, where: str, how: Loading) -> AnyModel:
 
 def _read_folder(folder: Path, how: Loading) -> AnyModel:
     """Read a folder in Hugging Face layout: of the first kind that says so, else a dual encoder."""
-    from audit.models.classifier import folder as classifier_folder
     from audit.models.generative import folder as generative_folder
     from audit.models.huggingface import encoder as huggingface_encoder
 
     config = _config(folder)
     if (declared := _declared(lambda kind: bool(kind.is_kind) and import_declared(kind.is_kind)(config))) is not None:
         return _load_declared(declared, str(folder), how)
-    plain = (folder / "config.json").is_file()  # a named pipe would block
-    if plain and classifier_folder.is_classifier(folder):
-        return classifier_folder.load(folder, **how.folder, **how.setting)
-    if plain and generative_folder.is_generative(folder):
+    if (folder / "config.json").is_file() and generative_folder.is_generative(folder):
         return generative_folder.load(folder, others=how.others, **how.folder, **how.setting)
     with _tried("a dual encoder", lambda: not config or huggingface_encoder.is_dual_encoder(config)):
         return huggingface_encoder.load(folder, **how.folder, **how.setting)

@@ -75,7 +75,7 @@ class AuditRequest(EndpointRequest, GatedRequest, LogRequest):
     EXAMPLE: ClassVar[str] = "vlm-audit run --model ckpt.pt --probe fairface"
 
     model: Several[Model] = option(
-        (), WHAT, f"weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, onnx:FILE{MORE_SPECS}, file.py:CLASS or "
+        (), WHAT, f"weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE{MORE_SPECS}, file.py:CLASS or "
         "api:NAME; repeatable",
         metavar="SPEC", basic=True,
     )  # fmt: skip

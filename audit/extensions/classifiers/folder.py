@@ -5,7 +5,6 @@ The class must be built into transformers as `AutoModelForImageClassification`; 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +15,6 @@ import torch
 from PIL import Image
 
 from audit.errors import DataError
-from audit.models.classifier.labels import Scores, logits_from, named_labels, score_rule
 from audit.models.huggingface.opened import (
     OpenedFolder,
     describe_preprocessing,
@@ -28,10 +26,9 @@ from audit.models.huggingface.opened import (
 from audit.models.huggingface.pixels import image_processor, resize_library
 from audit.models.huggingface.pretrained import build_model, built_in_class, call_transformers, configuration
 from audit.models.huggingface.sealed import sealed
+from audit.models.labels import Scores, logits_from, named_labels, score_rule
 from audit.models.runtime import log_notes, model_record, to_rows, untrained_record
 from audit.types import Group, ModelRecord
-from strictio.files import read_text
-from strictio.model_folders.configurations import MAX_BYTES
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -63,22 +60,6 @@ class HuggingFaceClassifier:
             model = type(self._model)(self._model.config)
         model = model.to(self._device, next(iter(self._model.parameters())).dtype).eval()
         return HuggingFaceClassifier(model, self._processor, untrained_record(self.record, seed, {}), self._device)
-
-
-def is_classifier(folder: Path) -> bool:
-    """Whether a folder has, by its ``config.json``, an image classifier. `load` checks whether it is valid."""
-    try:
-        content = json.loads(read_text(folder / "config.json", MAX_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return False
-    named = content.get("architectures") if isinstance(content, dict) else None
-    names = [name for name in named if isinstance(name, str) and "ImageClassification" in name] if isinstance(named, list) else []
-    if not names:
-        return False
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS
-
-    kind = CLASSIFIERS.get(str(content.get("model_type")), ())
-    return names[0] in ((kind,) if isinstance(kind, str) else kind)
 
 
 def config_scores(config: Any) -> Scores:

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from audit.errors import AuditError, DataError, MachineError, UsageError, nearest
-from audit.models.classifier.labels import Scores, logits_from, named_labels, score_rule
+from audit.models.labels import Scores, logits_from, named_labels, score_rule
 from audit.models.runtime import canonical, located, log_notes
 from audit.types import Group, ModelRecord, Note
 from contrastive.model.preprocess import Preprocess
