@@ -33,8 +33,6 @@ FORMS = (
 LAST_FORMS = ("FILE.py:CLASS or plugin:NAME (a model of your own)", "api:NAME or text:api:NAME (a model behind an endpoint)")
 """Forms of the core's model specs before and after those of extensions."""
 SCHEMES = ("api", "hf", "open_clip", "plugin")
-KINDS = ("dual encoder", "generative model")
-"""The kinds of models that the core reads from files and folders."""
 SHOWN = 8
 """Number of names listed if a file does not exist and no name is similar."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
@@ -240,14 +238,11 @@ def _load_declared(kind: ModelKind, where: str, how: Loading) -> AnyModel:
 
 def _read_folder(folder: Path, how: Loading) -> AnyModel:
     """Read a folder in Hugging Face layout: of the first kind that says so, else a dual encoder."""
-    from audit.models.generative import folder as generative_folder
     from audit.models.huggingface import encoder as huggingface_encoder
 
     config = _config(folder)
     if (declared := _declared(lambda kind: bool(kind.is_kind) and import_declared(kind.is_kind)(config))) is not None:
         return _load_declared(declared, str(folder), how)
-    if (folder / "config.json").is_file() and generative_folder.is_generative(folder):
-        return generative_folder.load(folder, others=how.others, **how.folder, **how.setting)
     with _tried("a dual encoder", lambda: not config or huggingface_encoder.is_dual_encoder(config)):
         return huggingface_encoder.load(folder, **how.folder, **how.setting)
 
@@ -270,7 +265,7 @@ def _tried(kind: str, is_sure: Callable[[], bool]) -> Iterator[None]:
     except DataError as error:
         if not (left_out := find().left_out) or is_sure():
             raise
-        known = ", ".join([*KINDS, *(declared.name for declared in model_kinds())])
+        known = ", ".join(["dual encoder", *(declared.name for declared in model_kinds())])
         why = "; ".join([f"as {kind}: {error.what}", f"known kinds: {known}", *left_out])
         fix = "; or, if it is of another kind, ".join([*filter(None, [error.fix]), "install what is left out"])
         raise DataError("this is not a model of a kind that is known here", where=error.where, why=why, fix=fix) from error

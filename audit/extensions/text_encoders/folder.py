@@ -19,7 +19,6 @@ from audit.errors import DataError
 from audit.extensions.text_encoders.layout import DenseLayer, TextLayout, is_sentence_transformer, read_layout, weight_folders
 from audit.models.folder_weights import Weights, read_weights
 from audit.models.huggingface.opened import OpenedFolder, describe_tower, open_folder, without_origin
-from audit.models.huggingface.parts import load_tokenizer
 from audit.models.huggingface.pretrained import (
     build_model,
     built_in_class,
@@ -29,6 +28,7 @@ from audit.models.huggingface.pretrained import (
     tokenizer_sha256,
 )
 from audit.models.huggingface.sealed import sealed
+from audit.models.huggingface.tokenizer import load_tokenizer
 from audit.models.runtime import log_notes, model_record, require_length, to_rows
 from audit.types import ModelRecord
 from strictio.model_folders.check import check_folder

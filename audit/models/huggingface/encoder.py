@@ -19,10 +19,10 @@ from PIL import Image
 from audit.errors import DataError
 from audit.models.attack import PixelScale, attacked_rows
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder
-from audit.models.huggingface.parts import load_tokenizer
 from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
 from audit.models.huggingface.pretrained import build_model, call_transformers, configuration
 from audit.models.huggingface.sealed import sealed
+from audit.models.huggingface.tokenizer import load_tokenizer
 from audit.models.quick_gelu import QuickGELUFold
 from audit.models.runtime import log_notes, projected, require_length, scoring, to_rows, untrained_record
 from audit.models.tower import ImageTower, OnTower, Pixels

@@ -2,16 +2,18 @@
 
 import importlib.metadata
 import json
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
 
 from audit.errors import DataError, UsageError
-from audit.extension import GROUP, Extension, ModelKind, find
+from audit.extension import GROUP, Extension, ModelKind, find, model_kinds
 from audit.models import load
 from audit.models.spec import WEIGHT_FILES
 from audit.run import main
 from tests.support.model_folders import refused
+from tests.support.rooms import left_out
 
 HERE = __name__
 DOTS = ModelKind(
@@ -74,6 +76,18 @@ def test_a_model_is_loaded_by_its_scheme_its_suffix_or_its_folder(installed, tmp
     assert (where, how.folder) == (str(tmp_path / "configured"), {"name": f"{tmp_path.name}/configured"})
 
 
+@pytest.mark.parametrize("content", [None, "[1]", "{"])
+def test_of_a_configuration_that_cannot_be_read_nothing_is_known(installed, tmp_path, monkeypatch, content):
+    installed(dots="LOADED")
+    asked = []
+    monkeypatch.setattr(sys.modules[HERE], "has_dots", asked.append)
+    (tmp_path / "folder").mkdir()
+    if content is not None:
+        (tmp_path / "folder" / "config.json").write_text(content)
+    refused("folder", DataError, "config.json")
+    assert asked == [{}]
+
+
 def test_help_and_errors_name_what_is_installed(installed, capsys):
     installed(dots="LOADED")
     with pytest.raises(SystemExit):
@@ -86,6 +100,7 @@ def test_help_and_errors_name_what_is_installed(installed, capsys):
 
 def test_no_package_takes_a_spec_or_a_folder_from_ours(installed, tmp_path):
     assert not [line for line in installed(all="ALL").left_out if "'all'" in line]
+    assert model_kinds()[-1] is GREEDY  # ours are asked first
     refused("hf:nothing", UsageError, "unknown model spec")
     (tmp_path / "a.pt").write_bytes(b"")
     refused("a.pt", DataError)
@@ -93,6 +108,15 @@ def test_no_package_takes_a_spec_or_a_folder_from_ours(installed, tmp_path):
     assert "the extension 'dots' is left out: ValueError: the suffix '.dots' of 'also' exists already" in find().left_out
 
 
+def test_what_is_left_out_is_named_only_where_it_may_read_the_folder(tmp_path):
+    clip = folder(tmp_path / "clip", model_type="clip", architectures=["CLIPModel"])
+    other = folder(tmp_path / "other", model_type="bert", architectures=["BertForMaskedLM"])
+    usual = str(refused(clip, DataError))
+    with left_out("watch") as line:
+        assert str(refused(clip, DataError)) == usual
+        assert line in refused(other, DataError).why
+
+
 def test_a_folder_that_none_claims_is_read_as_a_dual_encoder(installed, tmp_path):
     installed(dots="LOADED")
-    assert "no kind" not in str(refused(folder(tmp_path / "other", model_type="clip"), DataError))
+    refused(folder(tmp_path / "other", model_type="clip"), DataError)

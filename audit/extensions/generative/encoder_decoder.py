@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from audit.errors import DataError
-from audit.models.generative.chat_template import MARK
-from audit.models.generative.prompts import Inputs
-from audit.models.generative.scoring import Scorer, TextState, log_softmax
+from audit.extensions.generative.chat_template import MARK
+from audit.extensions.generative.prompts import Inputs
+from audit.extensions.generative.scoring import Scorer, TextState, log_softmax
 from audit.types import Note
 
 FAMILIES = ("florence2", "blip-2", "instructblip", "t5gemma2")

@@ -12,8 +12,8 @@ import torch
 import transformers as hf
 
 from audit.errors import DataError, UnsafeError
+from audit.extensions.generative.processor import PARTS, load_processor
 from audit.models import load
-from audit.models.huggingface.parts import PARTS, load_processor
 from tests.support.model_folders import edited, evil, refused
 
 CODE = """

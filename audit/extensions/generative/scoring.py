@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from audit.models.generative.prompts import Inputs, with_more_text
+from audit.extensions.generative.prompts import Inputs, with_more_text
 from audit.models.runtime import out_of_memory
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from audit.errors import AuditError, DataError
-from audit.models.generative.model import TOKENS_AT_ONCE, GenerativeModel, Reuse
+from audit.extensions.generative.model import TOKENS_AT_ONCE, GenerativeModel, Reuse
 from audit.models.runtime import out_of_memory
 from audit.types import Note, Question
 

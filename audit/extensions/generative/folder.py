@@ -6,7 +6,6 @@ No text is generated for a question: its options are scored by their likelihood.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,36 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import DataError
-from audit.models.generative.chat_template import Frame, frames
-from audit.models.generative.encoder_decoder import PLAIN, TASK_MODELS, answered_apart, is_encoder_decoder, require_family
-from audit.models.generative.model import GenerativeModel
-from audit.models.generative.placement import placement, require_placed
-from audit.models.generative.self_check import choose_batches, choose_reuse
+from audit.extensions.generative.chat_template import Frame, frames
+from audit.extensions.generative.encoder_decoder import PLAIN, TASK_MODELS, answered_apart, is_encoder_decoder, require_family
+from audit.extensions.generative.model import GenerativeModel
+from audit.extensions.generative.placement import placement, require_placed
+from audit.extensions.generative.processor import load_processor
+from audit.extensions.generative.self_check import choose_batches, choose_reuse
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder, without_origin
-from audit.models.huggingface.parts import load_processor
 from audit.models.huggingface.pixels import resize_library
 from audit.models.huggingface.pretrained import build_model, built_in_class, call_transformers, configuration
 from audit.models.huggingface.sealed import sealed
 from audit.types import ModelRecord, Note
-from strictio.files import read_text
-from strictio.model_folders.configurations import MAX_BYTES
-
-DUAL_ENCODERS = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip")
-"""Types that are known without importing transformers' tables, which takes longer than loading a small model."""
-
-
-def is_generative(folder: Path) -> bool:
-    """Whether a folder has, by its ``config.json``, a model that reads an image and writes text. `load` checks whether it is valid."""
-    try:
-        content = json.loads(read_text(folder / "config.json", MAX_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return False
-    if not isinstance(content, dict) or not isinstance(kind := content.get("model_type"), str) or kind in DUAL_ENCODERS:
-        return False
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as GENERATIVE
-
-    # BLIP is both: its retrieval model and its captioner share a model type, and the class distinguishes them.
-    return kind in GENERATIVE and (kind != "blip" or content.get("architectures") == [GENERATIVE[kind]])
 
 
 def load(folder: Path, *, others: Sequence[str] = (), **options: Any) -> GenerativeModel:

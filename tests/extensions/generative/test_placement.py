@@ -6,9 +6,9 @@ import torch
 import transformers as hf
 
 from audit.errors import MachineError, UsageError
+from audit.extensions.generative import folder as generative
+from audit.extensions.generative import placement
 from audit.models import load, spec
-from audit.models.generative import folder as generative
-from audit.models.generative import placement
 from audit.types import Question
 from tests.support.model_folders import noise
 

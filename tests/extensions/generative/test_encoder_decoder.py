@@ -8,8 +8,8 @@ import torch
 import transformers as hf
 
 from audit.errors import DataError
-from audit.models.generative import folder as generative
-from audit.models.generative.encoder_decoder import FAMILIES, answer_start
+from audit.extensions.generative import folder as generative
+from audit.extensions.generative.encoder_decoder import FAMILIES, answer_start
 from audit.types import Question
 from tests.support.generative_models import ENCODER_DECODER, florence2
 from tests.support.model_folders import edited, noise, refused, saved

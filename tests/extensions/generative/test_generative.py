@@ -14,10 +14,10 @@ import transformers as hf
 from PIL import Image
 
 from audit.errors import DataError, UnsafeError
+from audit.extensions.generative.kind import is_generative
+from audit.extensions.generative.self_check import choose_batches
 from audit.measure.asked.questionnaire import questionnaire
 from audit.models import load
-from audit.models.generative import folder as generative
-from audit.models.generative.self_check import choose_batches
 from audit.run import main
 from audit.types import Question, Writer
 from probes.faces.fairface import PROBE
@@ -372,12 +372,10 @@ def test_a_question_that_is_too_long_or_has_the_models_own_marks_is_refused(mode
     ("content", "generative_"),
     [
         ({"model_type": "llava"}, True), ({"model_type": "qwen2_5_vl"}, True), ({"model_type": "clip"}, False),
-        ({"model_type": "llama"}, False), ({"model_type": 7}, False), ([], False),
+        ({"model_type": "llama"}, False), ({"model_type": 7}, False), ({}, False),
         ({"model_type": "blip", "architectures": ["BlipForConditionalGeneration"]}, True),
         ({"model_type": "blip", "architectures": ["BlipForImageTextRetrieval"]}, False),
     ],
 )  # fmt: skip
-def test_what_a_folder_is_stands_in_its_configuration(tmp_path, content, generative_):
-    assert not generative.is_generative(tmp_path)  # without one
-    (tmp_path / "config.json").write_text(json.dumps(content))
-    assert generative.is_generative(tmp_path) is generative_
+def test_what_a_folder_is_stands_in_its_configuration(content, generative_):
+    assert is_generative(content) is generative_

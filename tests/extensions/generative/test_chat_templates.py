@@ -12,7 +12,7 @@ import transformers as hf
 from transformers.utils.chat_template_utils import _compile_jinja_template, render_jinja_template
 
 from audit.errors import DataError, UnsafeError
-from audit.models.generative.chat_template import MARK, frames
+from audit.extensions.generative.chat_template import MARK, frames
 from strictio.templates import run
 from strictio.templates.sandbox import ChatEnvironment, respond
 from tests.support.generative_models import CAUSAL

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from audit.errors import DataError
-from audit.models.generative.chat_template import Frame
+from audit.extensions.generative.chat_template import Frame
 from audit.types import Question
 
 if TYPE_CHECKING:

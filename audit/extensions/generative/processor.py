@@ -13,9 +13,9 @@ from typing import Any
 
 from audit.errors import DataError, UnsafeError
 from audit.models.huggingface.pretrained import call_transformers, pretrained
+from audit.models.huggingface.tokenizer import load_tokenizer
 from strictio.files import read_text
 from strictio.model_folders.configurations import read_configuration
-from strictio.model_folders.tokenizers import bounded_tokenizer, check_tokenizer
 
 PARTS = {
     "image_processor": "AutoImageProcessor",
@@ -28,12 +28,6 @@ PARTS = {
 NAMED_IN = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json", "tokenizer_config.json", "config.json")
 """Files that may name the class of a processor; the first that does is used."""
 SAVE = "save the model's own processor there: processor.save_pretrained(DIR)"
-
-
-def load_tokenizer(folder: Path, kind: str = "AutoTokenizer", part: str = "") -> Any:
-    """A folder's tokenizer (`part`: that of a sub-folder), with bounds on its time and memory."""
-    call_transformers(folder, lambda _: check_tokenizer(folder / part))
-    return bounded_tokenizer(pretrained(kind, folder, **({"subfolder": part} if part else {})))
 
 
 def load_processor(folder: Path, config: Any) -> Any:

@@ -5,8 +5,8 @@ import pytest
 import torch
 import transformers as hf
 
+from audit.extensions.generative.processor import load_processor
 from audit.models import load
-from audit.models.huggingface.parts import load_processor
 from audit.types import Question
 from tests.support.generative_models import CAUSAL, ENCODER_DECODER, ROPE, SEEN, TEXT, chat, tokenizer
 from tests.support.model_folders import noise, saved

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from audit.encoder import USUAL_TOKENS
-from audit.models.generative.chat_template import Frame
-from audit.models.generative.encoder_decoder import EncoderDecoderScorer, is_encoder_decoder
-from audit.models.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, in_batches, shared_length, without_tail
-from audit.models.generative.scoring import Scorer
-from audit.models.generative.writing import TextWriter
+from audit.extensions.generative.chat_template import Frame
+from audit.extensions.generative.encoder_decoder import EncoderDecoderScorer, is_encoder_decoder
+from audit.extensions.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, in_batches, shared_length, without_tail
+from audit.extensions.generative.scoring import Scorer
+from audit.extensions.generative.writing import TextWriter
 from audit.types import ModelRecord, Question
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class GenerativeModel:
     def __init__(self, model: Any, processor: Any, frame: Frame, record: ModelRecord, where: str):
         self.record = record
         self.reuse: Reuse = "all"
-        """How far the cache can be reused; set by `audit.models.generative.self_check`."""
+        """How far the cache can be reused; set by `audit.extensions.generative.self_check`."""
         self.max_new_tokens = USUAL_TOKENS
         """Maximum number of tokens of a text that it writes; longer texts are cut."""
         self.spans: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class GenerativeModel:
         self._writer = TextWriter(model, processor.tokenizer, self.scorer.start if isinstance(self.scorer, EncoderDecoderScorer) else ())
 
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
-        """Greedy decoding (`audit.models.generative.writing`)."""
+        """Greedy decoding (`audit.extensions.generative.writing`)."""
         if not images:
             return []
         with torch.inference_mode():

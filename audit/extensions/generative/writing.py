@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from audit.models.generative.prompts import Inputs
+from audit.extensions.generative.prompts import Inputs
 
 
 class TextWriter:
