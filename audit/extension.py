@@ -106,6 +106,29 @@ class AnswerReader:
 
 
 @dataclass(frozen=True)
+class ModelKind:
+    """A kind of model: which model specs, files and folders are of it, and what loads them."""
+
+    name: str
+    """Such as ``text encoder``."""
+    load: str
+    """Given what follows its scheme, or the path of its file or folder: Callable[[str, audit.models.spec.Loading], AnyModel]."""
+    scheme: str = ""
+    """``text`` for model specs such as ``text:FOLDER``."""
+    usage: str = ""
+    """Such a spec, for ``--help``."""
+    form: str = ""
+    """The same with what it is, for errors: ``text:DIR (an encoder of text alone)``."""
+    suffixes: tuple[str, ...] = ()
+    """Of files of this kind."""
+    marker: str = ""
+    """A file that makes any local folder one of this kind."""
+    is_kind: str = ""
+    """Whether a folder is of this kind by its ``config.json``, given its content: Callable[[Mapping[str, Any]], bool]. It is called for the
+    folders of other kinds as well, so it must not import anything large for them."""
+
+
+@dataclass(frozen=True)
 class Extension:
     """Everything that one extension adds."""
 
@@ -118,6 +141,7 @@ class Extension:
     analyses: tuple[Analysis, ...] = ()
     templates: str = ""
     """The package whose folder holds the Jinja templates of its pages; they are named NAME/file.html."""
+    models: tuple[ModelKind, ...] = ()
 
 
 class Found(NamedTuple):
@@ -158,21 +182,21 @@ def _clash(declared: Extension, others: Iterable[Extension]) -> str:
     for other in others:
         if other.name == declared.name:
             return f"the extension {declared.name!r}"
-        named, others_named = _names(declared), _names(other)
-        for kind, names in named.items():
-            if both := names & others_named[kind]:
-                return f"the {kind} {min(both)!r} of {other.name!r}"
+        if both := {*_claims(declared)} & {*_claims(other)}:
+            return f"{min(both)} of {other.name!r}"
     return ""
 
 
-def _names(of: Extension) -> dict[str, set[str]]:
-    """Every name that only one extension may have, by its kind."""
-    return {
-        "command": {command.name for command in of.commands},
-        "file": {file.name for file in of.files},
-        "analysis": {analysis.field for analysis in of.analyses},
-        "option": {option.name for reader in of.readers for option in reader.options},
-    }
+def _claims(declared: Extension) -> Iterator[str]:
+    """What only one extension may have."""
+    yield from (f"the command {command.name!r}" for command in declared.commands)
+    yield from (f"the file {file.name!r}" for file in declared.files)
+    yield from (f"the analysis {analysis.field!r}" for analysis in declared.analyses)
+    yield from (f"the option {option.name!r}" for reader in declared.readers for option in reader.options)
+    for kind in declared.models:
+        yield from (f"the scheme {scheme!r}" for scheme in (kind.scheme,) if scheme)
+        yield from (f"the suffix {suffix!r}" for suffix in kind.suffixes)
+        yield from (f"the folder with {marker!r}" for marker in (kind.marker,) if marker)
 
 
 def import_declared(place: str) -> Any:
@@ -199,6 +223,12 @@ def analyses() -> tuple[Analysis, ...]:
 def answer_readers() -> Iterator[AnswerReader]:
     """All readers of answers of extensions."""
     return (reader for extension in find().extensions for reader in extension.readers)
+
+
+def model_kinds() -> list[ModelKind]:
+    """All kinds of models of extensions, ours first: no other package is asked before them whether a folder is its own."""
+    kinds = [kind for extension in find().extensions for kind in extension.models]
+    return sorted(kinds, key=lambda kind: not kind.load.startswith("audit.extensions."))
 
 
 def function(name: str) -> Any:

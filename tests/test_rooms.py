@@ -76,3 +76,8 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
         flags = [f"--{option.name.replace('_', '-')}" for option in reader.options]
         assert left_out(name) in ran(packages, "-m", "audit", "run", "--predictions", str(ANSWERS), flags[0], "x").stderr
         assert not {*flags} & {*ran(packages, "-m", "audit", "run", "--help-all").stdout.split()}
+    for scheme in (kind.scheme for kind in extension.models if kind.scheme):
+        done = ran(packages, "-m", "audit", "run", "--model", f"{scheme}:x", "--probe", "text_only", "--out", str(tmp_path / "none"))
+        said = " ".join(done.stderr.split())
+        assert (done.returncode, f"unknown scheme {scheme}:" in said) == (2, True), said
+        assert left_out(name) in said

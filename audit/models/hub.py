@@ -20,11 +20,6 @@ FILES = (
     *(f"qformer_tokenizer/{name}" for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")),
 )  # fmt: skip
 """Files that may be downloaded: safetensors, JSON and tokenizer files. Never a pickle, never code."""
-TEXT_FILES = (
-    "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json",
-    *(f"*_{step}/{name}" for step in ("Pooling", "Dense", "Normalize") for name in ("config.json", "model.safetensors")),
-)  # fmt: skip
-"""Further files of an encoder of text alone in the layout of sentence-transformers."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import PIL
 
 from audit.errors import DataError, UsageError, nearest
-from audit.models.classifier.labels import logits_from, named_labels
+from audit.models.labels import logits_from, named_labels
 from audit.models.runtime import canonical, log_notes
 from audit.models.user_code import call_user_code, classes_with, run_file
 from audit.types import Group, ModelRecord, Note, Question

@@ -16,9 +16,9 @@ import torch
 
 from audit.models.huggingface.encoder import HuggingFaceEncoder, encoder_of
 from audit.models.huggingface.outline import build_outline
-from audit.models.huggingface.parts import load_tokenizer
 from audit.models.huggingface.pretrained import call_transformers, has_tokenizer, tokenizer_sha256
 from audit.models.huggingface.sealed import sealed
+from audit.models.huggingface.tokenizer import load_tokenizer
 from audit.models.model_args import override_notes
 from audit.models.runtime import located, model_record, scoring, torch_setting
 from audit.types import ModelRecord, Note

@@ -46,7 +46,7 @@ from audit.options.kinds import (
     is_hugging_face,
 )
 from audit.options.readers import OF_READERS, READ_BY_OTHERS, ReadersRequest
-from audit.options.schema import check_model_names, flag, is_given, option
+from audit.options.schema import MORE_SPECS, check_model_names, flag, is_given, option
 from audit.types import Settings
 from strictio.files import read_text
 
@@ -77,9 +77,8 @@ class AuditRequest(EndpointRequest, GatedRequest, ReadersRequest):
     EXAMPLE: ClassVar[str] = "vlm-audit run --model ckpt.pt --probe fairface"
 
     model: Several[Model] = option(
-        (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, onnx:FILE, text:FOLDER, file.py:CLASS or "
-        "api:NAME; "
-        "repeatable",
+        (), WHAT, f"weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE{MORE_SPECS}, file.py:CLASS or "
+        "api:NAME; repeatable",
         metavar="SPEC", basic=True,
     )  # fmt: skip
     """Model specs; objects with the methods of an `Encoder`, an `Answerer` or an image classifier; or dual encoders of transformers with

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from audit.cli.exit_codes import GATED, MEANING
 from audit.cli.parser import HelpAll, Parser
 from audit.options.kinds import Names
-from audit.options.schema import Options, choices_of, facts_of, flag, is_repeatable
+from audit.options.schema import Options, choices_of, facts_of, flag, help_of, is_repeatable
 from audit.version import __version__
 
 
@@ -50,7 +50,7 @@ def options_parser(usage: Sequence[str], description: str | None, options: type[
 def _add(task: Any, name: str, field: FieldInfo) -> None:
     words = facts_of(field)
     if words.get("positional"):
-        task.add_argument(name, nargs="+", metavar=words["metavar"], help=field.description)
+        task.add_argument(name, nargs="+", metavar=words["metavar"], help=help_of(field))
     else:
         task.add_argument(flag(name), *map(flag, words.get("older", ())), dest=name, **_keywords(field))
 
@@ -71,9 +71,9 @@ def _add_about(parse: Parser, *, judges: bool) -> None:
 
 def _keywords(field: FieldInfo) -> dict[str, Any]:
     if field.default is False:
-        return {"action": "store_true", "help": field.description}
+        return {"action": "store_true", "help": help_of(field)}
     metavar, choices = facts_of(field).get("metavar"), choices_of(field)
-    help_text = field.description if field.default in (None, (), "") else f"{field.description} (default: {field.default})"
+    help_text = help_of(field) if field.default in (None, (), "") else f"{help_of(field)} (default: {field.default})"
     action: dict[str, Any] = {"action": "append"} if is_repeatable(field) else {}
     if metavar == "NAME=VALUE":
         action = {"action": AboutModel}

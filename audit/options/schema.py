@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 
 from audit.errors import UsageError, nearest
-from audit.extension import find
+from audit.extension import find, model_kinds
 
 _SHOWN = 80
 
@@ -28,6 +28,16 @@ def like(field: FieldInfo, task: str | None, help: str | None = None) -> Any:  #
     """Define a field like another one, but without its default: None means the default elsewhere."""
     others = {name: value for name, value in facts_of(field).items() if name != "task"}
     return option(() if is_repeatable(field) else None, task, help or field.description or "", **others)
+
+
+MORE_SPECS = "{the specs of extensions}"
+"""Stands in the help of an option for the model specs that extensions read: which these are is found when it is shown."""
+
+
+def help_of(field: FieldInfo) -> str:
+    """What ``--help`` says about a field."""
+    text = field.description or ""
+    return text.replace(MORE_SPECS, "".join(f", {kind.usage}" for kind in model_kinds() if kind.usage)) if MORE_SPECS in text else text
 
 
 def facts_of(field: FieldInfo) -> dict[str, Any]:

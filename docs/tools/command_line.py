@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from audit.__main__ import all_commands, help_text
-from audit.options.schema import Options
+from audit.options.schema import Options, help_of
 
 OTHERS = tuple(f"contrastive.{name}" for name in ("release", "unshard", "foreign"))
 """Commands without a subcommand of `vlm-audit`."""
@@ -29,7 +29,7 @@ def page() -> str:
 def fields(options: type[Options]) -> str:
     """The options of a model as a table, including those available only from Python."""
     lines = [
-        f"| `{name}` | `{_default(field.default)}` | {_cell((field.description or '').replace('%%', '%'))} |"
+        f"| `{name}` | `{_default(field.default)}` | {_cell(help_of(field).replace('%%', '%'))} |"
         for name, field in options.fields().items()
     ]
     return "\n".join(["| option | default | meaning |", "|---|---|---|", *lines])

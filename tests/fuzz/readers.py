@@ -52,7 +52,7 @@ def read_folder(path: Path) -> None:
 
 
 def read_template(path: Path) -> None:
-    from audit.models.generative.chat_template import frames
+    from audit.extensions.generative.chat_template import frames
 
     words = SimpleNamespace(special_tokens_map={"eos_token": "</s>"}, chat_template=None)
     template = path.read_bytes().decode("utf-8", "replace")  # a folder's other text is refused before

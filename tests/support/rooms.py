@@ -3,11 +3,18 @@
 ``python -m tests.support.rooms`` runs the core's tests in a copy without any extension (``make rooms``).
 """
 
+import importlib.metadata
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint
 from pathlib import Path
+
+import pytest
+
+from audit.extension import GROUP, find
 
 ROOT = Path(__file__).parents[2]
 EXTENSIONS = sorted(folder.parent.name for folder in (ROOT / "audit" / "extensions").glob("*/__init__.py"))
@@ -26,6 +33,20 @@ def without(names, to: Path, *, more=()) -> Path:
     for name in names:
         shutil.rmtree(to / "audit" / "extensions" / name)
     return to
+
+
+@contextmanager
+def left_out(name):
+    """In this process, let an extension be one that cannot be imported; yields the line that says so."""
+    entry_points = importlib.metadata.entry_points
+    points = [EntryPoint(point.name, f"{'gone.' * (point.name == name)}{point.value}", GROUP) for point in entry_points(group=GROUP)]
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(importlib.metadata, "entry_points", lambda group: points if group == GROUP else entry_points(group=group))
+            find.cache_clear()
+            yield f"the extension {name!r} is left out: ModuleNotFoundError: No module named 'gone'"
+    finally:
+        find.cache_clear()
 
 
 def main():

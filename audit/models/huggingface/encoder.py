@@ -19,10 +19,10 @@ from PIL import Image
 from audit.errors import DataError
 from audit.models.attack import PixelScale, attacked_rows
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder
-from audit.models.huggingface.parts import load_tokenizer
 from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
 from audit.models.huggingface.pretrained import build_model, call_transformers, configuration
 from audit.models.huggingface.sealed import sealed
+from audit.models.huggingface.tokenizer import load_tokenizer
 from audit.models.quick_gelu import QuickGELUFold
 from audit.models.runtime import log_notes, projected, require_length, scoring, to_rows, untrained_record
 from audit.models.tower import ImageTower, OnTower, Pixels
@@ -141,6 +141,17 @@ def encoder_of(model: Any, tokenizer: Any, processor: Pixels | Any, record: Mode
     """Transformers' own image processors need whole batches, ours prepare one image at a time."""
     kind = TowerEncoder if hasattr(processor, "normalise") else HuggingFaceEncoder
     return kind(model, tokenizer, processor, record, device)
+
+
+def is_dual_encoder(config: Mapping[str, Any]) -> bool:
+    """Whether a ``config.json`` names a class of transformers with image and text features. `load` checks whether its folder is valid."""
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+    of_type, named = MODEL_MAPPING_NAMES.get(str(config.get("model_type")), ()), config.get("architectures")
+    known = {of_type} if isinstance(of_type, str) else {*of_type}
+    names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    return RETRIEVAL in names or any(hasattr(getattr(transformers, name), "get_text_features") for name in names if name in known)
 
 
 def load(folder: Path, **options: Any) -> HuggingFaceEncoder:

@@ -1,4 +1,4 @@
-"""Audits of image classifiers from start to end: folder and ONNX file alike, a planted skew found, an even one not."""
+"""Audits of image classifiers from start to end: a planted skew is found, an even one not."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from audit.testing import four_faces, gender_probe
 from audit.types import Dataset
 from reports.render import render
 from tests.support import documented
-from tests.support.classifiers import PEOPLE, exported, folder
+from tests.support.classifiers import PEOPLE
 from tests.support.command import command
 from tests.support.page_text import text_of
 
@@ -73,31 +73,6 @@ def test_a_planted_skew_is_found_and_an_even_classifier_is_not_accused_by_seed()
     found = sum(verdict(seed, {"Black": 0.3, "White": 0.1}) == "disparity" for seed in range(SEEDS))
     accused = sum(verdict(seed, {"Black": 0.15, "White": 0.15}) == "disparity" for seed in range(SEEDS))
     assert (found >= 17, accused <= 4) == (True, True), f"found {found} of {SEEDS}, accused {accused} of {SEEDS}"
-
-
-@pytest.mark.slow
-def test_a_folder_and_an_onnx_file_of_the_same_weights_give_equal_audits(tmp_path):
-    pytest.importorskip("onnxruntime")
-    path = folder(tmp_path / "vit")
-    rng = np.random.default_rng(0)
-    data = made(0, {"Black": 0.3, "White": 0.1})
-    pictures = [_noise(rng) for _ in data.images]
-    probe = gender_probe(replace(data, images=pictures))
-    by_folder, by_file = (
-        audit.audit(model=spec, probe=probe, no_cache=True) for spec in (str(path), f"onnx:{exported(path, path / 'm.onnx')}")
-    )
-    pd.testing.assert_frame_equal(by_folder.metrics.drop(columns="model"), by_file.metrics.drop(columns="model"))
-    pd.testing.assert_frame_equal(by_folder.by_group().drop(columns="model"), by_file.by_group().drop(columns="model"))
-    own, other = by_folder.predictions(), by_file.predictions()
-    assert own["y_pred"].tolist() == other["y_pred"].tolist()
-    assert set(own["y_pred"]) == {*PEOPLE}, "one answer to all would be equal for the wrong reason"
-    np.testing.assert_allclose(own["score:Female"], other["score:Female"], atol=1e-5)
-
-
-def _noise(rng):
-    buffer = io.BytesIO()
-    Image.fromarray(rng.integers(0, 256, (3, 3, 3), np.uint8)).resize((40, 40), 0).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 # ---- what it asks and says -------------------------------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def test_of_a_full_folder_a_few_names_are_shown_and_an_empty_one_is_called_so(in
 )  # fmt: skip
 def test_a_model_is_called_by_its_last_two_names_and_never_by_the_users(monkeypatch, path, name):
     monkeypatch.setenv("HOME", "/home/alice")
-    assert audit.models.spec._name(Path(path)) == name
+    assert audit.models.spec.shown_name(Path(path)) == name
 
 
 def test_importing_the_encoders_imports_no_torch():

@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from audit.errors import UnsafeError
-from audit.models.huggingface.parts import load_tokenizer
+from audit.models.huggingface.tokenizer import load_tokenizer
 from strictio.model_folders import tokenizers as texts
 from strictio.model_folders.tokenizers import bounded_tokenizer
 
