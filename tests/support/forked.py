@@ -30,8 +30,9 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "OPENBLAS_", "HF_", "TRANSFORMERS_", "TORCH")
-READ_HERE = {"PYTHONPATH", "PYTHONIOENCODING", "TORCHINDUCTOR_CACHE_DIR"}
-"""Of these, what a forked process heeds as an interpreter does; torch sets the last when its compiler is imported."""
+READ_HERE = {"PYTHONPATH", "PYTHONIOENCODING", "HF_TOKEN", "TORCHINDUCTOR_CACHE_DIR"}
+"""Of these, what a forked process heeds as an interpreter does; torch sets the last when its compiler is imported, and the token is read
+when a hub is asked."""
 OPTIONS = {"stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize", "cwd", "env"}
 IMPORTED = (
     "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "audit.api.pipeline",
