@@ -38,7 +38,7 @@ IMPORTED = (
     "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "audit.api.pipeline",
     "audit.cli.terminal", "audit.data.load", "audit.models.native", "audit.models.single_file", "audit.options.command_line",
     "contrastive.cli.command", "contrastive.data.saved", "contrastive.data.table", "contrastive.training.branch",
-    "contrastive.training.loop", "fairlearn.metrics", "jinja2", "narwhals._pandas_like.namespace", "narwhals.stable.v1", "pandas",
+    "contrastive.training.loop", "fairlearn.metrics", "jinja2", "narwhals._pandas_like.namespace", "narwhals.stable.v1", "pandas", "pytest",
     "pyarrow.csv", "pyarrow.pandas_compat", "pyarrow.parquet", "reports.exports.model_card", "reports.exports.terminal.audits",
     "reports.render", "reports.rendered", "safetensors.torch", "scipy.stats", "strictio.weights.adapter", "torch", "torch._dynamo",
     "torch.distributed.fsdp", "torch.distributed.tensor", "torch.nn.parallel", "torch.utils.serialization", "transformers",
