@@ -15,9 +15,17 @@ from audit.records.plan_lock import FILE
 from audit.run import main
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from tests.support.command import command
+from tests.support.every_probe import asked_with_less
 
 PROBES = ("fairface", "moderation", "occupations", "taxonomy", "traits")
 SMALL = {"min_group_size": 5, "draws": 99, "seed": 3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _asked_with_less():
+    """A few claims and templates of each probe: what is corrected together does not depend on how many there are."""
+    with asked_with_less():
+        yield
 
 
 @pytest.fixture(scope="module")

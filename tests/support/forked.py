@@ -30,14 +30,15 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "OPENBLAS_", "HF_", "TRANSFORMERS_", "TORCH")
-READ_HERE = {"PYTHONPATH", "PYTHONIOENCODING", "TORCHINDUCTOR_CACHE_DIR"}
-"""Of these, what a forked process heeds as an interpreter does; torch sets the last when its compiler is imported."""
+READ_HERE = {"PYTHONPATH", "PYTHONIOENCODING", "HF_TOKEN", "TORCHINDUCTOR_CACHE_DIR"}
+"""Of these, what a forked process heeds as an interpreter does; torch sets the last when its compiler is imported, and the token is read
+when a hub is asked."""
 OPTIONS = {"stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize", "cwd", "env"}
 IMPORTED = (
     "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "audit.api.pipeline",
     "audit.cli.terminal", "audit.data.load", "audit.models.native", "audit.models.single_file", "audit.options.command_line",
     "contrastive.cli.command", "contrastive.data.saved", "contrastive.data.table", "contrastive.training.branch",
-    "contrastive.training.loop", "fairlearn.metrics", "jinja2", "narwhals._pandas_like.namespace", "narwhals.stable.v1", "pandas",
+    "contrastive.training.loop", "fairlearn.metrics", "jinja2", "narwhals._pandas_like.namespace", "narwhals.stable.v1", "pandas", "pytest",
     "pyarrow.csv", "pyarrow.pandas_compat", "pyarrow.parquet", "reports.exports.model_card", "reports.exports.terminal.audits",
     "reports.render", "reports.rendered", "safetensors.torch", "scipy.stats", "strictio.weights.adapter", "torch", "torch._dynamo",
     "torch.distributed.fsdp", "torch.distributed.tensor", "torch.nn.parallel", "torch.utils.serialization", "transformers",

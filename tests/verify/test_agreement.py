@@ -47,7 +47,13 @@ def audit_of(tmp_path_factory):
 
 
 @pytest.mark.slow_except(
-    "one true answer", "a constant model", "rare errors in clusters", "three groups in spanning clusters", "weights", "pairs"
+    "one true answer",
+    "a constant model",
+    "rare errors in clusters",
+    "three groups in spanning clusters",
+    "weights",
+    "weights and clusters",
+    "pairs",
 )
 @pytest.mark.parametrize("design", DESIGNS)
 def test_it_agrees(design, audit_of):

@@ -21,8 +21,8 @@ from tests.support.spawn import spawn
 PAIRS, SIZES = 16, (1, 2, 4)
 # Tower, how wrapped, loss, rows of a tile (None: all of them here), parts of an accumulated batch (3 does not divide it).
 GRID = list(itertools.product(["vit"], ["ddp", "fsdp2"], ["softmax", "sigmoid"], [1, 3, None], [1, 3]))
-UNEVEN = [case for case in GRID if case[3:] in [(3, 3), (None, 1)]]
-"""What two processes run: the cases in which everything is uneven, and those in which nothing is cut; the whole grid under ``-m slow``."""
+UNEVEN = [case for case in GRID if case[3:] == ((3, 3) if (case[1] == "ddp") == (case[2] == "softmax") else (None, 1))]
+"""What two processes run: each wrapping and each loss with everything uneven and with nothing cut; the whole grid under ``-m slow``."""
 CONV = ("conv", "ddp", "softmax", 3, 1)
 """Has batch norm, which several processes on the CPU are refused (`test_processes`)."""
 

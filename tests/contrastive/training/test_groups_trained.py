@@ -196,12 +196,13 @@ def assert_one(on_a_process):
     assert max(on_a_process.values()) < TOLERANCE, on_a_process
 
 
-@pytest.mark.slow_except("loss weights")
+@pytest.mark.slow_except("loss weights-stops0")
+@pytest.mark.parametrize("stops", [[4], [1, 8]])
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_stopped_anywhere_and_resumed_is_the_same_run(run, settings):
+def test_stopped_anywhere_and_resumed_is_the_same_run(run, settings, stops):
     inputs = prepared(run, *SETTINGS[settings])
     straight, _ = after(inputs, 9)
-    for stop in (1, 4, 8):
+    for stop in stops:
         training, _ = after(inputs, stop)
         again = saved_and_resumed(training, inputs)
         after(inputs, 9 - stop, again)
