@@ -62,9 +62,10 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
         return _effect(values, limited=check.limited or check.deviates)
     if note.code == "bounded":
         finding = next((finding for finding in audit.findings if finding.id == check.finding), None) if audit else None
-        gap = finding.gap if finding and values["subject"] == "gap" else None
         no_end = check.limited or check.deviates  # what the bounds say decides nothing
-        return _gap(gap, values, limited=no_end) if gap else _bounded(values, limited=no_end)
+        if finding and finding.gap and values["subject"] == "gap":
+            return _gap(finding, finding.gap, values, limited=no_end)
+        return _bounded(values, limited=no_end)
     if note.code == "images_needed":
         counted, unit = values["counted"], values["unit"]
         if "needed" not in values:
@@ -113,25 +114,25 @@ def _verdict_reason(check: GateCheck, audit: AuditResult | None, results: Result
     return explanation.removeprefix(f"{LIMITED_VERDICT} ")
 
 
-def _gap(gap: Gap, values: Mapping[str, Any], *, limited: bool) -> str:
+def _gap(finding: Finding, gap: Gap, values: Mapping[str, Any], *, limited: bool) -> str:
     """Return the gap with the interval shown everywhere; if a deciding bound lies on the other side of the limit, name its rule."""
     limit = exact_points(values["limit"])
     rules = "; ".join(_other_rules(gap, values, limit))
     ended = "." if limited else f": {rules}." if rules else _ended(values, limit)
-    return f"{_cited(gap, values['groups'])}{ended}"
+    return f"{_cited(finding, gap, values['groups'])}{ended}"
 
 
-def _cited(gap: Gap, groups: int) -> str:
-    """Return the gap of the leading pair with its interval and, if there are several pairs, the bounds over all of them."""
-    pair = gap.leading
+def _cited(finding: Finding, gap: Gap, groups: int) -> str:
+    """Return the gap of the leading pair with its interval, as on the page, and the bounds over all pairs if there are several."""
+    pair, places = gap.leading, phrases.gap_places(finding)
     if pair is None:
         return f"The largest gap{_over(groups)} is {phrases.size(gap)}"
-    size = phrases.size(Estimate(pair.difference, pair.low, pair.high))
+    size = phrases.size(Estimate(pair.difference, pair.low, pair.high), places)
     if groups < 3:
         return f"The gap is {size}"
     named = f"{phrases.group(pair.higher)} against {phrases.group(pair.lower)}"
     # The leading pair has the largest lower end, so this is the same number and needs the same decimals.
-    bounds = f"between {end(gap.low, decimals(pair.low, pair.high))} and {points(gap.high, decimals(gap.low, gap.high))}"
+    bounds = f"between {end(gap.low, places)} and {points(gap.high, decimals(gap.low, gap.high))}"
     return f"The gap is {size} ({named}); the largest{_over(groups)} lies {bounds}"
 
 
