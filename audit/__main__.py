@@ -14,7 +14,6 @@ from strictio.console import prepare_streams, put
 COMMANDS = {
     "plan": ("audit.commands.plan", "main", "write down what an audit will ask, before anything is embedded"),
     "run": ("audit.run", "main", "audit models, or external predictions, with probes"),
-    "embed": ("audit.embed", "main", "fill the cache of an audit: on this machine, in parts or on a Ray cluster"),
     "compare": ("audit.compare", "main", "what changed between models on the same images"),
     "render": ("reports.render", "main", "re-render the report of a finished audit or comparison"),
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),

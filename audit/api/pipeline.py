@@ -19,7 +19,7 @@ from audit.api.plan_lock import answers_under_lock, run_lock, under_lock, with_m
 from audit.api.tracking import check_trackers, log_audit
 from audit.comparison.within import has_several_models, pair_models
 from audit.embedding.cache import CacheRoot
-from audit.embedding.engines.receipts import name_missing_parts
+from audit.embedding.parts import name_missing_parts
 from audit.engine import AuditedProbe, UndecidedProbe, ask_probe, decide_suite
 from audit.engine.drift import SampleAnswers, answer_sample, shortcut_of, with_drift
 from audit.engine.examples import with_examples, with_pictures

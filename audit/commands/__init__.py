@@ -1,1 +1,1 @@
-"""The small commands of ``vlm-audit``; the large ones are `audit.run`, `audit.compare` and `audit.embed`."""
+"""The small commands of ``vlm-audit``; the large ones are `audit.run` and `audit.compare`."""

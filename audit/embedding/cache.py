@@ -5,7 +5,7 @@ changed file can return another one's embedding. Layout::
 
     <root>/<first 32 digits of the fingerprint>/<tower>/<first 32 digits of its sha256>.shard
                                                /name    name of the model, for people
-                                               /receipts/   receipts of the parts of a data set (`audit.embedding.engines`)
+                                               /receipts/   receipts of the parts of a data set (`audit.embedding.parts`)
 
 Rows and their manifest are in one file (`audit.embedding.shard`), so that a crash cannot separate them, and each file appears complete
 (written under another name, flushed, renamed), so that any number of processes may fill one cache and any of them may be killed. Nothing is

@@ -3,7 +3,7 @@
 The constants are fitted at 30,000 and 200,000 images (of fewer, what else takes memory moves the line) with an encoder that costs next
 to nothing (512 dimensions), so that what is measured is everything around the model. They must foretell 10,000 and
 100,000 images (and 1,000,000, if asked for) within 20 %. Then the model is written out for 8 and 64 GPUs at the rate of one GPU that is
-given; the table of `docs/guides/scale.md` was printed so:
+given; the table of `docs/extensions/scale.md` was printed so:
 
 `python -m benchmarks.scale.cost_model [--check 10000 100000 1000000] [--rate 1500]`
 """
@@ -26,8 +26,8 @@ import pandas as pd
 
 from audit.embedding.batch import SHARD_ROWS
 from audit.embedding.cache import EmbeddingCache
-from audit.embedding.engines.local import embed_here
 from audit.embedding.folders import SharedRoot
+from audit.extensions.scale.engine import embed_here
 from audit.testing import FakeEncoder, png
 from audit.types import Dataset
 

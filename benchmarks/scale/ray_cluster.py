@@ -22,8 +22,8 @@ import torch
 
 import audit
 from audit.embedding.embed import embed_images
-from audit.embedding.engines.local import embed_here
-from audit.embedding.engines.ray_data import ModelSource, RayCluster, embed_on_ray
+from audit.extensions.scale.engine import embed_here
+from audit.extensions.scale.ray_engine import ModelSource, RayCluster, embed_on_ray
 from audit.testing import FakeEncoder, gender_probe, png
 from audit.types import Dataset
 

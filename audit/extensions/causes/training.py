@@ -20,13 +20,13 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from audit.api.pipeline import run_audit
-from audit.embedding.engines.ray_cluster import error_of, fault_of, last_line, on_cluster
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.extensions.causes.models import DoseModel, training_file
 from audit.extensions.causes.plan import TYPED, ReadPlan
 from audit.options.audits import AuditRequest
 from audit.output.directory import write_text
 from audit.output.manifest import is_complete
+from audit.ray_cluster import error_of, fault_of, last_line, on_cluster
 from strictio.folders import Folder
 
 LOG = logging.getLogger("audit")

@@ -3,18 +3,15 @@
 import dataclasses
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 
 import audit
-from audit.api.embedding import fill_cache
 from audit.api.forecast import forecast_audit
 from audit.api.plan import plan_audit
 from audit.engine import external
 from audit.errors import AuditError, DataError, UsageError
 from audit.options.audits import AuditRequest
-from audit.options.embedding import EmbedRequest
 from audit.plans import WhatIfPlan
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Claim, PairedClaim
@@ -32,20 +29,6 @@ class Reader(FakeEncoder):
 
     def count_tokens(self, texts):
         return [len(text.split()) for text in texts]
-
-
-class Nameless:
-    """An encoder of one's own, which has no fingerprint."""
-
-    def __init__(self):
-        self.calls = []
-
-    def encode_images(self, images):
-        self.calls += [len(images)] * (len(images) > 2)  # it is tried on fewer
-        return FakeEncoder().encode_images(images)
-
-    def encode_texts(self, texts):
-        return np.ones((len(texts), 3))
 
 
 def paired(**changes):
@@ -131,17 +114,6 @@ def test_nothing_is_computed_before_predictions_are_refused(tables, options, err
     monkeypatch.setattr(external, "build_result", lambda *_: pytest.fail("computed"))
     with pytest.raises(error, match=says):
         look(AuditRequest(predictions=tables, **options))
-
-
-@pytest.mark.parametrize(
-    ("second", "engine", "says"),
-    [(Nameless(), "local", "cannot be kept"), (FakeAnswerer(), "ray", "is not an encoder, which --engine ray")],
-)
-def test_no_cache_is_filled_before_the_second_model_is_refused(second, engine, says):
-    first = FakeEncoder()
-    with pytest.raises(UsageError, match=says):
-        fill_cache(EmbedRequest(model=[first, second], probe=PROBE, data=DATA, engine=engine))
-    assert first.calls + second.calls == []
 
 
 def frozen(value, seen):

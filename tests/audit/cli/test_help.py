@@ -1,9 +1,11 @@
 """--help shows what a first audit needs; --help-all every option, grouped by task."""
 
 import re
+from importlib import import_module
 
 import pytest
 
+from audit.__main__ import all_commands
 from tests.support.command import command
 
 FIRST = {
@@ -19,8 +21,8 @@ def listed(text):
 
 @pytest.mark.parametrize("name", FIRST)
 def test_help_is_short_and_names_where_the_rest_is(name):
-    module = __import__(f"audit.{name}", fromlist=["parser"])
-    short, long = (command(flag, module=f"audit.{name}") for flag in ("--help", "--help-all"))
+    module = import_module(all_commands()[name][0])
+    short, long = (command(flag, module=module.__name__) for flag in ("--help", "--help-all"))
     assert (short.returncode, long.returncode, short.stderr, long.stderr) == (0, 0, "", "")
     assert listed(short.stdout) == {"help", "help-all", *FIRST[name]}
     flags = {string for action in module.parser()._actions for string in action.option_strings if string.startswith("--")}

@@ -13,7 +13,6 @@ from audit.models.endpoint.settings import AUTO, MODES
 from audit.options.audits import AuditRequest
 from audit.options.command_line import given_options
 from audit.options.comparisons import CompareRequest
-from audit.options.embedding import JUDGING, EmbedRequest
 from audit.options.schema import Options, choices_of, facts_of, option
 from audit.run import parser
 from docs.tools.command_line import fields
@@ -21,13 +20,13 @@ from docs.tools.command_line import fields
 AUDIT = {"model": "x.pt", "probe": "emoji"}
 
 
-@pytest.mark.parametrize("options", [AuditRequest, CompareRequest, EmbedRequest])
+@pytest.mark.parametrize("options", [AuditRequest, CompareRequest])
 def test_every_field_has_help_and_a_row_in_the_docs(options):
     table = fields(options)
     for name, field in options.model_fields.items():
         assert field.description, name
         assert f"| `{name}` | `" in table
-        assert issubclass(options, EmbedRequest) or facts_of(field)["task"] or field.description.endswith(".")
+        assert facts_of(field)["task"] or field.description.endswith(".")
 
 
 def test_a_new_field_is_a_flag_with_its_check_and_its_help():
@@ -89,7 +88,6 @@ def test_the_flags_offer_what_the_fields_take():
     assert choices_of(AuditRequest.model_fields["answer_mode"]) == (AUTO, *MODES)
     assert choices_of(AuditRequest.model_fields["dtype"]) == ("float32", "bfloat16", "float16")
     assert choices_of(AuditRequest.model_fields["device"]) is None
-    assert set(JUDGING) < set(AuditRequest.model_fields)
 
 
 def test_options_are_frozen_and_their_words_ask_for_the_same():
@@ -101,7 +99,7 @@ def test_options_are_frozen_and_their_words_ask_for_the_same():
     assert isinstance(request, Options)
 
 
-@pytest.mark.parametrize("options", [AuditRequest, CompareRequest, EmbedRequest])
+@pytest.mark.parametrize("options", [AuditRequest, CompareRequest])
 def test_none_is_an_option_that_was_not_given(options):
     """As where a function hands on what it got: ``audit(..., data=None)``."""
     for name, field in options.model_fields.items():

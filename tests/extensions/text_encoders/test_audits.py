@@ -41,7 +41,7 @@ def test_options_about_images_and_labels_are_refused(made, more):
 @pytest.mark.slow
 def test_texts_are_embedded_ahead_of_an_audit(made, tmp_path):
     done = command(
-        "--model", f"text:{made}", "--probe", "text_only", "--cache-root", tmp_path / "cache", module="audit.embed"
+        "--model", f"text:{made}", "--probe", "text_only", "--cache-root", tmp_path / "cache", module="audit.extensions.scale.command"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     later = audit.audit(model=f"text:{made}", probe="text_only", cache_root=tmp_path / "cache", draws=99)

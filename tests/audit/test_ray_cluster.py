@@ -2,8 +2,8 @@
 
 import pytest
 
-from audit.embedding.engines.ray_cluster import on_cluster
 from audit.errors import UsageError
+from audit.ray_cluster import on_cluster
 
 
 @pytest.mark.parametrize(

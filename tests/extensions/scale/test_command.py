@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from audit.embed import main, parser
-from audit.options.embedding import JUDGING, EmbedRequest
+from audit.extensions.scale.command import main, parser
+from audit.extensions.scale.options import JUDGING, EmbedRequest
 from audit.options.schema import facts_of
 from tests.support.command import command
 
@@ -42,7 +42,7 @@ def place(tmp_path, monkeypatch):
 
 
 def embed(*words):
-    done = command(*ASKED, *words, module="audit.embed")
+    done = command(*ASKED, *words, module="audit.extensions.scale.command")
     assert done.returncode == 0, done.stderr
     return done
 
@@ -128,7 +128,7 @@ def test_flags_are_the_options_that_judge_nothing():
     ],
 )  # fmt: skip
 def test_mistakes_are_named(place, words, code, said, capsys):
-    done = command(*ASKED, *words, module="audit.embed")
+    done = command(*ASKED, *words, module="audit.extensions.scale.command")
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
 

@@ -1,11 +1,9 @@
-"""Parts: every image in one, whatever their number; a batch system says which; receipts name what is missing."""
+"""Parts: every image in one, whatever their number; receipts name what is missing."""
 
 import numpy as np
 import pytest
 
-from audit.embedding.engines.parts import Part
-from audit.embedding.engines.receipts import Receipt, found, leave, missing_parts
-from audit.errors import UsageError
+from audit.embedding.parts import Part, Receipt, found, leave, missing_parts
 from audit.testing import FakeEncoder, four_faces
 
 NAMES = [f"{row}.png" for row in range(1000)]
@@ -31,27 +29,6 @@ def test_parts_are_of_about_one_size_and_go_by_the_identifier_alone():
 def test_a_part_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match="i/N"):
         Part.parse(text)
-
-
-SLURM = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "7"}
-TASKS = [
-    ({}, "1/1"), ({"RANK": "6", "WORLD_SIZE": "7"}, "7/7"), (SLURM, "4/7"), ({**SLURM, "SLURM_ARRAY_TASK_MIN": "1"}, "3/7"),
-    ({**SLURM, "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_STEP": "2"}, "2/7"), ({**SLURM, "RANK": "0", "WORLD_SIZE": "1"}, "1/1"),
-    ({"RANK": "0"}, "1/1"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("environment", "part"), TASKS)
-def test_a_batch_system_says_which_part(environment, part):
-    assert str(Part.of_environment(environment)) == part
-
-
-@pytest.mark.parametrize("environment", [{**SLURM, "SLURM_ARRAY_TASK_ID": "9"}, {"RANK": "x", "WORLD_SIZE": "2"}])
-def test_a_batch_system_that_says_no_part_is_named(environment):
-    with pytest.raises(UsageError, match="names no part") as caught:
-        Part.of_environment(environment)
-    assert "--part 2/7" in caught.value.fix
-    assert next(iter(environment)) in caught.value.where
 
 
 def receipt(part, dataset, **changes):

@@ -1,25 +1,71 @@
-"""Receipts beside the embeddings, one per part, from which an audit can name the missing parts."""
+"""Parts of a data set, and the receipts that they leave beside the embeddings: from these an audit names the missing parts.
+
+An image belongs to a part by the hash of its identifier, so that any number of machines share the work without communication.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
-from audit.embedding.engines.parts import Part, numbers_of
 from audit.embedding.folders import LocalFolder, SharedFolder, SharedRoot
 from audit.embedding.shard import Rejected
 from audit.errors import MachineError
 from audit.types import Dataset, Exclusion, ModelRecord
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 log = logging.getLogger("audit")
 FOLDER = "receipts"
 VERSION = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part `number` of `of`, counted from 1."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse a part such as ``2/7``; raises ValueError for anything else.
+
+        Examples
+        --------
+        >>> Part.parse("2/7")
+        Part(number=2, of=7)
+        """
+        match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise ValueError("i/N with 1 ≤ i ≤ N, such as 2/7")
+        return cls(int(match[1]), int(match[2]))
+
+    def rows(self, identifiers: Iterable[object]) -> Shaped[np.ndarray, "m"]:
+        """Positions of the images in this part, in order."""
+        numbers = numbers_of(identifiers)
+        return np.flatnonzero(numbers % np.uint64(self.of) == self.number - 1)
+
+
+WHOLE = Part(1, 1)
+
+
+def numbers_of(identifiers: Iterable[object]) -> Shaped[np.ndarray, "n"]:
+    """A number (uint64) for each identifier that depends on nothing else: the first 8 bytes of its sha256."""
+    heads = b"".join(hashlib.sha256(str(identifier).encode("utf-8", "surrogatepass")).digest()[:8] for identifier in identifiers)
+    return np.frombuffer(heads, dtype=">u8").astype(np.uint64)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ JUDGING = (
 
 
 def _part(value: Any) -> Any:
-    from audit.embedding.engines.parts import Part
+    from audit.embedding.parts import Part
 
     if not isinstance(value, Part | str | None):
         raise ValueError("a string")

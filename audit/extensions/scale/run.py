@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import MachineError, UsageError
-from audit.options.embedding import EmbedRequest
+from audit.extensions.scale.options import EmbedRequest
 
 if TYPE_CHECKING:
     from audit.api.models import ModelPlan
-    from audit.embedding.engines.local import Engine
-    from audit.engine.fill import Filled, Filling
     from audit.engine.plan import ProbePlan
+    from audit.extensions.scale.engine import Engine
+    from audit.extensions.scale.fill import Filled, Filling
 
 LOG = logging.getLogger("audit")
 
@@ -28,12 +28,13 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
     from audit.api.models import loaded, models_in_turn
     from audit.api.pipeline import notes_in_words
     from audit.api.plan import check_fit, check_models, plan_audit
-    from audit.embedding.engines.parts import WHOLE, Part
-    from audit.engine.fill import Filling
+    from audit.embedding.parts import WHOLE
+    from audit.extensions.scale.batch_system import assigned_part
+    from audit.extensions.scale.fill import Filling
 
     LOG.addFilter(notes_in_words)
     plan = plan_audit(request)
-    part = WHOLE if request.engine == "ray" else request.part or Part.of_environment(os.environ)
+    part = WHOLE if request.engine == "ray" else request.part or assigned_part(os.environ)
     check = partial(_check_kept, request)
     check_models(plan, check)
     done: list[Filled] = []
@@ -57,9 +58,9 @@ def _filled(encoder: Any, plan: ProbePlan, how: Filling, request: EmbedRequest) 
     """What the cache has for a model, and for its untrained control if requested."""
     from dataclasses import replace
 
-    from audit.embedding.engines.local import embed_here
-    from audit.engine.fill import embed_probe
     from audit.engine.untrained_control import primary, untrained
+    from audit.extensions.scale.engine import embed_here
+    from audit.extensions.scale.fill import embed_probe
 
     done = [embed_probe(encoder, plan, how)]
     control = untrained(encoder, request.seed) if request.untrained_control else None
@@ -89,10 +90,10 @@ def _check_kept(request: EmbedRequest, encoder: Any, root: Any) -> None:
 
 def _engine(request: EmbedRequest, model: ModelPlan) -> Engine:
     if request.engine == "local":
-        from audit.embedding.engines.local import embed_here
+        from audit.extensions.scale.engine import embed_here
 
         return embed_here
-    from audit.embedding.engines.ray_data import ModelSource, RayCluster, embed_on_ray
+    from audit.extensions.scale.ray_engine import ModelSource, RayCluster, embed_on_ray
 
     source = ModelSource(model.model, model.device, model.dtype, model.args)
     return partial(embed_on_ray, source, RayCluster(request.ray_address, request.ray_actors))

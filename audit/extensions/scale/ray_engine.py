@@ -20,11 +20,11 @@ from audit.embedding.batch import SHARD_ROWS, SHARD_S, PreparedEncoder, Progress
 from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
 from audit.embedding.cores import cores
 from audit.embedding.embed import exclude_unreadable, keep_images
-from audit.embedding.engines.local import KeptCounts
-from audit.embedding.engines.ray_cluster import error_of, fault_of, on_cluster
 from audit.embedding.known import itself
 from audit.errors import AuditError, DataError
+from audit.extensions.scale.engine import KeptCounts
 from audit.models import load
+from audit.ray_cluster import error_of, fault_of, on_cluster
 from audit.types import Dataset, ImageEncoder
 from strictio.images.decoders import Decoders
 

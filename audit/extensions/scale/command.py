@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from audit.cli.exit_codes import COMPLETE, ended
 from audit.cli.parser import Parser, words_of
+from audit.extensions.scale.options import JUDGING, EmbedRequest
 from audit.options.command_line import given_options, options_parser
-from audit.options.embedding import JUDGING, EmbedRequest
 from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit embed"
@@ -36,11 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fill the cache, and print its contents."""
-    from audit.api.embedding import fill_cache
     from audit.cli import terminal
+    from audit.extensions.scale.run import fill_cache
+    from audit.extensions.scale.terminal import filled_lines
     from audit.models.model_args import by_model
     from audit.stages import EMBEDDING
-    from reports.exports.terminal.filled import filled_lines
 
     options = given_options(arguments, EmbedRequest)
     if "model_args" in options:

@@ -10,12 +10,11 @@ from audit.analyses import kinds
 from audit.data.changed.subset import part_of
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_texts
-from audit.embedding.engines.local import Engine, KeptCounts, embed_here
-from audit.embedding.engines.parts import WHOLE, Part
-from audit.embedding.engines.receipts import Receipt, excluded, leave
+from audit.embedding.parts import WHOLE, Part, Receipt, excluded, leave
 from audit.engine.plan import ProbePlan
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.engine.written import texts_for
+from audit.extensions.scale.engine import Engine, KeptCounts, embed_here
 from audit.measure.asked.interview import interview
 from audit.stages import Stages, silent
 from audit.types import Answerer, AnyModel, Dataset, ImageEncoder, Probe, Settings, TextEncoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from audit.engine.fill import Filled
+from audit.extensions.scale.fill import Filled
 from reports.text.numbers import in_words
 
 

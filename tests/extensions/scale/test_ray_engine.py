@@ -15,12 +15,13 @@ import pytest
 from audit.embedding.cache import EmbeddingCache, image_key
 from audit.embedding.cores import cores
 from audit.embedding.embed import DECODE_POLICY, embed_images
-from audit.embedding.engines import ray_data
-from audit.embedding.engines.ray_data import ActorWork, Embedder, ModelSource, RayCluster, _Sink, embed_on_ray
 from audit.errors import DataError
+from audit.extensions.scale import ray_engine
+from audit.extensions.scale.ray_engine import ActorWork, Embedder, ModelSource, RayCluster, _Sink, embed_on_ray
 from audit.testing import FakeEncoder, four_faces, png
 from strictio.images.decoders import Decoders
 from tests.support.command import command
+from tests.support.tiny import write_checkpoint
 
 RED, LIME = png("red"), png("lime")
 
@@ -80,7 +81,8 @@ def test_an_error_of_an_actor_is_the_error_of_the_run(tmp_path):
     assert "--model takes" in caught.value.fix
 
 
-def test_an_actor_with_another_model_is_refused(checkpoint):
+def test_an_actor_with_another_model_is_refused(tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "ckpt.pt")
     block = actor([RED], encoder=ModelSource(str(checkpoint), "cpu", "float32", {}))({"id": np.array([0])})
     assert "is another model on" in block["fault"][0]
 
@@ -115,7 +117,7 @@ def test_blocks_of_a_cluster_fill_the_cache_with_the_rows_of_one_process(tmp_pat
     images = [png(("lime", (250, row, 3))[row % 3 > 0]) for row in range(80)]
     images[7] = b"no picture"
     data = replace(data, images=images)
-    monkeypatch.setattr(ray_data, "on_cluster", lambda *_: nullcontext(cluster))
+    monkeypatch.setattr(ray_engine, "on_cluster", lambda *_: nullcontext(cluster))
     given = {"batch_size": 8, "max_skip": 0.02, "progress": None}
     source = ModelSource(FakeEncoder(), "cpu", "float32", {})
     counts = embed_on_ray(source, RayCluster(), FakeEncoder(), data, tmp_path / "cache", **given)
@@ -151,9 +153,9 @@ def test_a_ray_cluster_fills_the_cache_and_the_findings_are_those_of_one_process
     (tmp_path / "colours.py").write_text(COLOURS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "cache"))
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4]), "RAY_TMPDIR": "/tmp", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "RAY_TMPDIR": "/tmp", "OMP_NUM_THREADS": "1"}
     asked = ["--model", "colours.py:Colours", "--probe", "faces.py", "--max-skip", "0.02", "--engine", "ray", "--ray-actors", "1,2"]
-    words = [sys.executable, "-m", "audit.embed", *asked]
+    words = [sys.executable, "-m", "audit.extensions.scale.command", *asked]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     # 80 less the broken one; every third has one content, which each of three blocks embeds once.
