@@ -77,7 +77,7 @@ class Headline:
     details: tuple[str, ...]
     """Further sentences that belong to the headline."""
     lines: tuple[AttributeLine, ...]
-    """With a disparity, one line per other attribute that has one; then one for every undecided, one for every equivalent question."""
+    """With a disparity, one line per other attribute that has one; then one for what is undecided, and one for what is equivalent."""
     signal: str
     """The strongest signal of the exploratory comparisons, if any; empty with a disparity."""
     finding: Finding | None
@@ -241,7 +241,7 @@ def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Setting
 def _lines(audit: AuditResult, primary: Sequence[Finding], *, led: bool) -> tuple[AttributeLine, ...]:
     """Return the lines of the attributes that the headline does not name, the worst finding of each; of all, if it names no rate.
 
-    Then what is undecided, and what is equivalent: every planned question.
+    Then what is undecided, and what is equivalent: every planned question, counted where there are several: the next section names them.
     """
     worst = {finding.attributes: finding for finding in reversed(primary)}
     others = sorted((finding for by, finding in worst.items() if led or by != primary[0].attributes), key=by_severity)
@@ -249,8 +249,8 @@ def _lines(audit: AuditResult, primary: Sequence[Finding], *, led: bool) -> tupl
     lines = [AttributeLine("disparity", _line(finding, primary[0], audit)) for finding in apart[:_MOST_LINES]]
     for verdict, word in _REST.items():
         left = apart[_MOST_LINES:] if verdict == "disparity" else [finding for finding in primary if finding.verdict == verdict]
-        many = f" in {len(left)} questions" if verdict != "disparity" and len(left) > 1 else ""
-        lines += [AttributeLine(verdict, f"{word}{many}: {_rates(left, audit)}.")] if left else []
+        named = verdict == "disparity" or len(left) == 1
+        lines += [AttributeLine(verdict, f"{word}: {_rates(left, audit) if named else in_words(len(left), 'question')}.")] if left else []
     return tuple(lines)
 
 

@@ -51,7 +51,7 @@ SHOWN = {
 def test_the_answer_has_at_most_150_words(shown):
     said = section(render(samples.results(SHOWN[shown]())), "answer").partition("<figure")[0]
 
-    assert len(text_of(said).split()) <= 150
+    assert sum(any(map(str.isalnum, word)) for word in text_of(said).split()) <= 150  # a sign, such as that of percent, is no word
 
 
 @pytest.mark.slow
