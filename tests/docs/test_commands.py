@@ -25,6 +25,7 @@ from tests.audit.models.huggingface.test_clip import made
 from tests.support import documented, forked
 from tests.support.command import command
 from tests.support.endpoint import Stub
+from tests.support.every_probe import asked_with_less
 from tests.support.generative_models import llava
 from tests.support.house import ROOT
 from tests.support.model_folders import edited, saved
@@ -44,13 +45,12 @@ CPU_BUILD = ".venv/bin/python -m pip install torch torchvision --index-url https
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_drawings():
-    """Ask 10 of 66 roles with four of 34 templates and one of two what-ifs, and train on a sixth of the drawings.
+    """Ask 10 of 66 roles with a few templates, claims and draws and one of two what-ifs, and train on a sixth of the drawings.
 
     What commands do does not depend on how many there are.
     """
-    plans = tuple(replace(plan, specifications=plan.specifications[:4], embedded_only=()) for plan in emoji.PROBE.specifications)
-    few = replace(emoji.PROBE, load=ten_roles, specifications=plans, what_ifs=emoji.PROBE.what_ifs[:1])
-    with pytest.MonkeyPatch.context() as patch:
+    few = replace(emoji.PROBE, load=ten_roles, what_ifs=emoji.PROBE.what_ifs[:1])
+    with asked_with_less(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(emoji, "PROBE", few)
         patch.setattr(contrastive.data, "load_emoji", lambda *words: sixth(load_emoji(*words)))
         yield

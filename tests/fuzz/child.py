@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support.forked import Forked
 from tests.support.peak import Peak
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +70,7 @@ class Child:
             }  # fmt: skip
             words, (log, kept) = [sys.executable, "-m", "tests.fuzz.readers", *self.readers], tempfile.mkstemp(dir=self._place.name)
             pipe = subprocess.PIPE
-            self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, text=True, env=env, cwd=self._place.name)
+            self._process = Forked(words, stdin=pipe, stdout=pipe, stderr=log, text=True, env=env, cwd=self._place.name)
             os.close(log)
             if (self._line(self._process, 300) or "").strip() != "ready":
                 raise RuntimeError(Path(kept).read_text()[-2000:])

@@ -167,9 +167,8 @@ def _write_streams(folder: Path) -> None:
 
 
 def _finish_audits(folder: Path) -> None:
-    for name in ("before", "after"):
-        assert command("--predictions", "answers.csv", "--cluster", "person", "--out", f"audits/{name}", cwd=folder).returncode == 0
-    for name in ("none", "quarter", "half-seed0", "half-seed1"):
+    assert command("--predictions", "answers.csv", "--cluster", "person", "--out", "audits/before", cwd=folder).returncode == 0
+    for name in ("after", "none", "quarter", "half-seed0", "half-seed1"):
         shutil.copytree(folder / "audits" / "before", folder / "audits" / name)
     model = ("--model", "ckpt.pt", "--probe")
     assert command(*model, "fairface", "--data", "path/to/fairface", "--out", "audits/x", cwd=folder).returncode == 0

@@ -34,9 +34,13 @@ READ_HERE = {"PYTHONPATH", "PYTHONIOENCODING", "TORCHINDUCTOR_CACHE_DIR"}
 """Of these, what a forked process heeds as an interpreter does; torch sets the last when its compiler is imported."""
 OPTIONS = {"stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize", "cwd", "env"}
 IMPORTED = (
-    "audit.api.pipeline", "audit.models.native", "contrastive.training.loop", "fairlearn.metrics", "jinja2", "pandas", "pyarrow.csv",
-    "pyarrow.parquet", "reports.exports.model_card", "reports.render", "scipy.stats", "torch", "torch._dynamo", "torch.distributed.fsdp",
-    "torch.distributed.tensor", "torch.nn.parallel", "transformers",
+    "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "audit.api.pipeline",
+    "audit.cli.terminal", "audit.data.load", "audit.models.native", "audit.models.single_file", "audit.options.command_line",
+    "contrastive.cli.command", "contrastive.data.saved", "contrastive.data.table", "contrastive.training.branch",
+    "contrastive.training.loop", "fairlearn.metrics", "jinja2", "narwhals._pandas_like.namespace", "narwhals.stable.v1", "pandas",
+    "pyarrow.csv", "pyarrow.pandas_compat", "pyarrow.parquet", "reports.exports.model_card", "reports.exports.terminal.audits",
+    "reports.render", "reports.rendered", "safetensors.torch", "scipy.stats", "strictio.weights.adapter", "torch", "torch._dynamo",
+    "torch.distributed.fsdp", "torch.distributed.tensor", "torch.nn.parallel", "torch.utils.serialization", "transformers",
 )  # fmt: skip
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -200,6 +204,8 @@ if __name__ == "__main__":
     templates = import_module("reports.environment").environment()
     for each in templates.list_templates(extensions=["html"]):
         templates.get_template(each)  # compiled once: a fifth of a second for each command that writes a page
+    import_module("audit.analyses.base.kinds").analysis_kinds()
+    import_module("contrastive.training.account").gemm_peak("cpu", "fp32")  # measured once: a tenth of a second for each training
     gc.freeze()
     os.fsync = os.fstat  # as in tests/conftest.py: no test waits for the disk
     asked, its_streams = _serve(socket.socket(fileno=int(sys.argv[1])))

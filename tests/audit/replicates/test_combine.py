@@ -260,7 +260,12 @@ def test_several_files_without_the_flag_are_several_models():
 
 
 STEADY = [seed(number, spread=0.01) for number in range(3)]
-MEANS = together(STEADY)
+
+
+@cache
+def steady():
+    """Return what `together` finds for the steady seeds."""
+    return together(STEADY)
 
 
 def gated(*gates, seeds=STEADY, **options):
@@ -270,7 +275,7 @@ def gated(*gates, seeds=STEADY, **options):
 
 def test_the_mean_over_seeds_is_gated_on_both_ends_of_its_interval():
     """A limit below the lower end is breached, between the ends inconclusive, above the upper end held, whatever each seed says."""
-    mean = MEANS[2]["predictions/accuracy/race"].mean
+    mean = steady()[2]["predictions/accuracy/race"].mean
     limits = [mean.low - 0.001, mean.low + 0.001, mean.high - 0.001, mean.high + 0.001]
     found, ended = gated(*(f"gap_mean[predictions.accuracy by race] > {limit}" for limit in limits))
     assert [outcome for outcome, _ in ended] == ["breached", "inconclusive", "inconclusive", "held"]
@@ -287,7 +292,7 @@ def test_the_mean_over_seeds_is_gated_on_both_ends_of_its_interval():
 @pytest.mark.slow
 def test_a_gate_on_every_mean_is_corrected_for_them():
     """Three planned questions: breached only where a lower end at a third of the error rate lies above the limit."""
-    planned = MEANS[1].findings
+    planned = steady()[1].findings
     assert len(planned) == 3
     assert all(each.mean.low_adjusted <= each.mean.low for each in planned)
     limit = max(each.mean.low_adjusted for each in planned)

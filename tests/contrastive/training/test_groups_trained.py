@@ -1,4 +1,4 @@
-"""Training by groups against an oracle of a few lines: one process, dense losses, loops over pairs; fp64, 12 steps.
+"""Training by groups against an oracle of a few lines: one process, dense losses, loops over pairs; fp64, 12 steps, or 5 every time.
 
 A group of processes is started once and runs all its cases as the trainer does (`take_step`), with its share of each batch.
 """
@@ -38,7 +38,8 @@ from tests.support.training import (
 
 pytestmark = pytest.mark.usefixtures("one_thread", "shapes_prepared_once")
 
-STEPS = 12
+STEPS, FEW_STEPS = 12, 5
+"""In the first steps the learning rate rises, the few are drawn again and the weights of groups are learned."""
 RUN = run_text(
     TINY_VIT,
     data="batch = 24; shift = 1; templates = ['{caption}', 'see {caption}']; groups = ['kind']; group_pattern = '^(?P<kind>image) [0-9]$'",
@@ -113,12 +114,12 @@ def oracle_loss(optim, losses, few, state):
     return sum(weights[group] / mean * loss for group, loss in zip(few.tolist(), losses, strict=True)) / len(losses)
 
 
-def train_oracle(inputs):
-    """Return the gradients of the first step with its loss, and the parameters after 12 steps, with the weights of group DRO."""
+def train_oracle(inputs, steps):
+    """Return the gradients of the first step with its loss, and the parameters after all steps, with the weights of group DRO."""
     config, first, state = inputs.config, {}, {False: 0.5, True: 0.5}
     model = CLIP(inputs.model, torch.Generator().manual_seed(config.run.seed)).train()
     optimizer = make_optimizer(model, config.optim)
-    for step, draws in enumerate(oracle_rows(inputs)[:STEPS]):
+    for step, draws in enumerate(oracle_rows(inputs)[:steps]):
         rows, before = (np.array(part) for part in zip(*draws, strict=True))
         pixels, ids = inputs.pairs.batch(rows, 0, config.run.seed, config.data.shift, before)
         features = model(inputs.preprocess.normalise(pixels).double(), ids)
@@ -136,10 +137,10 @@ def train_oracle(inputs):
 # The trainer.
 
 
-def train_shared(inputs):
+def train_shared(inputs, steps):
     """What the trainer does, in the form of `train_oracle`."""
     training, first = loop.start(inputs), {}
-    for step in range(STEPS):
+    for step in range(steps):
         images, ids = batch_of(inputs, step, training.device)
         numbers = loop.take_step(training, inputs, (images.double(), ids))
         gradients = {name: p.grad for name, p in training.learner.named_parameters()}
@@ -150,7 +151,7 @@ def train_shared(inputs):
     return first, {**last, "group weights": torch.tensor(np.array(learned))}
 
 
-def run_all(run, cases):
+def run_all(run, cases, steps):
     """In a process of a group: how far each case is from the oracle."""
     torch.set_default_dtype(torch.float64)
     found, expected, base = [], {}, prepared(run)
@@ -160,8 +161,8 @@ def run_all(run, cases):
         model = replace(base.model, score_rule=rule)
         inputs = replace(base, config=config, model=model, grouping=replace(base.grouping, config=config))
         if settings not in expected:
-            expected[settings] = train_oracle(inputs)
-        found.append(distances(train_shared(inputs), expected[settings]))
+            expected[settings] = train_oracle(inputs, steps)
+        found.append(distances(train_shared(inputs, steps), expected[settings]))
     return found
 
 
@@ -174,7 +175,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two(path):
-    return spawn(run_all, 2, path, ONCE)
+    return spawn(run_all, 2, path, ONCE, FEW_STEPS)
 
 
 @pytest.mark.parametrize("case", ONCE, ids=str)
@@ -186,7 +187,7 @@ def test_the_trainer_is_the_oracle(two, case):
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_the_trainer_is_the_oracle_in_every_case(path, size):
-    for found in spawn(run_all, size, path, GRID):
+    for found in spawn(run_all, size, path, GRID, STEPS):
         for on_a_process in found:
             assert_one(on_a_process)
 
