@@ -7,8 +7,9 @@ imported when it is used. The core never imports an extension, and an extension 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -66,7 +67,7 @@ class Analysis:
     plan: str
     """The class of its plans, an `audit.plans.AnalysisPlan`, or of those that it is the base of."""
     computation: str
-    """The module that answers it: an `audit.analyses.kinds.Computation`."""
+    """The module that answers it: an `audit.analyses.kinds.Computation`, or a `WhatIfComputation` if it has methods."""
     section: str
     """The module of its section and its table: a `reports.text.analyses.SectionModule`."""
     sentences: str
@@ -75,6 +76,13 @@ class Analysis:
     """What it reads of a table of predictions, if a table has that: labels that each row has, or texts."""
     beside: str = ""
     """The module that adds to its records what other models show: an `audit.analyses.kinds.Beside`."""
+    methods: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What ``--what-if`` may name, and how a report calls it. An analysis with methods tries those that are named, for the plans in
+    `Probe.what_ifs`; no other analysis has any. Empty: it answers plans in `Probe.analyses`."""
+    appendix: bool = False
+    """Whether its section is in the appendix of an audit. Then it has no table, and only the terminal has its line."""
+    exports: str = ""
+    """The module of its data frame and its plot, from Python: a `reports.text.analyses.ExportsModule`. Empty: it has neither."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ class Extension:
     name: str
     commands: tuple[Command, ...] = ()
     files: tuple[FactsFile, ...] = ()
-    functions: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Name in the package `audit` -> the function."""
     readers: tuple[AnswerReader, ...] = ()
     analyses: tuple[Analysis, ...] = ()
@@ -170,7 +178,7 @@ def _names(of: Extension) -> dict[str, set[str]]:
     return {
         "command": {command.name for command in of.commands},
         "file": {file.name for file in of.files},
-        "analysis": {analysis.field for analysis in of.analyses},
+        "analysis": {name for one in of.analyses for name in (one.field, "--what-if" if one.methods else one.field)},
         "option": {option.name for reader in of.readers for option in reader.options},
     }
 
@@ -194,6 +202,11 @@ def facts_files() -> Iterator[FactsFile]:
 def analyses() -> tuple[Analysis, ...]:
     """All analyses of extensions, sorted by name."""
     return tuple(sorted((one for extension in find().extensions for one in extension.analyses), key=lambda one: one.name))
+
+
+def what_ifs() -> Analysis | None:
+    """The analysis that ``--what-if`` asks for; None if no extension has one."""
+    return next((one for one in analyses() if one.methods), None)
 
 
 def answer_readers() -> Iterator[AnswerReader]:
