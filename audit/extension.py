@@ -7,8 +7,9 @@ imported when it is used. The core never imports an extension, and an extension 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -66,7 +67,7 @@ class Analysis:
     plan: str
     """The class of its plans, an `audit.plans.AnalysisPlan`, or of those that it is the base of."""
     computation: str
-    """The module that answers it: an `audit.analyses.kinds.Computation`."""
+    """The module that answers it: an `audit.analyses.kinds.Computation`, or a `WhatIfComputation` if it has methods."""
     section: str
     """The module of its section and its table: a `reports.text.analyses.SectionModule`."""
     sentences: str
@@ -75,6 +76,13 @@ class Analysis:
     """What it reads of a table of predictions, if a table has that: labels that each row has, or texts."""
     beside: str = ""
     """The module that adds to its records what other models show: an `audit.analyses.kinds.Beside`."""
+    methods: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What ``--what-if`` may name, and how a report calls it. An analysis with methods tries those that are named, for the plans in
+    `Probe.what_ifs`; no other analysis has any. Empty: it answers plans in `Probe.analyses`."""
+    appendix: bool = False
+    """Whether its section is in the appendix of an audit. Then it has no table, and only the terminal has its line."""
+    exports: str = ""
+    """The module of its data frame and its plot, from Python: a `reports.text.analyses.ExportsModule`. Empty: it has neither."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ class Extension:
     name: str
     commands: tuple[Command, ...] = ()
     files: tuple[FactsFile, ...] = ()
-    functions: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Name in the package `audit` -> the function."""
     readers: tuple[AnswerReader, ...] = ()
     analyses: tuple[Analysis, ...] = ()
@@ -193,6 +201,7 @@ def _claims(declared: Extension) -> Iterator[str]:
     yield from (f"the file {file.name!r}" for file in declared.files)
     yield from (f"the analysis {analysis.field!r}" for analysis in declared.analyses)
     yield from (f"the option {option.name!r}" for reader in declared.readers for option in reader.options)
+    yield from ("the analysis '--what-if'" for analysis in declared.analyses if analysis.methods)
     for kind in declared.models:
         yield from (f"the scheme {scheme!r}" for scheme in (kind.scheme,) if scheme)
         yield from (f"the suffix {suffix!r}" for suffix in kind.suffixes)
@@ -218,6 +227,11 @@ def facts_files() -> Iterator[FactsFile]:
 def analyses() -> tuple[Analysis, ...]:
     """All analyses of extensions, sorted by name."""
     return tuple(sorted((one for extension in find().extensions for one in extension.analyses), key=lambda one: one.name))
+
+
+def what_ifs() -> Analysis | None:
+    """The analysis that ``--what-if`` asks for; None if no extension has one."""
+    return next((one for one in analyses() if one.methods), None)
 
 
 def answer_readers() -> Iterator[AnswerReader]:

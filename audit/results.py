@@ -41,7 +41,6 @@ from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, EndpointRecord, ProbeRecord, Responsiveness, RowTexts, SuiteRecord, TextSet
 from audit.records.plan_lock import AuditLock, RunLock
 from audit.records.replicates import Replicates
-from audit.records.what_if import WhatIfs
 from audit.types import Group, ModelRecord, Note, PublishedTable, Settings
 
 SCHEMA_VERSION = "2"
@@ -222,8 +221,6 @@ class AuditResult:
     """What readers must know before trusting a number, besides the facts above."""
     counts: tuple[CountRecord, ...] = ()
     """One per measurement, in their order."""
-    what_ifs: tuple[WhatIfs, ...] = ()
-    """Answers to "what would this audit say if ..."; nothing above depends on them."""
     untrained_control: UntrainedControl | None = None
     evidence: AuditEvidence = AuditEvidence()
     texts: tuple[str, ...] = ()

@@ -118,9 +118,10 @@ def sections_in(package: ModuleType) -> tuple[Section[Any], ...]:
     return tuple(Section(module.TITLE, module.__name__.removeprefix("reports.").replace(".", "/"), module.view) for module in modules)
 
 
-def analysis_sections() -> tuple[Section[Any], ...]:
-    """Return the section of each analysis, in order of its place; its module is imported for an audit that has records."""
-    ordered = sorted(all_analyses(), key=lambda analysis: (analysis.place, analysis.name))
+def analysis_sections(*, appendix: bool = False) -> tuple[Section[Any], ...]:
+    """Return the section of each analysis of the page, or of its appendix, in order of place; a module is imported if there are records."""
+    those = (analysis for analysis in all_analyses() if analysis.appendix == appendix)
+    ordered = sorted(those, key=lambda analysis: (analysis.place, analysis.name))
     return tuple(Section(analysis.title, analysis.template, partial(_view_of, analysis)) for analysis in ordered)
 
 

@@ -61,6 +61,11 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
     [extension] = (one for one in find().extensions if one.name == name)
     gone = "".join(f'   "{analysis.field}": [],\n' for analysis in extension.analyses)
     assert audited(tmp_path / "out", packages) == {place: text.replace(gone, "") for place, text in whole.items()}
+    if any(analysis.methods for analysis in extension.analyses):
+        done = ran(packages, "-m", "audit", "run", "--model", "absent.pt", "--probe", "emoji", "--what-if", "all")
+        assert done.returncode == 2
+        assert "no extension that is installed tries what-ifs" in done.stderr
+        assert left_out(name) in done.stderr
     for command in extension.commands:
         done = ran(packages, "-m", "audit", command.name)
         assert done.returncode == 2

@@ -9,10 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from audit.errors import UsageError
-from audit.extension import analyses
+from audit import extension
+from audit.errors import UsageError, nearest
+from audit.extension import Analysis, analyses
 from audit.measure.classified.answers import LabelScores
-from audit.plans import AnalysisPlan
+from audit.plans import AnalysisPlan, WhatIfPlan
 from audit.records.inputs import TextSet
 from audit.types import AnyModel, Dataset, Embeddings, ModelType, Predictions, Probe, Settings, model_type
 
@@ -68,6 +69,15 @@ class Computation(Protocol):
     @staticmethod
     def analyse(plans: Sequence[Any], inputs: AnalysisInputs) -> tuple[Any, ...]:
         """Compute the records: one per plan and attribute, or per comparison of this kind."""
+        ...
+
+
+class WhatIfComputation(Protocol):
+    """The module that tries what-ifs, after the verdict and independently of it."""
+
+    @staticmethod
+    def analyse(plan: WhatIfPlan, inputs: AnalysisInputs, methods: Sequence[str]) -> tuple[Any, ...]:
+        """Compute the records of one plan for some methods; `texts` has the prompts of all plans, and predictions are not needed."""
         ...
 
 
@@ -225,6 +235,25 @@ def with_other_models(audits: Sequence[Any], points: Mapping[str, tuple[Any, ...
 def any_beside(audits: Sequence[Any]) -> bool:
     """Whether an audit has records that other models complete."""
     return any(audit.analyses[declared.field] for declared in analyses() if declared.beside for audit in audits)
+
+
+def what_if_analysis() -> Analysis:
+    """The analysis that `--what-if` asks for; raises UsageError if no extension that is installed has one."""
+    if (declared := extension.what_ifs()) is None:
+        fix = "; ".join([*extension.find().left_out, "install vlm-audit again, with all of it"])
+        raise UsageError("no extension that is installed tries what-ifs", where="--what-if", fix=fix)
+    return declared
+
+
+def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
+    """The requested methods of what-ifs in display order; ``all`` means every one. Raises UsageError if one is unknown."""
+    if not names:
+        return ()
+    known = tuple(what_if_analysis().methods)
+    for name in names:
+        if name != "all" and name not in known:
+            raise UsageError(f"no what-if {name!r}", where="--what-if", fix=nearest(name, (*known, "all")))
+    return known if "all" in names else tuple(name for name in known if name in names)
 
 
 def split(plans: Sequence[AnalysisPlan], model: ModelType) -> tuple[tuple[AnalysisPlan, ...], tuple[AnalysisPlan, ...]]:

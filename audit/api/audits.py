@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from audit.analyses import kinds
 from audit.api import lookup
 from audit.api.audit_output import Clock, write
 from audit.api.metric_frame import row_frame
@@ -104,7 +106,8 @@ class Audit:
 
     def what_ifs(self) -> pd.DataFrame:
         """One row per question, finding and setting of the what-ifs: gap and accuracy before and after. Empty without what-ifs."""
-        return frames.what_ifs(self.results)
+        tried: pd.DataFrame = import_module(kinds.what_if_analysis().exports).data_frame(self.results)
+        return tried
 
     def replicates(self) -> pd.DataFrame:
         """One row per planned question and replicate: its own gap and verdict, and the mean gap with its interval over both

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from audit.analyses import kinds
 from audit.api.lookup import planned_questions
 from audit.data.assemble import fingerprint
 from audit.data.changed.joined import with_attributes
@@ -36,13 +37,12 @@ from audit.predictions.parts.read import load_parts
 from audit.predictions.read import PredictionFile, load_predictions, with_all_answers
 from audit.predictions.rows import ColumnOptions
 from audit.predictions.weights import with_weights
-from audit.probe.check import mistakes
+from audit.probe.check import mistakes, planned_claim
 from audit.probe.file import call_own, own_files, place_of
 from audit.probe.variants import by_attributes, with_harmless_corruptions, with_slices, without_inference
 from audit.records.inputs import ATTRIBUTES_OF_PROBE_CHOSEN, ProbeSource, units_chosen
 from audit.statistics.effects import with_orders
 from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Note, Probe
-from audit.whatif.explore import chosen_methods, planned_claim
 from reports.text.numbers import in_words
 from strictio.files import sha256_of_file
 
@@ -63,7 +63,7 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     for mistake in (mistake for probe in made_in_python for mistake in mistakes(probe, prompted=not request.predictions)):
         raise mistake.error(None)
     if request.what_if:
-        chosen_methods(request.what_if)
+        kinds.chosen_methods(request.what_if)
         if without_plan := [probe.name for probe in chosen if not probe.what_ifs]:
             raise UsageError(f"probe {without_plan[0]!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
         for plan, measurements in ((plan, probe.measurements) for probe in chosen for plan in probe.what_ifs):

@@ -12,14 +12,12 @@ from audit.gates.parse import GateQuestion, NamedQuestion, PlannedEffect, Planne
 from audit.naming import finding_id
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.records.plan_lock import PlanLock
-from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, Results
 from audit.statistics.effects import asked_effects
 from audit.statistics.metrics import METRICS
 from audit.types import Measurement
 from reports.text import sentences as words
 from reports.text.effects import effect_title
-from reports.text.notes import sentence
 from reports.text.phrases import attributes
 
 T = TypeVar("T")
@@ -118,7 +116,7 @@ def at(items: Sequence[T], position: int, what: str) -> T:
 def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
     """The prompt sensitivity of a question: by an index, a part of the text above it, or any name of the finding."""
     curves = audit.specifications
-    if isinstance(wanted, str) and (target := _finding_of(audit, wanted)):
+    if isinstance(wanted, str) and (target := finding_of(audit, wanted)):
         same = [
             candidate
             for candidate in curves
@@ -130,15 +128,7 @@ def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
     return asked(curves, wanted, lambda candidate: candidate.question, "prompt-sensitivity curve", "this probe asks with one prompt only")
 
 
-def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
-    """The what-ifs of a question: by an index, a part of the text above them, or any name of the finding."""
-    if isinstance(wanted, str) and (target := _finding_of(audit, wanted)):
-        positions = [position for position, what_if in enumerate(audit.what_ifs) if what_if.target and what_if.target.finding == target.id]
-        wanted = positions[0] if positions else wanted
-    return asked(audit.what_ifs, wanted, lambda what_if: sentence(what_if.question), "what-if", "run the audit with --what-if METHOD")
-
-
-def _finding_of(audit: AuditResult, name: str) -> Finding | None:
+def finding_of(audit: AuditResult, name: str) -> Finding | None:
     """The finding with a name, if there is one."""
     try:
         return _found(name, ((audit, every, words.truth_of(every, audit)) for every in audit.findings))[1]

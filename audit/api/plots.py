@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+from audit.analyses import kinds
 from audit.api import lookup
 from audit.records.comparison import Comparisons
 from audit.results import Results
@@ -45,7 +47,9 @@ class Plots:
 
     def what_ifs(self, question: int | str = 0, audit: int = 0, *, ax: Axes | None = None) -> Axes:
         """Plot every setting of the what-ifs of a question, named as for `specification`: gap against accuracy."""
-        return plots.what_ifs(lookup.tried(lookup.at(self._results.audits, audit, "audit"), question), ax)
+        exports = import_module(kinds.what_if_analysis().exports)
+        axes: Axes = exports.plot(lookup.at(self._results.audits, audit, "audit"), question, ax)
+        return axes
 
     @property
     def _alpha(self) -> float:

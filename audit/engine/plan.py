@@ -42,7 +42,6 @@ from audit.types import (
     Writer,
     model_type,
 )
-from audit.whatif.explore import chosen_methods
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def plan_probe(probe: Probe, dataset: Dataset, settings: Settings, what_ifs: Seq
     Raises DataError if rows of the data have invalid questions or true answers; UsageError if the probe does not fit the data, or a what-if
     is unknown.
     """
-    methods = tuple(chosen_methods(what_ifs))
+    methods = kinds.chosen_methods(what_ifs)
     kinds.check(probe, dataset, settings)
     check_rows(probe.measurements, dataset)
     check_shares(probe, dataset, what_ifs=bool(methods))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
@@ -41,7 +42,6 @@ from audit.records.effect import EffectResult
 from audit.records.finding import ClaimResult, planned_verdicts
 from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, SuiteRecord, recognises_nothing, undeclared_units
 from audit.records.plan_lock import AuditLock
-from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.stages import Stage, Stages, silent
 from audit.statistics.counts.cells import count_record
@@ -68,7 +68,6 @@ from audit.types import (
     Settings,
     TextEncoder,
 )
-from audit.whatif.explore import WhatIfInputs, explore
 
 NEAR_TIE_MARGIN = 0.01
 """A decision whose two best answers differ by less than this in probability is a near-tie: the prompt or rounding could flip it."""
@@ -208,7 +207,8 @@ def ask_probe(
     texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of, private=private), strict=True))
     row_texts = None if dataset.texts is None else dataset.texts.iloc[embeddings.rows]
     embed = partial(embed_known_images, cast("Encoder", encoder), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
-    checked, met = kinds.check_preconditions(AnalysisInputs(probe, dataset, attributes, encoder, embeddings, texts, {}, settings, embed))
+    inputs = AnalysisInputs(probe, dataset, attributes, encoder, embeddings, texts, {}, settings, embed)
+    checked, met = kinds.check_preconditions(inputs)
     if not met:
         probe = without_questions(probe)
         plan = replace(plan, probe=probe)
@@ -223,10 +223,6 @@ def ask_probe(
     record = with_left_out(encoder.record, probe)
     answered = AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen, lock=plan.lock)
     undecided = _tested(answered, probe, settings, stages)
-    inputs = WhatIfInputs(
-        without_shares(probe.measurements, dataset), encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels,
-        texts, settings, probe.cluster,
-    )  # fmt: skip
     # Attacks need all capabilities of the model, so a deferred one is loaded.
     model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
     # Clusters of one image each are images: methods that shuffle images can be used.
@@ -235,10 +231,8 @@ def ask_probe(
 
     def finish(audited: AuditedProbe) -> AuditedProbe:
         tried = _what_ifs(plan, inputs, stages)
-        analysed = kinds.analyse(
-            AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
-        )
-        found = replace(audited.result, what_ifs=tried).with_analyses({**checked, **analysed})
+        analysed = kinds.analyse(replace(inputs, probe=analysed_probe, model=model, predictions=audited.predictions))
+        found = audited.result.with_analyses({**checked, **analysed, **tried})
         return replace(audited, result=with_endpoint(probe_texts.added_to(found), encoder))
 
     return undecided.then(finish)
@@ -259,15 +253,17 @@ def specified(
     return [[next(answered) for _ in plan.specifications] for plan in probe.specifications]
 
 
-def _what_ifs(plan: ProbePlan, inputs: WhatIfInputs, stages: Stages) -> tuple[WhatIfs, ...]:
-    """Try what-ifs after the verdict and independently of it: they are about another model."""
-    stage = Stage("what-ifs", len(plan.what_ifs), stages) if plan.what_ifs else None
-    tried: list[WhatIfs] = []
+def _what_ifs(plan: ProbePlan, inputs: AnalysisInputs, stages: Stages) -> dict[str, tuple[Any, ...]]:
+    """Try what-ifs after the verdict and independently of it, since they are about another model: field of the results -> records."""
+    if not plan.what_ifs:
+        return {}
+    stage, tried = Stage("what-ifs", len(plan.what_ifs), stages), kinds.what_if_analysis()
+    computation = import_module(tried.computation)
+    records: list[Any] = []
     for what_if in plan.what_ifs:
-        tried += explore(what_if, inputs, plan.methods)
-        if stage:
-            stage.advance()
-    return tuple(tried)
+        records += computation.analyse(what_if, inputs, plan.methods)
+        stage.advance()
+    return {tried.field: tuple(records)}
 
 
 def _classified(model: Classifier, plan: ProbePlan, stages: Stages, **how: Any) -> UndecidedProbe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -270,3 +270,14 @@ def _shown(value: object) -> str:
     if isinstance(value, str | int | float | list | None) and len(repr(value)) <= _SHOWN:
         return repr(value)
     return f"a value of type {type(value).__name__}" if not isinstance(value, str) else f"{value[:_SHOWN]!r}…"
+
+
+def planned_claim(plan: WhatIfPlan, measurements: Sequence[Measurement], where: str | None = None) -> tuple[Measurement, Claim]:
+    """The measurement and the claim of a plan; raises UsageError, located at `where`, if there is no such claim by one attribute."""
+    known = {finding_id(measurement.name, claim): (measurement, claim) for measurement in measurements for claim in measurement.claims}
+    if plan.finding not in known or len(known[plan.finding][1].by) != 1:
+        raise UsageError(
+            f"a what-if is planned for {plan.finding!r}, which is not a finding by one attribute", where=where,
+            fix="name one in the probe file",
+        )  # fmt: skip
+    return known[plan.finding]

@@ -17,12 +17,11 @@ from audit.extensions.mitigate.methods import METHODS, FitInputs, GroupShuffle, 
 from audit.extensions.mitigate.shown import DRAWS, MORE_DRAWS, ShownHalf
 from audit.linear_maps import LinearMap, unit
 from audit.measure import predict
+from audit.measure.embedded import AskedMeasurement
 from audit.plans import Direction
 from audit.statistics.metrics import METRICS
+from audit.statistics.paired.counted import Judge, control_gaps
 from audit.types import Claim, LabelSet, Measurement, ModelRecord, Predictions, Settings
-from audit.whatif.asked import AskedMeasurement
-from audit.whatif.compare import control_gaps
-from audit.whatif.counted import Judge
 
 IMAGES, DIMENSIONS, ANSWERS, GROUPS, TIMED, LONGEST = 10_000, 512, 66, ("a", "b", "c"), 20, 120.0
 

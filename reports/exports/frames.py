@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from audit.records.comparison import Change, Comparison, Comparisons, Point, Series, Trajectory
 from audit.results import Results
-from reports.exports.tables import ENDS, FINDING, QUESTION, RATE, SIDES, changes_table, gaps_table, rates_table, replicates_table
+from reports.exports.tables import FINDING, QUESTION, RATE, SIDES, changes_table, gaps_table, rates_table, replicates_table
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 if TYPE_CHECKING:
@@ -31,15 +31,6 @@ _CURVE: Columns = {
     "second": "second",
 }
 _POINT: Columns = {name: name for name in ("preset", "variant", "default", "difference", "low", "high", "p", "gap")}
-_TARGET: Columns = {"question": "question", "finding": "finding", "target": "target"}
-_TRIED: Columns = {
-    **{name: f"what_if.{name}" for name in ("method", "setting", "default")}, "efficient": "efficient",
-    "gap_before": "what_if.gap_before.value", **{name: f"what_if.gap.{path}" for name, path in (("gap", "value"), *ENDS.items())},
-    "null_95": "what_if.null_95", "change": "what_if.change.value", "change_low": "what_if.change.low",
-    "change_high": "what_if.change.high", "change_p_adjusted": "what_if.change_p_adjusted", "beats_random": "what_if.beats_random",
-    "accuracy_before": "what_if.utility.before", "accuracy": "what_if.utility.after", "ndcg_before": "what_if.ndcg.0",
-    "ndcg": "what_if.ndcg.1", "answered": "what_if.utility.answered", "ending": "what_if.outcome",
-}  # fmt: skip
 _RATE_CHANGE: Columns = {
     "group": "before.group or all images", "n": "before.n", "rate_before": "before.value", "rate_after": "after.value",
     **{name: name for name in ("gained", "lost", "difference", "low", "high", "p", "p_adjusted")}, "status": "before.status",
@@ -78,18 +69,6 @@ def prompt_sensitivity(results: Results) -> pd.DataFrame:
     """Return one row per question, prompt template and variant: the difference between the same two groups, first minus second."""
     points = ((audit, curve, point) for audit in results.audits for curve in audit.specifications for point in curve.points)
     return frame(tidy((AUDIT, _CURVE, _POINT), points))
-
-
-def what_ifs(results: Results) -> pd.DataFrame:
-    """Return one row per question, finding and tried setting; `target` says whether the change aimed at that finding."""
-    tried = (
-        (audit, {"question": what_if.question, "finding": frontier.finding, "target": frontier is what_if.target}, point)
-        for audit in results.audits
-        for what_if in audit.what_ifs
-        for frontier in (*([what_if.target] if what_if.target else []), *what_if.other_attributes)
-        for point in frontier.points
-    )
-    return frame(tidy((AUDIT, _TARGET, _TRIED), tried))
 
 
 def replicate_gaps(results: Results) -> pd.DataFrame:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 from audit.errors import UsageError
 from audit.evidence.prompt_sensitivity import SpecificationCurve
 from audit.records.finding import Contrast, Rate
-from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding
 from audit.statistics.severity import by_severity
 from reports.charts.forest import short
 from reports.charts.grids import in_order
-from reports.exports.axes import BAND, FAINT, INK, LINE, MARKERS, POINTS, axes_of, despine, legend, literal
+from reports.exports.axes import BAND, FAINT, INK, LINE, POINTS, axes_of, despine, legend, literal
 from reports.text import phrases, sentences
-from reports.text.notes import sentence
 from reports.text.numbers import count, exact_points, level, percent
 
 if TYPE_CHECKING:
@@ -205,33 +203,6 @@ def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = Non
         axes.set_xticks([])
     axes.set_xlabel(f"{len(points)} prompt templates, sorted; the large dot is the default")
     despine(axes)
-    return axes
-
-
-def what_ifs(question: WhatIfs, ax: Axes | None = None) -> Axes:
-    """Plot accuracy against gap for every setting that was tried; large marks are settings chosen beforehand.
-
-    Raises `UsageError` if every setting was refused.
-    """
-    if question.target is None or not question.target.points:
-        reasons = "; ".join(dict.fromkeys(sentence(refusal.reason) for refusal in question.refused))
-        raise UsageError(f"every setting was refused for {sentence(question.question)!r}", why=reasons or None)
-    axes = axes_of(ax, 4.4)
-    tried = [point.what_if for point in question.target.points]
-    for method_index, method in enumerate(dict.fromkeys(what_if.method for what_if in tried)):
-        own = [what_if for what_if in tried if what_if.method == method]
-        places = [100 * what_if.gap.value for what_if in own], [100 * what_if.utility.after for what_if in own]
-        marker = MARKERS[method_index % len(MARKERS)]
-        axes.scatter(
-            *places, s=[70 if what_if.default else 18 for what_if in own], marker=marker, label=literal(method), alpha=0.8, zorder=2
-        )
-    home = ([100 * question.target.gap], [100 * question.target.accuracy])
-    axes.plot(*home, "o", color="black", markerfacecolor="none", markersize=15, label="the unmodified model")
-    axes.set_xlim(left=0)
-    axes.set_xlabel(f"gap, {POINTS}")
-    axes.set_ylabel(f"accuracy, % of {count(question.target.shown_on)} images")
-    despine(axes)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return axes
 
 

@@ -82,7 +82,7 @@ def analysis_tables(results: Results) -> dict[str, TidyTable]:
     return {
         analysis.name: import_module(analysis.section).table(results)
         for analysis in all_analyses()
-        if any(has_records(audit, analysis) for audit in results.audits)
+        if not analysis.appendix and any(has_records(audit, analysis) for audit in results.audits)
     }
 
 

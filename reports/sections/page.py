@@ -42,7 +42,6 @@ from reports.sections.results import (
     replicates,
     signals,
     trust,
-    what_if,
 )
 from reports.text import phrases
 from reports.text.analyses import unread
@@ -72,20 +71,22 @@ OF_PAGE: Sequence[Section[Results]] = (
     Section("Slice it yourself", "sections/provenance/slicer", slicer.slicer),
 )
 """Once per page, after the audits."""
-APPENDIX_OF_AUDIT: Sequence[Section[AuditContext]] = (
+APPENDIX_BEFORE_ANALYSES: Sequence[Section[AuditContext]] = (
     Section("Gates", "sections/results/gates", gates.view),
     Section("Exploratory comparisons", "sections/results/exploratory", exploratory.view),
     *sections_in(evidence),
     Section("Counterfactual pairs", "sections/results/paired", paired.view),
     Section("Prompt sensitivity", "sections/results/prompt_sensitivity", prompt_sensitivity.view),
     Section("Published numbers", "sections/results/published", published.view),
-    Section("What if …", "sections/results/what_if", what_if.view),
+)
+"""Collapsed, once per audit, before those of the analyses in the appendix."""
+APPENDIX_AFTER_ANALYSES: Sequence[Section[AuditContext]] = (
     Section("Data", "sections/provenance/data", data.view),
     Section("Exact prompts", "sections/provenance/prompts", prompts.view),
     Section("Labels of the classifier", "sections/provenance/labels", labels.view),
     Section("Model", "sections/provenance/model"),
 )
-"""Collapsed, once per audit."""
+"""Collapsed, once per audit, after them."""
 APPENDIX: Sequence[Section[Results]] = (
     Section("Method", "sections/provenance/method"),
     Section("Reproduce", "base/reproduce"),
@@ -173,7 +174,8 @@ def report_page(results: Results, facts: str) -> ReportPage:
 def _own_appendix(context: AuditContext, *, named: bool) -> tuple[ShownSection, ...]:
     """Return the appendix of one audit; `named` says whether its titles name the audit."""
     name = phrases.audit_name(context.audit) if named else ""
-    return appendix_parts((name, context, shown_sections(APPENDIX_OF_AUDIT, context, context.key)))
+    of_audit = (*APPENDIX_BEFORE_ANALYSES, *analysis_sections(appendix=True), *APPENDIX_AFTER_ANALYSES)
+    return appendix_parts((name, context, shown_sections(of_audit, context, context.key)))
 
 
 def _units(data: Sequence[DataRecord]) -> dict[str, bool]:

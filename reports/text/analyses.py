@@ -41,6 +41,20 @@ class SectionModule(Protocol):
         ...
 
 
+class ExportsModule(Protocol):
+    """The data frame and the plot of an analysis."""
+
+    @staticmethod
+    def data_frame(results: Results) -> Any:
+        """Return a `pandas.DataFrame` of all audits; without records it is empty and has its columns."""
+        ...
+
+    @staticmethod
+    def plot(audit: AuditResult, question: int | str, ax: Any) -> Any:
+        """Plot a question, named by an index or a part of its text, on matplotlib Axes or, if None, a new figure; raises UsageError."""
+        ...
+
+
 class SentencesModule(Protocol):
     """The sentences about an analysis that has records.
 
@@ -53,7 +67,7 @@ class SentencesModule(Protocol):
 
     @staticmethod
     def line(audit: AuditResult, settings: Settings) -> str:
-        """Return a sentence or two for summary and terminal; may be empty."""
+        """Return a sentence or two for summary and terminal; may be empty. In the appendix: a line that says so, for the terminal alone."""
         ...
 
 
@@ -70,6 +84,11 @@ def has_records(audit: AuditResult, analysis: Analysis) -> bool:
 def lines(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
     """Return what summary and terminal say about the analyses of an audit: at most a sentence or two per analysis."""
     return (*(line for _, line in _lines(audit, settings)), *filter(None, (unread(audit),)))
+
+
+def appendix_lines(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
+    """Return what the terminal says about the analyses in the appendix."""
+    return tuple(line for _, line in _lines(audit, settings, appendix=True))
 
 
 def unread(audit: AuditResult) -> str:
@@ -95,11 +114,12 @@ def withheld(audit: AuditResult) -> str:
     return next(filter(None, said), "")
 
 
-def _sentences(audit: AuditResult) -> Iterator[Any]:
-    return (import_module(analysis.sentences) for analysis in all_analyses() if has_records(audit, analysis))
+def _sentences(audit: AuditResult, *, appendix: bool = False) -> Iterator[Any]:
+    shown = (analysis for analysis in all_analyses() if analysis.appendix == appendix and has_records(audit, analysis))
+    return (import_module(analysis.sentences) for analysis in shown)
 
 
-def _lines(audit: AuditResult, settings: Settings) -> Iterator[tuple[Any, str]]:
-    for sentences in _sentences(audit):
+def _lines(audit: AuditResult, settings: Settings, *, appendix: bool = False) -> Iterator[tuple[Any, str]]:
+    for sentences in _sentences(audit, appendix=appendix):
         if line := sentences.line(audit, settings):
             yield sentences, line

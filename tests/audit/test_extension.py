@@ -1,6 +1,7 @@
 """The seams: found by declaration, sorted, ours first; what cannot be used is left out with a line and stops nothing."""
 
 import importlib.metadata
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -25,6 +26,7 @@ DICE, CARDS = (
 WATCH = Extension("watch", (Command("watch", "not ours", f"{__name__}:count"),))
 TAGGING = next(analysis for one in find().extensions for analysis in one.analyses if analysis.name == "tagging")
 SAME_ANALYSIS = Extension("labels", analyses=(TAGGING,))
+MORE_WHAT_IFS = Extension("tries", analyses=(replace(TAGGING, field="tries", methods={"more": "More"}),))
 NO_EXTENSION = "count"
 
 
@@ -70,6 +72,7 @@ def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, cap
         ("SAME_COMMAND", "the command 'count' of 'count' exists already"),
         ("SAME_FILE", "the file 'table.json' of 'count' exists already"),
         ("SAME_ANALYSIS", "the analysis 'taggings' of 'tagging' exists already"),
+        ("MORE_WHAT_IFS", "the analysis '--what-if' of 'whatif' exists already"),
         ("CARDS", "the option 'deck' of 'dice' exists already"),
         ("NO_EXTENSION", "NO_EXTENSION is not an Extension"),
         ("MISSING", "has no attribute 'MISSING'"),

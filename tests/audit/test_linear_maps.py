@@ -21,7 +21,9 @@ from audit.linear_maps import (
     turned_at_random,
     unit,
 )
-from audit.whatif.projection import STRENGTHS
+
+STRENGTHS = (0.0, 10.0, 100.0, 1000.0)
+"""Of calibration, as they are tried."""
 
 
 def rng(seed=0):

@@ -8,9 +8,9 @@ import pytest
 
 import audit
 import probes
+from audit.extension import what_ifs
 from audit.gates.parse import CHANGE_SUBJECTS, SUBJECTS, parse
 from audit.statistics.metrics import METRICS
-from audit.whatif.methods import NAMES
 from contrastive.config import read_config
 from docs.tools import command_line
 from docs.tools.generated import BLOCKS, MARK, filled
@@ -44,8 +44,8 @@ def test_the_page_of_the_command_line_has_every_option_with_its_meaning(module):
 def test_the_tables_have_every_probe_metric_and_what_if():
     assert all(f"[`{name}`](probes.md#{name}) |" in BLOCKS["probes"]() for name in probes.names())
     assert all(f"[`{name}`]" in BLOCKS["metrics"]() for name in METRICS)
-    what_ifs = (DOCS / "guides" / "what-if.md").read_text("utf-8")
-    assert set(re.findall(r"^\| `(\w[\w-]+)` \|", what_ifs, re.MULTILINE)) == set(NAMES)
+    guide = (DOCS / "extensions" / "whatif.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w[\w-]+)` \|", guide, re.MULTILINE)) == set(what_ifs().methods)
 
 
 def test_the_catalogue_says_of_every_probe_what_it_asks_of_which_data_under_which_licence():

@@ -16,6 +16,14 @@ def extension_pages() -> dict[str, dict[str, Callable[[], str]]]:
     return {extension.name: _samples(extension.name).PAGES for extension in ours}
 
 
+def appendix_records() -> dict[str, tuple[Any, ...]]:
+    """Return records of each analysis of ours whose section is in the appendix: its field -> ``records()`` of its samples."""
+    ours = [extension for extension in find().extensions if extension.templates.startswith("audit.extensions.")]
+    return {
+        analysis.field: _samples(extension.name).records() for extension in ours for analysis in extension.analyses if analysis.appendix
+    }
+
+
 def extension_options() -> dict[str, tuple[dict[str, Any], Any]]:
     """Return how each option of the readers of ours can be given."""
     options = {}

@@ -20,6 +20,7 @@ from audit.evidence.shrinkage import shrink
 from audit.evidence.threshold_curves import ThresholdCurve, threshold_curve, thresholds_at
 from audit.records.base import Timing
 from audit.records.finding import PairedFinding, Rate
+from audit.records.gates import GateCheck, GateResult
 from audit.records.inputs import DataRecord, ProbeRecord
 from audit.results import AuditEvidence, Finding, MeasurementEvidence, MeasurementRecord
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
@@ -403,3 +404,10 @@ def mapped(value, change):
     if is_dataclass(value):
         return replace(value, **{f.name: mapped(getattr(value, f.name), change) for f in fields(value) if f.name not in fixed})
     return value
+
+
+def gates(*outcomes, expression="gap[role.accuracy by gender] > 0.1", reason="The largest gap is 36.0 points."):
+    """Return the result of a gate for each outcome."""
+    audit = everything().audits[0]
+    question = (audit.model.name, audit.probe.name, "role/accuracy/gender")
+    return tuple(GateResult(expression, outcome, (GateCheck(*question, outcome, (Note.of(reason),)),)) for outcome in outcomes)

@@ -9,9 +9,8 @@ from PIL import Image
 
 from audit import results as facts
 from audit.records.counts import CountRecord
-from audit.types import Note
 from tests.support import report_samples as samples
-from tests.support import what_if_samples as what_ifs
+from tests.support.extension_pages import appendix_records
 
 GENDERS = ("man", "person", "woman")
 ANSWERS = tuple(f"long role {place}" for place in range(25))
@@ -29,13 +28,13 @@ def whole():
         first,
         measurements=(measurement, *first.measurements[1:]),
         counts=(counts(),),
-        what_ifs=(what_ifs.asked(), what_ifs.asked(question=Note.of("Nothing tried"), target=None, other_attributes=())),
         examples=(facts.Example("role", picture()),),
         pictures=facts.AnsweredImages(
             first.findings[0].id, tuple(facts.AnsweredImage((gender,), right, *answers, picture()) for gender, right, answers in DRAWN)
         ),
     )
-    return replace(everything, audits=(full, *others), gates=what_ifs.gates("breached", "held", "inconclusive"))
+    full = full.with_analyses(appendix_records())
+    return replace(everything, audits=(full, *others), gates=samples.gates("breached", "held", "inconclusive"))
 
 
 def counts():

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import DataError
+from audit.measure.embedded import fit_half
 from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
 from audit.types import Group
-from audit.whatif.asked import fit_half
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int

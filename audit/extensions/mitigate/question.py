@@ -16,14 +16,14 @@ from audit.extensions.mitigate.models.output_layers import Tower
 from audit.extensions.mitigate.record import Half
 from audit.extensions.mitigate.shown import ShownHalf
 from audit.linear_maps import unit
+from audit.measure.embedded import AskedMeasurement, require_disjoint, unit_names
 from audit.measure.label_sets import COMMON_KIND
 from audit.naming import finding_id
 from audit.plans import Direction
-from audit.records.what_if import CONTENT
+from audit.records.changed_model import CONTENT
 from audit.statistics.metrics import METRICS, resolve
+from audit.statistics.paired.counted import Judge, count_groups
 from audit.types import UNKNOWN, Claim, Dataset, Group, Measurement, ModelRecord, Predictions, Probe, Settings
-from audit.whatif.asked import AskedMeasurement, require_disjoint, unit_names
-from audit.whatif.counted import Judge, count_groups
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -59,7 +59,7 @@ class MitigationPlan:
     """Methods that are tried beside it and not exported."""
     towers: tuple[str, ...]
     unit: str
-    """What is never split between the halves: a column, or `CONTENT` of `audit.records.what_if`."""
+    """What is never split between the halves: a column, or `CONTENT` of `audit.records.changed_model`."""
     seed: int
     """Of the split, from the fingerprint of the data."""
     watched: tuple[str, ...]

@@ -56,15 +56,15 @@ from audit.extensions.mitigate.verdict import capability_code, decide_outcome
 from audit.gates.changes import ChangeGates
 from audit.gates.parse import named_question
 from audit.gates.policy import FAIL_CLOSED, GatePolicy
+from audit.measure.embedded import check_prompts
 from audit.models import load
 from audit.models.model_args import by_model
 from audit.naming import finding_id
 from audit.options.comparisons import CompareRequest
 from audit.output.directory import write_text
+from audit.statistics.paired.counted import utility
 from audit.types import Dataset, Encoder, Measurement, Note, Probe
 from audit.version import __version__
-from audit.whatif.compare import utility
-from audit.whatif.projection import check_prompts
 from reports.exports.junit import junit_xml
 from strictio.errors import of_machine
 from strictio.folders import Folder

@@ -19,16 +19,14 @@ from audit.extensions.mitigate.models.output_layers import Tower
 from audit.extensions.mitigate.record import MapControl, MovedAnswers, RefusedMap, TriedMap
 from audit.linear_maps import LinearMap, unit
 from audit.measure import zero_shot
+from audit.measure.embedded import AskedMeasurement, check_prompts
 from audit.records.comparison import GapChange
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import gap_change
+from audit.statistics.paired.counted import Judge, control_gaps, count_groups, utility
 from audit.ties import least_equal
 from audit.types import Note, Predictions
-from audit.whatif.asked import AskedMeasurement
-from audit.whatif.compare import control_gaps, utility
-from audit.whatif.counted import Judge, count_groups
-from audit.whatif.projection import check_prompts
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

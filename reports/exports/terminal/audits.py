@@ -54,7 +54,7 @@ def _audit(audit: AuditResult, results: Results, screen: Screen, *, verbose: boo
     beside += analyses.lines(audit, settings)
     if pair := min((paired for paired in audit.paired if paired.outcome), key=by_significance, default=None):
         beside.insert(0, sentences.paired_headline(pair))
-    beside += [f"and what-ifs for {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []
+    beside += analyses.appendix_lines(audit, settings)
     rest = [line for text in beside if text for line in lines_of(text, screen)]
     return [head, lock, _planned(audit, settings, screen, verbose=verbose), _not_planned(audit, settings, screen), rest]
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 
+from audit.extension import what_ifs
 from audit.naming import natural_order
 from audit.records.inputs import RowTexts, TextSet
 from audit.results import AuditResult, MeasurementRecord, Results
 from audit.types import Group
 from reports.context import AuditContext
 from reports.table import Columns, Table, headers, table_rows
-from reports.text.what_if import NAMES
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,10 @@ def _texts(audit: AuditResult) -> tuple[object, ...]:
 
 
 def _use(text_set: TextSet) -> str:
-    return f"{text_set.preset}: {text_set.variant}" if text_set.preset else NAMES.get(text_set.use, (text_set.use, ""))[0]
+    if text_set.preset:
+        return f"{text_set.preset}: {text_set.variant}"
+    tried = what_ifs()
+    return tried.methods.get(text_set.use, text_set.use) if tried else text_set.use
 
 
 def _numbers(positions: Sequence[int]) -> str:

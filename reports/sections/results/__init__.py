@@ -1,1 +1,1 @@
-"""The results of an audit: verdict, findings, pairs, prompts, what-ifs."""
+"""The results of an audit: verdict, findings, pairs, prompts."""

@@ -70,7 +70,7 @@ def test_what_ifs_by_shares_are_refused_by_name_where_they_are_asked_for(plan):
 
 @pytest.mark.slow
 def test_a_what_if_by_another_attribute_is_not_shown_by_shares():
-    (found,) = run(("neutral-label",), what_ifs=(WHAT_IF,)).what_ifs
+    (found,) = run(("neutral-label",), what_ifs=(WHAT_IF,)).analyses["what_ifs"]
     assert "tone" not in repr(found)
 
 

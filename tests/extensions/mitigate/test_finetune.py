@@ -125,8 +125,8 @@ def test_the_shown_half_does_not_reach_the_weights(spec, few, right_few, tmp_pat
 
 def _fitted(things, facts):
     from audit.embedding.embed import embed_images
+    from audit.measure.embedded import fit_half
     from audit.testing import FakeEncoder
-    from audit.whatif.asked import fit_half
 
     contents = embed_images(FakeEncoder(), things, None, batch_size=64, max_skip=0).contents
     return set(things.attributes.index[fit_half(contents, facts.plan.seed)])

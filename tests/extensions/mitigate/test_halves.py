@@ -6,7 +6,7 @@ import pytest
 
 from audit.errors import DataError
 from audit.extensions.mitigate.halves import LEFT_OUT, fitted_groups, fitted_half, identifiers_sha256, require_units, split_seed
-from audit.whatif.asked import fit_half
+from audit.measure.embedded import fit_half
 
 
 def test_the_seed_follows_from_the_data_alone():

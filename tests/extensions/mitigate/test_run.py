@@ -20,8 +20,8 @@ from audit.extensions.mitigate.run import mitigate
 from audit.extensions.mitigate.sentences import loading
 from audit.extensions.mitigate.terminal import mitigation_lines
 from audit.linear_maps import unit
+from audit.measure.embedded import fit_half
 from audit.models import load
-from audit.whatif.asked import fit_half
 from tests.extensions.mitigate.planted_clip import FINDING, KINDS, Planted
 
 FAST = {"draws": 499}

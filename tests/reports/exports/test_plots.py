@@ -8,16 +8,9 @@ from matplotlib.colors import to_hex
 
 from audit.api.audits import Audit
 from audit.errors import UsageError
-from audit.records.what_if import Refused
-from audit.types import Note
 from tests.support import report_samples as samples
-from tests.support import what_if_samples as tried
 
 BY_GENDER = "role.accuracy by gender"
-
-
-def nothing_tried(**given):
-    return tried.asked(question=Note.of("None"), target=None, other_attributes=(), **given)
 
 
 @pytest.fixture(autouse=True)
@@ -150,30 +143,6 @@ def test_a_curve_goes_by_the_names_of_its_finding_too(found):
     wanted = held.plot.specification(1).get_ylabel()
     assert wanted != held.plot.specification(0).get_ylabel()
     assert held.plot.specification(BY_GENDER).get_ylabel() == held.plot.specification(finding.id).get_ylabel() == wanted
-
-
-def test_what_ifs_stand_at_gap_and_accuracy(found):
-    first = replace(found.results.audits[0], what_ifs=(tried.asked(), nothing_tried()))
-    held = Audit(replace(found.results, audits=(first,)))
-    axes = held.plot.what_ifs("by gender")
-    assert held.plot.what_ifs(first.what_ifs[0].target.finding).get_ylabel() == axes.get_ylabel()
-
-    assert [tuple(map(tuple, collection.get_offsets().round(6).tolist())) for collection in axes.collections] == [
-        ((12.0, 85.0), (20.0, 80.0)), ((5.0, 70.0),),
-    ]  # fmt: skip
-    assert [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines] == [(30.0, 90.0)]
-    assert axes.get_ylabel() == "accuracy, % of 150 images"
-    with pytest.raises(UsageError, match="every setting was refused"):
-        held.plot.what_ifs(1)
-
-
-def test_a_refusal_says_why_and_where_no_what_if_was_asked_the_way_to_one_is_told(found):
-    refused = nothing_tried(refused=(Refused("projection", "", Note.of("no prompts")),))
-    held = Audit(replace(found.results, audits=(replace(found.results.audits[0], what_ifs=(refused,)),)))
-    with pytest.raises(UsageError, match="no prompts"):
-        held.plot.what_ifs()
-    with pytest.raises(UsageError, match="there are no what-ifs\nfix: run the audit with --what-if METHOD"):
-        found.plot.what_ifs(BY_GENDER)
 
 
 def test_axes_that_are_given_are_drawn_on(found):

@@ -17,7 +17,6 @@ from reports.text import comparison as comparison_text
 from reports.text.headline import headline_of
 from tests.support import comparison_samples
 from tests.support import report_samples as samples
-from tests.support import what_if_samples as tried
 
 PLAIN, WIDE = Screen(), Screen(100)
 REPORTS = Path(__file__).parents[3] / "reports"
@@ -141,16 +140,12 @@ def test_verbose_is_a_table_with_n_and_what_chance_gives():
     assert re.fullmatch(r"  woman 72 % \(100\), man 98\.0 % \(100\) +26 \[14, 38\] +1[01]", lines[place + 4])
 
 
-def test_the_terminal_counts_what_it_leaves_out_and_says_where_what_ifs_stand():
+def test_the_terminal_counts_what_it_leaves_out():
     audit = samples.fairface()
     more = replace(audit, findings=tuple(replace(finding, primary=True) for finding in audit.findings))
     judged = sum(each.gap is not None for each in more.findings)
 
     assert f"and {judged - 15} more questions: see the report" in printed(more)
-
-    audit = replace(samples.emoji(), what_ifs=(tried.asked(), tried.asked(question=Note.of("None"), target=None, other_attributes=())))
-    assert "and what-ifs for 2 questions: see the report" in printed(audit).splitlines()
-    assert "what-if" not in printed(samples.emoji())
 
 
 def test_what_cannot_be_estimated_is_one_line():

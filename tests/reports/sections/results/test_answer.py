@@ -9,7 +9,6 @@ from audit.types import Claim, Note
 from reports.render import render
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
-from tests.support import what_if_samples as what_ifs
 from tests.support.page_text import text_of
 
 BY_RULE = Note("attributes_by_rule_of_several", {"levels": 50, "attributes": ("'race'",), "others": ("'city' (60 levels)",)})
@@ -77,13 +76,13 @@ def test_small_groups_are_one_line_of_text():
 
 
 def test_gates_are_chips_that_lead_to_their_reasons():
-    results = replace(samples.results(samples.emoji()), gates=what_ifs.gates("held", "breached"))
+    results = replace(samples.results(samples.emoji()), gates=samples.gates("held", "breached"))
     page = render(results)
 
     chips = re.findall(r'<a class="chip v-([a-z]+)" href="#a1-gates">.*?</svg> ([^<]+)</a>', page)
     assert [(looks, text.partition(":")[0]) for looks, text in chips] == [("disparity", "Breached"), ("equivalent", "Held")]
     assert "The verdict does not depend on a gate." in text_of(section(page, "gates"))
-    many = render(replace(results, gates=what_ifs.gates(*["held"] * 5, "breached")))
+    many = render(replace(results, gates=samples.gates(*["held"] * 5, "breached")))
     assert re.findall(r'<a class="chip [^>]*>.*?</svg> ([^<]+)</a>', many) == ["1 breached", "5 held"]
 
 

@@ -1,4 +1,4 @@
-"""What-ifs in words: a neutral label on a planted set, prompts over other attributes, no answer; and the two halves."""
+"""What-ifs in words: a neutral label on a planted set, prompts over other attributes, no answer."""
 
 import itertools
 from dataclasses import replace
@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.errors import DataError, UsageError
+from audit.errors import UsageError
+from audit.extensions.whatif.compare import Tried, furthest_pair, what_if
+from audit.extensions.whatif.labels import abstain, aggregate, margin_at, neutral_label
+from audit.measure.embedded import AskedMeasurement
 from audit.statistics.metrics import METRICS
+from audit.statistics.paired.counted import Judge
 from audit.types import NOT_ANSWERED, Claim, LabelSet, Measurement, ModelRecord, Settings
-from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint
-from audit.whatif.compare import Judge, Tried, furthest_pair, what_if
-from audit.whatif.labels import abstain, aggregate, margin_at, neutral_label
 
 RECORD = ModelRecord("m", "k", "f", "s", 0, 3, "float32", "softmax", 10.0, None, "a", "p", "t")
 AXES = dict(zip(("a person", "a thief", "a child"), np.eye(3), strict=True))
@@ -118,21 +119,6 @@ def test_no_answer_below_a_margin():
     # The margin is chosen for a coverage.
     assert (abstain(before, margin_at(before, 0.6)).y_pred != NOT_ANSWERED).mean() >= 0.6
     assert margin_at(before, 1.0) == 0.0
-
-
-def test_halves_keep_units_together_and_depend_on_no_order():
-    units = [f"person{i % 40}" for i in range(200)]
-    half = fit_half(units, seed=0)
-    fitted, shown = ({unit for unit, fit in zip(units, half, strict=True) if fit == side} for side in (True, False))
-    assert (len(fitted), len(shown), fitted & shown) == (20, 20, set())
-    assert (fit_half(units[::-1], seed=0)[::-1] == half).all()
-    assert (fit_half(units, seed=1) != half).any()
-    require_disjoint(sorted(fitted), sorted(shown))
-    with pytest.raises(DataError, match="person1"):
-        require_disjoint(["person1", "person2"], ["person3", "person1"])
-    # A part of the images gives a part of the answers.
-    given, rows = asked(), np.arange(200) % 3 == 0
-    assert given.of(rows).answers().y_pred.tolist() == given.answers().y_pred[rows].tolist()
 
 
 def test_the_pair_is_chosen_on_the_fit_half():

@@ -1,4 +1,4 @@
-"""The images of each group before and after, by cluster if they come in clusters; and the groups that may be judged."""
+"""The images of each group before and after a change of the model, by cluster if they come in clusters, and what the change costs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import DataError, UsageError
+from audit.records.base import Estimate
+from audit.records.changed_model import Utility
 from audit.statistics.counts.count_table import row_codes
 from audit.statistics.metrics import Metric, Outcome, row_events
-from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
+from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, cluster_kinds
 from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
-from audit.types import UNKNOWN, Group, Note, Predictions, Settings
+from audit.types import NOT_ANSWERED, UNKNOWN, Group, Note, Predictions, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from jaxtyping import Bool, Int
@@ -76,6 +78,50 @@ def count_together(
 ) -> JointCounts:
     """Count all images as one group, by event before x event after."""
     return _joint(((),), np.zeros(len(before), np.int64), before, after, np.ones(len(before), bool), attributes, cluster)
+
+
+def utility(before: Predictions, after: Predictions, settings: Settings, cluster: str | None = None) -> Utility:
+    """Accuracy before and after on the images with a true answer (UsageError without any); no answer counts as wrong.
+
+    All images with the same level of `cluster` count as one unit; None: images are independent.
+    """
+    truth = before.y_true
+    if truth is None or after.y_true is None or len(truth) != len(after.y_true):
+        raise UsageError("a what-if needs its cost in accuracy", why="the true answer is unknown", fix="give a measurement that has one")
+    known = truth != UNKNOWN
+    right = [(answered.y_pred == truth)[known] for answered in (before, after)]
+    joint = count_together(right[0], right[1], before.attributes[known], cluster)
+    n = max(int(known.sum()), 1)
+    (low,), (high,) = (end.tolist() for end in change_ends(joint, settings.alpha))
+    has_answer = (after.y_pred != NOT_ANSWERED)[known]
+    return Utility(
+        n=int(known.sum()),
+        before=float(right[0].sum() / n),
+        after=float(right[1].sum() / n),
+        change=Estimate((int(right[1].sum()) - int(right[0].sum())) / n, low, high),
+        p=float(change_p(joint, settings)[0]),
+        answered=float(has_answer.sum() / n),
+        among_answered=float(right[1][has_answer].mean()) if has_answer.any() else None,
+    )
+
+
+def control_gaps(
+    change: Callable[[np.random.Generator], Predictions], judge: Judge, draws: int, rng: np.random.Generator
+) -> tuple[float, ...]:
+    """The gap after each of some random changes of the same kind, such as random directions of the same rank.
+
+    All of them have the same images, so the groups are determined once.
+    """
+    gaps: list[float] = []
+    for _ in range(draws):
+        changed = change(rng)
+        if not gaps:
+            groups, codes = row_codes(changed.attributes, judge.by, judge.levels)
+            compared = [groups.index(group) for group in count_groups(changed, changed, judge).joint.groups]
+        rows = row_events(changed, judge.metric, judge.outcome)
+        n, events = (np.bincount(codes[mask], minlength=len(groups))[compared] for mask in (rows.counted, rows.event))
+        gaps.append(float(np.ptp(events / n)))
+    return tuple(gaps)
 
 
 def _joint(

@@ -6,19 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from audit.analyses.kinds import chosen_methods
 from audit.errors import DataError, UsageError
+from audit.extensions.whatif import EXTENSION, methods
+from audit.extensions.whatif import computation as exploring
+from audit.extensions.whatif.computation import WhatIfInputs, explore
+from audit.extensions.whatif.labels import aggregate, neutral_label
+from audit.extensions.whatif.methods import METHODS, Shown, Workshop
+from audit.extensions.whatif.projection import drop_dimensions, mutual_information, project
+from audit.extensions.whatif.reranking import FOUND, ndcg, rerank
 from audit.linear_maps import calibrated_projection, contrast, orthogonal_projection
+from audit.measure.embedded import AskedMeasurement, fit_half
 from audit.measure.zero_shot import cosine_scores
 from audit.plans import Direction, RightAnswer, WhatIfPlan
 from audit.types import NOT_ANSWERED, UNKNOWN, Claim, LabelSet, Measurement, ModelRecord, Note, Settings
-from audit.whatif import explore as exploring
-from audit.whatif import methods
-from audit.whatif.asked import AskedMeasurement, fit_half
-from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
-from audit.whatif.labels import aggregate, neutral_label
-from audit.whatif.methods import METHODS, NAMES, Shown, Workshop
-from audit.whatif.projection import drop_dimensions, mutual_information, project
-from audit.whatif.reranking import FOUND, ndcg, rerank
 from reports.text.notes import sentence
 
 RECORD = ModelRecord("m", "k", "f", "s", 0, 6, "float32", "softmax", 10.0, None, "a", "p", "t")
@@ -28,6 +29,7 @@ LABELS = LabelSet("gender", ("Female", "Male"), {"Female": ("a woman",), "Male":
 GENDER = Measurement("gender", "?", LABELS, "p v1", CLAIMS, truth="gender")
 AXES = np.eye(6)
 GENDER_AXIS, RACE_AXIS, PERSON, CHILD = AXES[:4]
+ALL = tuple(EXTENSION.analyses[0].methods)
 PLAN = WhatIfPlan(
     "Gender accuracy by race",
     "gender/accuracy/race",
@@ -147,7 +149,7 @@ def test_the_length_of_an_embedding_says_nothing():
     codes = (given.attributes["race"] == "B").to_numpy().astype(int)
     assert [mutual_information(each, codes).argmax() for each in (given.image_embeddings, images)] == [1, 2]
     texts = {text: vector * 2.0 ** (place % 5) for place, (text, vector) in enumerate(given.texts.items())}
-    assert explore(PLAN, replace(given, image_embeddings=images, texts=texts), NAMES) == explore(PLAN, given, NAMES)
+    assert explore(PLAN, replace(given, image_embeddings=images, texts=texts), ALL) == explore(PLAN, given, ALL)
 
 
 def test_thresholds_for_each_group():
@@ -302,7 +304,7 @@ def test_what_could_not_be_judged_is_not_computed(monkeypatch):
     given = material(n=560)
     given = replace(given, attributes=given.attributes.assign(scene=[f"s{row % 28}" for row in range(560)]))
     monkeypatch.setattr(exploring, "_candidates", None)  # not even looked at
-    tried = explore(replace(PLAN, cluster="scene"), given, NAMES)
+    tried = explore(replace(PLAN, cluster="scene"), given, ALL)
     reason = Note("too_few_clusters", {"images": 30, "clusters": 15, "cluster": "scene"})
     assert [(each.target, each.other_attributes) for each in tried] == [(None, ()), (None, ())]
     assert [(each.method, each.setting) for each in tried[0].refused] == [("", "race"), ("", "age"), ("", "race × age")]
@@ -333,7 +335,7 @@ def test_what_is_planned_must_be_there():
         chosen_methods(["projektion"])
     assert error.value.where == "--what-if"
     assert chosen_methods(["re-ranking", "neutral-label"]) == ("neutral-label", "re-ranking")
-    assert chosen_methods(["all"]) == NAMES
+    assert chosen_methods(["all"]) == ALL
 
 
 def test_the_halves_may_not_overlap(monkeypatch):

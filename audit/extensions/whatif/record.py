@@ -8,15 +8,13 @@ from __future__ import annotations
 from typing import Literal
 
 from audit.records.base import Estimate, record
+from audit.records.changed_model import Utility
 from audit.types import Group, Note
 
 Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged", "not judged"]
 """How a gap changed. `reversed`: the group that was behind is now ahead, beyond its interval. `levelled down`: no group is better off and
 the best group is worse off. `indistinguishable`: smaller, and what is left is compatible with chance, though not zero. `not judged`: too
 few clusters for a conclusion; in older files only, since nothing is computed now if nothing could be judged."""
-
-CONTENT = "image content"
-"""The unit of what-ifs whose images do not come in clusters."""
 
 
 @record
@@ -31,22 +29,6 @@ class GroupChange:
     """Share of the images whose answer changed."""
     clusters: int | None = None
     """Number of clusters of the images; None if images are independent."""
-
-
-@record
-class Utility:
-    """Accuracy before and after, on the same images; no answer counts as wrong."""
-
-    n: int
-    before: float
-    after: float
-    change: Estimate
-    p: float
-    """Exact McNemar test; if images come in clusters, a test in which all images of a cluster change sign together."""
-    answered: float
-    """Share of the images that still get an answer."""
-    among_answered: float | None
-    """Accuracy among these images."""
 
 
 @record
@@ -132,7 +114,7 @@ class WhatIfs:
     question: Note
     """As the probe states it, or a search."""
     unit: str
-    """What is never split between the halves: `CONTENT`, or the attribute that says what belongs together."""
+    """What is never split between the halves: `audit.records.changed_model.CONTENT`, or the attribute that says what belongs together."""
     units: int
     """Number of units in the shown half."""
     cost: Note

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.what_if import Ending, Frontier, FrontierPoint, WhatIf
+from audit.extensions.whatif.record import Ending, Frontier, FrontierPoint, WhatIf
 from audit.statistics.multiplicity import holm
 
 if TYPE_CHECKING:

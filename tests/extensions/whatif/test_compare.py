@@ -8,14 +8,14 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
 from audit.errors import DataError, UsageError
+from audit.extensions.whatif.compare import Tried, furthest_pair, what_if
+from audit.extensions.whatif.frontier import frontier, holm_corrected
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
+from audit.statistics.paired.counted import Judge, control_gaps
 from audit.statistics.paired.intervals import agresti_min
-from audit.types import NOT_ANSWERED, UNKNOWN, Note, Settings
-from audit.whatif.compare import Tried, control_gaps, furthest_pair, utility, what_if
-from audit.whatif.counted import Judge
-from audit.whatif.frontier import frontier, holm_corrected
+from audit.types import UNKNOWN, Note, Settings
 from tests.support.answered import answered
 
 PAIR = (("a",), ("b",))
@@ -82,20 +82,6 @@ def test_cost_by_hand():
     assert (found.change.low, found.change.high) == agresti_min(5, 12, 100, 0.05)
     assert found.p == pytest.approx(mcnemar([[0, 12], [5, 0]], exact=True).pvalue)
     assert (found.answered, found.among_answered) == (1.0, 0.63)
-
-
-def test_silence_is_no_right_answer():
-    """Four of ten get none; five of the six others are right."""
-    truth = np.repeat("yes", 10)
-    after = np.array([NOT_ANSWERED] * 4 + ["yes"] * 5 + ["no"])
-    found = utility(predictions(["a"] * 10, ["yes"] * 9 + ["no"], truth), predictions(["a"] * 10, after, truth), Settings())
-    assert (found.before, found.after, found.answered, found.among_answered) == (0.9, 0.5, 0.6, pytest.approx(5 / 6))
-    nobody = utility(predictions(["a"], ["yes"]), predictions(["a"], [NOT_ANSWERED]), Settings())
-    assert (nobody.answered, nobody.among_answered) == (0.0, None)
-    # An unknown truth is not scored.
-    truth = np.array(["yes", "no", UNKNOWN, UNKNOWN])
-    found = utility(predictions(["a"] * 4, ["yes"] * 4, truth), predictions(["a"] * 4, ["no"] * 4, truth), Settings())
-    assert (found.n, found.before, found.after) == (2, 0.5, 0.5)
 
 
 def test_no_what_if_without_its_cost():

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.errors import UsageError
-from audit.linear_maps import LinearMap, removed_share, unit
-from audit.whatif.asked import AskedMeasurement
+from audit.linear_maps import LinearMap, unit
+from audit.measure.embedded import AskedMeasurement, check_prompts
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 STRENGTHS = (0.0, 10.0, 100.0, 1000.0)
 """Strengths of calibration that are tried; 1000 is the published one for classification."""
-LARGEST_SHARE = 0.5
-"""A prompt that loses more than this is itself about the attribute."""
 
 
 def project(
@@ -34,17 +31,6 @@ def project(
     changed = {prompt: projection.mapped(unit(vector)) for prompt, vector in task.text_embeddings.items()}
     vectors = projection.mapped(unit(task.image_embeddings)) if images else task.image_embeddings
     return replace(task, text_embeddings=changed, image_embeddings=vectors)
-
-
-def check_prompts(task: AskedMeasurement, directions: Float[np.ndarray, "r d"]) -> None:
-    """Raise UsageError if a prompt has more than half of its squared length along the directions."""
-    shares = removed_share(directions, np.stack(list(task.text_embeddings.values())))
-    if shares.max() > LARGEST_SHARE:
-        raise UsageError(
-            f"the prompt {list(task.text_embeddings)[int(shares.argmax())]!r} is itself about the attribute",
-            why=f"{shares.max():.0%} of it lies along the directions that would be taken away",
-            fix="project another attribute, or leave this label set as it is",
-        )
 
 
 def mutual_information(image_embeddings: Float[np.ndarray, "n d"], codes: Int[np.ndarray, "n"], bins: int = 10) -> Float[np.ndarray, "d"]:

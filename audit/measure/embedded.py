@@ -1,4 +1,4 @@
-"""One measurement with the embeddings behind it, and the two halves of the images."""
+"""One measurement with the embeddings behind it, to ask again with a changed model; and the two halves of the images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.errors import DataError
+from audit.errors import DataError, UsageError
+from audit.linear_maps import removed_share
 from audit.measure import predict
 from audit.types import UNKNOWN, Measurement, ModelRecord, Predictions
 
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
 
+LARGEST_SHARE = 0.5
+"""A prompt that loses more than this is itself about the attribute."""
+
+
 @dataclass(frozen=True)
 class AskedMeasurement:
-    """Everything that determines the answers to a measurement. A what-if changes part of it."""
+    """Everything that determines the answers to a measurement. A what-if or a mitigation changes part of it."""
 
     measurement: Measurement
     record: ModelRecord
@@ -71,4 +76,15 @@ def require_disjoint(fitted_on: Sequence[str], shown_on: Sequence[str]) -> None:
             f"{len(common)} images or clusters are both fitted on and shown, the first is {common[0]!r}",
             why="what is fitted on an image looks better on it than it is",
             fix="split by image content, or by person where several images show one",
+        )
+
+
+def check_prompts(task: AskedMeasurement, directions: Float[np.ndarray, "r d"]) -> None:
+    """Raise UsageError if a prompt has more than half of its squared length along the directions."""
+    shares = removed_share(directions, np.stack(list(task.text_embeddings.values())))
+    if shares.max() > LARGEST_SHARE:
+        raise UsageError(
+            f"the prompt {list(task.text_embeddings)[int(shares.argmax())]!r} is itself about the attribute",
+            why=f"{shares.max():.0%} of it lies along the directions that would be taken away",
+            fix="project another attribute, or leave this label set as it is",
         )

@@ -11,13 +11,13 @@ import numpy as np
 
 from audit.answers import answer_probabilities
 from audit.errors import UsageError
+from audit.extensions.whatif import thresholds
+from audit.extensions.whatif.labels import abstain, aggregate, margin_at, neutral_label
+from audit.extensions.whatif.projection import STRENGTHS, drop_dimensions, most_telling, mutual_information, project
 from audit.linear_maps import LinearMap, calibrated_projection, contrast, orthogonal_projection, random_projection, turned_at_random, unit
+from audit.measure.embedded import AskedMeasurement
 from audit.plans import Pairs, WhatIfPlan
 from audit.types import Group, Measurement, Note, Predictions, Settings
-from audit.whatif import thresholds
-from audit.whatif.asked import AskedMeasurement
-from audit.whatif.labels import abstain, aggregate, margin_at, neutral_label
-from audit.whatif.projection import STRENGTHS, drop_dimensions, most_telling, mutual_information, project
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,4 +239,3 @@ METHODS = (
     Method("group-thresholds", group_thresholds, "not_yes_or_no"),
 )
 RERANKING = "re-ranking"
-NAMES = (*(method.name for method in METHODS), RERANKING)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audit.errors import DataError
-from audit.whatif.thresholds import fit_thresholds
+from audit.extensions.whatif.thresholds import fit_thresholds
 
 
 def planted(seed, n=4000):

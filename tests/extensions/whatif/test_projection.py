@@ -8,11 +8,11 @@ import pytest
 from sklearn.metrics import mutual_info_score
 
 from audit.errors import UsageError
+from audit.extensions.whatif.projection import drop_dimensions, most_telling, mutual_information, project
 from audit.linear_maps import calibrated_projection, orthogonal_projection, removed_share, unit
+from audit.measure.embedded import AskedMeasurement
 from audit.measure.zero_shot import cosine_scores
 from audit.types import LabelSet, Measurement, ModelRecord
-from audit.whatif.asked import AskedMeasurement
-from audit.whatif.projection import drop_dimensions, most_telling, mutual_information, project
 
 RECORD = ModelRecord("m", "k", "f", "s", 0, 3, "float32", "softmax", 10.0, None, "a", "p", "t")
 

@@ -11,8 +11,8 @@ import numpy as np
 from audit.answers import answers_of
 from audit.errors import UsageError
 from audit.evidence.threshold_curves import thresholds_at
+from audit.measure.embedded import AskedMeasurement
 from audit.types import NOT_ANSWERED, Predictions
-from audit.whatif.asked import AskedMeasurement
 
 if TYPE_CHECKING:
     from jaxtyping import Float

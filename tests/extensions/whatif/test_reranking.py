@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from audit.whatif.reranking import ndcg, rerank
+from audit.extensions.whatif.reranking import ndcg, rerank
 
 
 def test_by_hand_and_where_a_group_that_runs_out_leaves_its_places():

@@ -12,9 +12,9 @@ from audit.embedding.cache import EmbeddingCache, image_key
 from audit.embedding.embed import DECODE_POLICY
 from audit.engine import audit
 from audit.errors import UsageError
+from audit.measure.embedded import fit_half
 from audit.plans import RightAnswer, WhatIfPlan
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe, Settings
-from audit.whatif.asked import fit_half
 from reports.text.notes import sentence
 
 # To the fake encoder an image is its mean colour: red is a person, green a thief, blue a child.
@@ -59,7 +59,7 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand(run, faces):
 
     Whatever half is shown: the young rate falls to 0, the old rate stays, and 'child' takes every image that looks like a child.
     """
-    (found,) = run(what_ifs=["neutral-label"]).result.what_ifs
+    (found,) = run(what_ifs=["neutral-label"]).result.analyses["what_ifs"]
     (point,) = found.target.points
     # The half that is shown, from the same hashes of content.
     rows = ~fit_half([image_key(content, DECODE_POLICY) for content in faces.images], 0)
@@ -81,11 +81,11 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand(run, faces):
 
 def test_the_audit_is_the_same_with_and_without(run):
     with_them, without = run(what_ifs=["all"]).result, run().result
-    assert without.what_ifs == ()
+    assert without.analyses["what_ifs"] == ()
     # Besides what they tried there are the texts that they needed.
     assert with_them.texts == (*without.texts, "a child")
-    assert replace(with_them, what_ifs=(), texts=without.texts, text_sets=()) == without
-    assert with_them.what_ifs
+    assert replace(with_them.with_analyses({"what_ifs": ()}), texts=without.texts, text_sets=()) == without
+    assert with_them.analyses["what_ifs"]
 
 
 def test_extra_prompts_are_embedded_once_and_kept(run, fake_encoder, tmp_path):
@@ -100,4 +100,4 @@ def test_a_method_that_does_not_exist_is_refused_before_any_work(run, faces):
 
 @pytest.mark.slow
 def test_a_probe_without_plans_has_no_what_ifs(run):
-    assert run(replace(PROBE, what_ifs=()), what_ifs=["all"]).result.what_ifs == ()
+    assert run(replace(PROBE, what_ifs=()), what_ifs=["all"]).result.analyses["what_ifs"] == ()

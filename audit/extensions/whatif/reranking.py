@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import AuditError, UsageError
+from audit.extensions.whatif.compare import Tried, furthest_pair, what_if
+from audit.extensions.whatif.frontier import frontier, holm_corrected
+from audit.extensions.whatif.record import Refused, WhatIfs
+from audit.measure.embedded import AskedMeasurement
 from audit.measure.zero_shot import cosine_scores, directions
 from audit.plans import WhatIfPlan
-from audit.records.what_if import CONTENT, Refused, WhatIfs
+from audit.records.changed_model import CONTENT
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
+from audit.statistics.paired.counted import Judge, control_gaps
 from audit.types import Group, Note, Predictions, Settings
-from audit.whatif.asked import AskedMeasurement
-from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
-from audit.whatif.counted import Judge
-from audit.whatif.frontier import frontier, holm_corrected
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from audit.records.what_if import CONTENT, Ending, Frontier, Refused, WhatIf, WhatIfs
+from audit.extensions.whatif import EXTENSION
+from audit.extensions.whatif.record import Ending, Frontier, Refused, WhatIf, WhatIfs
+from audit.records.changed_model import CONTENT
+from audit.results import AuditResult
+from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence as note_text
 from reports.text.numbers import NOT_ESTIMABLE, count, in_words, number, p_phrase, percent
 from reports.text.phrases import attributes, group
 
-NAMES: Mapping[str, tuple[str, str]] = {
-    "neutral-label": ("Neutral label", "A harmless label is offered, too. It can only take images from the other labels."),
-    "combined-prompts": ("Combined prompts", "Each answer is combined with other attributes; its probabilities are summed."),
-    "abstention": (
-        "Abstention",
-        "No answer if the two best answers are close. Abstaining does not mean being right, and may be unequal.",
-    ),
-    "projection": ("Projection", "The direction in which prompts of the groups differ is removed."),
-    "calibrated-projection": ("Calibrated projection", "The same, and prompts that should mean the same are moved closer together."),
-    "dropped-dimensions": ("Dropped dimensions", "The coordinates with most information about the group are left out."),
-    "group-thresholds": (
-        "Group thresholds",
-        "One threshold per group (fairlearn's ThresholdOptimizer, for answers of yes or no).",
-    ),
-    "re-ranking": ("Re-ranking", "The order of the results is changed so that every group keeps its share at every rank."),
+WHERE = "what-ifs"
+"""Name of this analysis."""
+DESCRIPTIONS: Mapping[str, str] = {
+    "neutral-label": "A harmless label is offered, too. It can only take images from the other labels.",
+    "combined-prompts": "Each answer is combined with other attributes; its probabilities are summed.",
+    "abstention": "No answer if the two best answers are close. Abstaining does not mean being right, and may be unequal.",
+    "projection": "The direction in which prompts of the groups differ is removed.",
+    "calibrated-projection": "The same, and prompts that should mean the same are moved closer together.",
+    "dropped-dimensions": "The coordinates with most information about the group are left out.",
+    "group-thresholds": "One threshold per group (fairlearn's ThresholdOptimizer, for answers of yes or no).",
+    "re-ranking": "The order of the results is changed so that every group keeps its share at every rank.",
 }
 ENDINGS: Mapping[Ending, str] = {
     "smaller": "smaller",
@@ -40,6 +40,21 @@ ENDINGS: Mapping[Ending, str] = {
     "no better than random": "no better than a random change of its kind",
     "not judged": "not judged, because of too few clusters",
 }
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return the line on a terminal that says where the what-ifs are."""
+    return f"and what-ifs for {in_words(len(audit.analyses['what_ifs']), 'question')}: see the report"
+
+
+def name_of(method: str) -> str:
+    """Return what a report calls a method; one of another version keeps its name."""
+    return EXTENSION.analyses[0].methods.get(method, method)
+
+
+def described(method: str) -> tuple[str, str]:
+    """Return what a report calls a method, and its description."""
+    return name_of(method), DESCRIPTIONS.get(method, "")
 
 
 def summary(question: WhatIfs, tried: Sequence[WhatIf]) -> str:
@@ -124,7 +139,7 @@ def refused_sentences(refused: Sequence[Refused]) -> tuple[str, ...]:
         settings.setdefault((refusal.method, note_text(refusal.reason)), []).append(refusal.setting)
     sentences = []
     for (method, reason), stopped in settings.items():
-        name = NAMES.get(method, (method, ""))[0] if method else f"Judged by {', '.join(stopped)}"
+        name = name_of(method) if method else f"Judged by {', '.join(stopped)}"
         which = f" ({in_words(len(stopped), 'setting')})" if method and any(stopped) else ""
         sentences.append(f"{name}{which}: {reason}.")
     return tuple(sentences)

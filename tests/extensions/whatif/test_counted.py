@@ -9,13 +9,13 @@ from scipy.stats import fisher_exact
 from statsmodels.stats.contingency_tables import mcnemar
 
 from audit.errors import DataError
+from audit.extensions.whatif.compare import Tried, furthest_pair, what_if
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
+from audit.statistics.paired.counted import Judge, control_gaps
 from audit.statistics.paired.intervals import agresti_min
 from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
 from audit.types import UNKNOWN, Note, Settings
-from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
-from audit.whatif.counted import Judge
 from tests.support.answered import answered
 
 PAIR = (("a",), ("b",))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 
-from audit.records.what_if import Frontier, WhatIf, WhatIfs
+from audit.extensions.whatif import sentences as text
+from audit.extensions.whatif.record import Frontier, WhatIf, WhatIfs
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, change_track
 from reports.context import AuditContext
 from reports.text import phrases
-from reports.text import what_if as text
 from reports.text.notes import sentence
 from reports.text.numbers import count, decimal, number, p_value, percent, points
 
@@ -63,7 +63,7 @@ class WhatIfsView:
 
 def view(context: AuditContext) -> WhatIfsView | None:
     """Return every what-if question, or None."""
-    what_ifs = context.audit.what_ifs
+    what_ifs = context.audit.analyses["what_ifs"]
     if not what_ifs:
         return None
     within = {finding.id for finding in context.audit.findings if finding.gap and finding.gap.within}
@@ -84,7 +84,7 @@ def _question(key: str, question: WhatIfs, within: Set[str]) -> WhatIfQuestion:
         unmodified=_unmodified(columns, tried[0]) if tried else (),
         rows=tuple(_row(what_if, columns) for what_if in tried),
         groups=tuple(phrases.group(cell.group) for cell in tried[0].by_group) if tried else (),
-        methods=tuple(text.NAMES.get(method, (method, "")) for method in dict.fromkeys(what_if.method for what_if in tried)),
+        methods=tuple(text.described(method) for method in dict.fromkeys(what_if.method for what_if in tried)),
         refused=text.refused_sentences(question.refused),
         has_ndcg=any(what_if.ndcg for what_if in tried[:1]),
         legal=any("unlawful" in sentence(need) for what_if in tried for need in what_if.needs),
@@ -108,7 +108,7 @@ def _chart(question: WhatIfs, tried: Sequence[WhatIf]) -> TrackTable:
 
 def _dumbbell(what_if: WhatIf, ticks: Sequence[float]) -> TrackRow:
     cells = (phrases.size(what_if.gap), text.ending_text(what_if), phrases.signed(what_if.utility.change))
-    name = text.NAMES.get(what_if.method, (what_if.method, ""))[0]
+    name = text.name_of(what_if.method)
     gap = replace(what_if.gap, low=max(what_if.gap.low, 0.0))
     return TrackRow(
         name, change_track(what_if.gap_before.value, gap, ticks, hot=what_if.outcome in ("larger", "reversed")), cells, what_if.setting
@@ -153,7 +153,7 @@ def _unmodified(columns: Sequence[Column], first: WhatIf) -> tuple[str, ...]:
 
 def _row(what_if: WhatIf, columns: Sequence[Column]) -> TriedSetting:
     return TriedSetting(
-        method=text.NAMES.get(what_if.method, (what_if.method, ""))[0],
+        method=text.name_of(what_if.method),
         setting=what_if.setting,
         default=what_if.default,
         cells=tuple((kind, cell(what_if)) for _, kind, cell in columns),

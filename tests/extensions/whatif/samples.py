@@ -1,12 +1,11 @@
-"""What-ifs to draw, made without a model."""
+"""Records of what-ifs to show, made without a model."""
 
 from dataclasses import replace
 
+from audit.extensions.whatif.record import Frontier, FrontierPoint, GroupChange, Refused, WhatIf, WhatIfs
 from audit.records.base import Estimate
-from audit.records.gates import GateCheck, GateResult
-from audit.records.what_if import Frontier, FrontierPoint, GroupChange, Refused, Utility, WhatIf, WhatIfs
+from audit.records.changed_model import Utility
 from audit.types import Note
-from tests.support import report_samples as samples
 
 LEGAL = Note("group_of_each_person")
 
@@ -44,7 +43,6 @@ def asked(**given):
     return WhatIfs(**{**fields, **given})
 
 
-def gates(*outcomes, expression="gap[role.accuracy by gender] > 0.1", reason="The largest gap is 36.0 points."):
-    audit = samples.everything().audits[0]
-    question = (audit.model.name, audit.probe.name, "role/accuracy/gender")
-    return tuple(GateResult(expression, outcome, (GateCheck(*question, outcome, (Note.of(reason),)),)) for outcome in outcomes)
+def records():
+    """Return what-ifs that fill every part of the section."""
+    return asked(), asked(question=Note.of("Nothing tried"), target=None, other_attributes=())

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from audit.errors import DataError, UsageError
+from audit.errors import DataError
+from audit.extensions.whatif.record import Ending, GroupChange, WhatIf
 from audit.records.base import Estimate
-from audit.records.what_if import Ending, GroupChange, Utility, WhatIf
-from audit.statistics.counts.count_table import row_codes
-from audit.statistics.metrics import Metric, extremes, row_events
+from audit.statistics.metrics import Metric, extremes
 from audit.statistics.null import GapNull, generator
 from audit.statistics.paired.changes import gap_change, gap_ends
-from audit.statistics.paired.joint import JointCounts, change_ends, change_p
+from audit.statistics.paired.counted import CountedGroups, Judge, count_groups, utility
+from audit.statistics.paired.joint import JointCounts
 from audit.ties import least_equal
-from audit.types import NOT_ANSWERED, UNKNOWN, Group, Note, Predictions, Settings
-from audit.whatif.counted import CountedGroups, Judge, count_groups, count_together
+from audit.types import Group, Note, Predictions, Settings
 
 RANDOM_RATE = 0.05
 """A change is better than a random one of its kind if at most this share of them, itself included, leaves a gap as small."""
@@ -105,31 +103,6 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     )
 
 
-def utility(before: Predictions, after: Predictions, settings: Settings, cluster: str | None = None) -> Utility:
-    """Accuracy before and after on the images with a true answer (UsageError without any); no answer counts as wrong.
-
-    All images with the same level of `cluster` count as one unit; None: images are independent.
-    """
-    truth = before.y_true
-    if truth is None or after.y_true is None or len(truth) != len(after.y_true):
-        raise UsageError("a what-if needs its cost in accuracy", why="the true answer is unknown", fix="give a measurement that has one")
-    known = truth != UNKNOWN
-    right = [(answered.y_pred == truth)[known] for answered in (before, after)]
-    joint = count_together(right[0], right[1], before.attributes[known], cluster)
-    n = max(int(known.sum()), 1)
-    (low,), (high,) = (end.tolist() for end in change_ends(joint, settings.alpha))
-    has_answer = (after.y_pred != NOT_ANSWERED)[known]
-    return Utility(
-        n=int(known.sum()),
-        before=float(right[0].sum() / n),
-        after=float(right[1].sum() / n),
-        change=Estimate((int(right[1].sum()) - int(right[0].sum())) / n, low, high),
-        p=float(change_p(joint, settings)[0]),
-        answered=float(has_answer.sum() / n),
-        among_answered=float(right[1][has_answer].mean()) if has_answer.any() else None,
-    )
-
-
 def _change(joint: JointCounts, settings: Settings, name: str) -> tuple[Estimate, float]:
     """Gap after minus gap before, and its p.
 
@@ -184,22 +157,3 @@ def _levelled_down(joint: JointCounts, metric: Metric) -> bool:
     gain = (joint.after - joint.before) / joint.n * (1 if metric.better == "high" else -1)
     best = extremes(joint.before / joint.n)[0 if metric.better == "high" else 1]
     return bool((gain <= 0).all() and gain[best] < 0)
-
-
-def control_gaps(
-    change: Callable[[np.random.Generator], Predictions], judge: Judge, draws: int, rng: np.random.Generator
-) -> tuple[float, ...]:
-    """The gap after each of some random changes of the same kind, such as random directions of the same rank.
-
-    All of them have the same images, so the groups are determined once.
-    """
-    gaps: list[float] = []
-    for _ in range(draws):
-        changed = change(rng)
-        if not gaps:
-            groups, codes = row_codes(changed.attributes, judge.by, judge.levels)
-            compared = [groups.index(group) for group in count_groups(changed, changed, judge).joint.groups]
-        rows = row_events(changed, judge.metric, judge.outcome)
-        n, events = (np.bincount(codes[mask], minlength=len(groups))[compared] for mask in (rows.counted, rows.event))
-        gaps.append(float(np.ptp(events / n)))
-    return tuple(gaps)

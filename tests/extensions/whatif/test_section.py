@@ -1,34 +1,31 @@
-"""What-ifs and gates on the page, in the summary and on the terminal: every number, the bound words, hostile names, a real browser."""
+"""What-ifs on the page: every number, the bound words, hostile names."""
 
-import re
 from dataclasses import replace
 
 import pytest
 
+from audit.extensions.whatif import EXTENSION
+from audit.extensions.whatif import section as section_module
+from audit.extensions.whatif.methods import METHODS, RERANKING
+from audit.extensions.whatif.record import Refused
+from audit.extensions.whatif.sentences import DESCRIPTIONS, ENDINGS, PUBLISHED, ending_text, units_sentence
 from audit.records.base import Estimate
+from audit.records.changed_model import CONTENT
 from audit.records.finding import WithinClusters
-from audit.records.gates import GateCheck, GateResult
-from audit.records.what_if import CONTENT, Refused
 from audit.results import from_json, to_json
 from audit.types import Note
 from reports.context import audit_contexts
-from reports.exports.markdown import summary_markdown
-from reports.exports.terminal.audits import audit_lines
 from reports.render import render
-from reports.sections.results import what_if as section_module
-from reports.text.gates import gate_rows, gates_sentence
 from reports.text.reasons import FEWEST_CLUSTERS
-from reports.text.what_if import ENDINGS, NAMES, PUBLISHED, ending_text, units_sentence
+from tests.extensions.whatif.samples import asked, frontier, records, what_if
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
-from tests.support.what_if_samples import asked, frontier, gates, what_if
 
 
 @pytest.fixture(scope="module")
-def results(everything):
-    made = everything
-    first = replace(made.audits[0], what_ifs=(asked(), asked(question=Note.of("Nothing tried"), target=None, other_attributes=())))
-    return replace(made, audits=(first, *made.audits[1:]), gates=gates("breached", "held", "inconclusive"))
+def results():
+    everything = samples.everything()
+    return replace(everything, audits=(everything.audits[0].with_analyses({"what_ifs": records()}), *everything.audits[1:]))
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +40,15 @@ def text(page):
 
 def questions(what_ifs):
     made = samples.everything()
-    return section_module.view(audit_contexts(replace(made, audits=(replace(made.audits[0], what_ifs=what_ifs),)))[0]).questions
+    return section_module.view(audit_contexts(replace(made, audits=(made.audits[0].with_analyses({"what_ifs": what_ifs}),)))[0]).questions
 
 
 def section(page):
     return text_of(page).partition("What would change with other methods, computed")[2].partition("are drawn at random")[0]
 
 
-# ---- what-ifs ------------------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
-def test_results_carry_both_and_come_back_the_same(results):
+def test_results_carry_them_and_come_back_the_same(results):
     assert from_json(to_json(results)) == results
 
 
@@ -88,7 +82,7 @@ def test_a_question_that_is_compared_within_clusters_says_that_its_what_ifs_are_
         for finding in made.audits[0].findings
     )
     other = asked(target=frontier((what_if(), True), finding="role/accuracy/tone"), other_attributes=())
-    audit = replace(made.audits[0], what_ifs=(asked(), other))
+    audit = made.audits[0].with_analyses({"what_ifs": (asked(), other)})
     for shown, expected in ((audit, [False, False]), (replace(audit, findings=findings), [True, False])):
         view = section_module.view(audit_contexts(replace(made, audits=(shown,)))[0])
         assert [said in question.caveats for question in view.questions] == expected
@@ -120,9 +114,7 @@ def test_what_is_published_about_projections_is_said_where_one_was_tried():
 
 
 def test_every_method_and_ending_has_words():
-    from audit.whatif.methods import NAMES as METHODS
-
-    assert set(NAMES) == set(METHODS)
+    assert tuple(EXTENSION.analyses[0].methods) == (*(method.name for method in METHODS), RERANKING) == tuple(DESCRIPTIONS)
     for ending in ENDINGS:
         assert ENDINGS[ending] in ending_text(what_if(outcome=ending))
 
@@ -164,7 +156,7 @@ def test_a_reversal_stands_with_its_own_p():
 
 def test_another_order_stands_with_its_quality(results, page):
     tried = what_if("re-ranking", "each group's share", ndcg=(0.9412, 0.8765))
-    made = replace(results.audits[0], what_ifs=(asked(target=frontier((tried, True))),))
+    made = results.audits[0].with_analyses({"what_ifs": (asked(target=frontier((tried, True))),)})
     text = section(render(replace(results, audits=(made,))))
     assert "Cost [interval] nDCG Answered" in text
     assert "−5.0 [−10.0, −1.0] 0.876 all" in text
@@ -193,61 +185,12 @@ def test_one_point_that_changes_nothing_is_drawn():
     assert dict(question.chart.rows[0].track)["dot cool"] == "M8 11h0"
 
 
-# ---- gates ---------------------------------------------------------------------------------------------------------------------------
-
-
-def test_gates_are_chips_on_the_first_screen_that_lead_to_their_reasons(page, results):
-    first = page[page.index('<section class="answer') :].split("</section>")[0]
-    part = page[page.index('id="a1-gates"') :].split('<details class="part">')[0]
-
-    assert first.count('href="#a1-gates"') == 3
-    assert re.findall(r"</svg> (Breached|Held|Inconclusive)</span>", part) == ["Breached", "Held", "Inconclusive"]
-    assert "gap[role.accuracy by gender] &gt; 0.1" in part
-    assert gate_rows(results, results.audits[1]) == ()
-    assert page.count("A gate states what must not happen") == 1
-
-
-def test_a_gate_on_many_questions_names_the_one_that_decides(results):
-    audit = results.audits[0]
-    names = [finding.id for finding in audit.findings if finding.primary][:2]
-    checks = tuple(
-        GateCheck(audit.model.name, audit.probe.name, name, outcome, (Note.of(f"because of {outcome}"),))
-        for name, outcome in zip(names, ("held", "breached"), strict=True)
-    )
-    (row,) = gate_rows(replace(results, gates=(GateResult("gap > 0.1", "breached", checks),)), audit)
-    assert (row.word, row.looks) == ("Breached", "disparity")
-    assert re.fullmatch(r".+ by .+: because of breached Of 2 questions: 1 breached, 1 held\.", row.why)
-
-
-def test_summary_and_terminal_say_how_each_gate_ended(results):
-    assert gates_sentence(results.gates) == "3 gates: 1 breached, 1 inconclusive, 1 held."
-    summary, said = summary_markdown(results), audit_lines(results)
-    assert "**3 gates: 1 breached, 1 inconclusive, 1 held.**" in summary
-    assert "| **Breached** | " in summary
-    assert "BREACHED gap[role.accuracy by gender] > 0.1" in said
-    assert max(map(len, said.splitlines())) <= 80
-    assert "gates" not in summary_markdown(replace(results, gates=()))
-    assert "passed" not in (summary + said).lower()
-
-
-@pytest.mark.slow_except("{{7*7}}\\x1b[31m")
-@pytest.mark.parametrize("name", ["<b>&\"'", "| a | b |\n# c", "{{7*7}}\x1b[31m", "x" * 400])
-def test_hostile_gates_stay_text(results, name):
-    hostile = replace(results, gates=gates("breached", expression=name, reason=name))
-    page, summary = render(hostile), summary_markdown(hostile)
-    assert "<b>" not in page[page.index("<main") :].replace('<b class="', "").split('id="a1-gates"')[1][:600]
-    assert "\x1b" not in page + summary + audit_lines(hostile)
-    assert max(map(len, audit_lines(hostile).splitlines())) <= 80
-    table = next(block for block in summary.split("\n\n") if block.startswith("| gate"))
-    assert len(table.splitlines()) == 3
-
-
 def test_hostile_words_in_what_ifs_stay_text(results):
     bad = "<i onload=x>{{1+1}}"
     note = Note.of(bad)
     target = frontier((what_if(bad, bad, needs=(note,)), True))
     changed = asked(question=note, cost=note, refused=(Refused(bad, bad, note),), target=target)
-    made = replace(results, audits=(replace(results.audits[0], what_ifs=(changed,)), *results.audits[1:]))
+    made = replace(results, audits=(results.audits[0].with_analyses({"what_ifs": (changed,)}), *results.audits[1:]))
     page = render(made)
     assert "<i onload" not in page
     assert "&lt;i onload=x&gt;{{1+1}}" in page

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.errors import AuditError, UsageError, nearest
+from audit.analyses.kinds import AnalysisInputs
+from audit.engine.shares import without_shares
+from audit.errors import AuditError
+from audit.extensions.whatif.compare import Tried, furthest_pair, what_if
+from audit.extensions.whatif.frontier import frontier, holm_corrected
+from audit.extensions.whatif.methods import METHODS, RERANKING, Candidate, Method, Shown, Workshop
+from audit.extensions.whatif.record import Refused, WhatIf, WhatIfs
+from audit.extensions.whatif.reranking import search
+from audit.measure.embedded import AskedMeasurement, fit_half, require_disjoint, unit_names
 from audit.naming import finding_id
 from audit.plans import WhatIfPlan
-from audit.records.what_if import CONTENT, Refused, WhatIf, WhatIfs
+from audit.probe.check import planned_claim
+from audit.records.changed_model import CONTENT
 from audit.statistics.metrics import resolve
 from audit.statistics.null import generator
+from audit.statistics.paired.counted import Judge, control_gaps
 from audit.types import UNKNOWN, Claim, Group, Measurement, ModelRecord, Note, Predictions, Settings
-from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint, unit_names
-from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
-from audit.whatif.counted import Judge
-from audit.whatif.frontier import frontier, holm_corrected
-from audit.whatif.methods import METHODS, NAMES, RERANKING, Candidate, Method, Shown, Workshop
-from audit.whatif.reranking import search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,16 +65,18 @@ class Halves:
     """Number of clusters, or of distinct images, in the shown half."""
 
 
-def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """The requested methods in display order; ``all`` means every one. Raises UsageError if one is unknown."""
-    for name in names:
-        if name != "all" and name not in NAMES:
-            raise UsageError(f"no what-if {name!r}", where="--what-if", fix=nearest(name, (*NAMES, "all")))
-    return NAMES if "all" in names else tuple(name for name in NAMES if name in names)
+def analyse(plan: WhatIfPlan, inputs: AnalysisInputs, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
+    """Try some methods for a plan: the records of `explore`."""
+    probe, dataset, images = inputs.probe, inputs.dataset, inputs.images
+    given = WhatIfInputs(
+        without_shares(probe.measurements, dataset), inputs.model.record, images.vectors, images.contents, inputs.attributes,
+        dataset.levels, inputs.texts, inputs.settings, probe.cluster,
+    )  # fmt: skip
+    return explore(plan, given, methods)
 
 
 def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
-    """Try every setting of some methods (`chosen_methods`) for one question.
+    """Try every setting of some methods of `Analysis.methods` for one question.
 
     Returns the what-ifs on answers and, if the plan has a search, those on its ranking. Raises UsageError if the plan
     names a finding that no measurement has, or one by several attributes.
@@ -84,17 +90,6 @@ def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> t
         again = search(plan, halves.fit, halves.shown.asked, claim.by[0], inputs.levels, inputs.settings)
         what_ifs.append(replace(again, units=halves.units))
     return tuple(what_ifs)
-
-
-def planned_claim(plan: WhatIfPlan, measurements: Sequence[Measurement], where: str | None = None) -> tuple[Measurement, Claim]:
-    """The measurement and the claim of a plan; raises UsageError, located at `where`, if there is no such claim by one attribute."""
-    known = {finding_id(measurement.name, claim): (measurement, claim) for measurement in measurements for claim in measurement.claims}
-    if plan.finding not in known or len(known[plan.finding][1].by) != 1:
-        raise UsageError(
-            f"a what-if is planned for {plan.finding!r}, which is not a finding by one attribute", where=where,
-            fix="name one in the probe file",
-        )  # fmt: skip
-    return known[plan.finding]
 
 
 def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, inputs: WhatIfInputs) -> Halves:
