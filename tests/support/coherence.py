@@ -605,7 +605,7 @@ def every_open_question_is_counted_beside_a_disparity(case: Case) -> Iterator[st
     for audit, screen in audits_of(case):
         for verdict, word in (("inconclusive", "Undecided"), ("equivalent", "Equivalent")):
             many = sum(finding["verdict"] == verdict for finding in planned(audit))
-            said = f"{word} in {many} questions: " if many > 1 else f"{word}: "
+            said = f"{word}: {many} questions." if many > 1 else f"{word}: "
             if screen and audit["verdict"] == "disparity" and many and said not in screen.text:
                 yield f"{many} questions are {verdict}, and the first screen lacks {said!r}"
 
