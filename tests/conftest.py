@@ -48,6 +48,7 @@ gc.disable()  # what is imported and collected stays: looking through it for gar
 
 def pytest_addoption(parser):
     parser.addoption("--other-seed", type=int, default=0, help="draw every shuffle from another stream: a conclusion must not hang on one")
+    parser.addoption("--no-extensions", action="store_true", help="leave out tests about or with extensions: none is installed")
     parser.addoption("--order", type=int, default=0, help="take files, and the tests of each, in another order: no test may need another")
 
 
@@ -65,6 +66,8 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     tiers.make_slow(items, whole_files=not any("::" in place for place in config.args))
+    if config.getoption("--no-extensions"):
+        items[:] = [item for item in items if item.get_closest_marker("extension") is None]
     if config.getoption("--other-seed"):
         items[:] = [item for item in items if item.get_closest_marker("own_stream") is None]
     if number := config.getoption("--order"):
@@ -182,7 +185,8 @@ def note_long_collections(phase, info):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Nor through what tests have imported since: an audit collects garbage after each model."""
-    tiers.check_named(item)
+    if not item.config.getoption("--no-extensions"):  # a variant may be a page of one
+        tiers.check_named(item)
     if collections["long"]:
         gc.collect()
         gc.freeze()

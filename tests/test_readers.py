@@ -163,6 +163,7 @@ def found(source):
     return [name for node in nodes if isinstance(node, ast.Call) and (name := reads(node, bounded))]
 
 
+@pytest.mark.extension("classifiers")
 def test_no_other_module_opens_a_file():
     seen = Counter()
     for package in PACKAGES:

@@ -143,6 +143,7 @@ def found(source):
     return [name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and (name := writes(node))]
 
 
+@pytest.mark.extension("causes")
 def test_no_other_module_opens_a_file_to_write_it():
     seen = Counter()
     for package in PACKAGES:

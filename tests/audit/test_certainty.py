@@ -9,7 +9,6 @@ import pytest
 
 import audit
 from audit.commands.verify import main as verify
-from audit.extensions.few_shot.computation import mean_over_draws
 from audit.results import to_json
 from audit.statistics.paired.sets import mean_shift
 
@@ -70,6 +69,7 @@ def test_no_interval_of_a_comparison_is_a_point(before, after, design, tmp_path,
     assert " 0 differs" in capsys.readouterr().out
 
 
+@pytest.mark.extension("word_rates")
 def test_no_interval_about_texts_is_a_point():
     table = answers("all")[["id", "group"]].assign(**{"text:caption": np.where(answers("all")["group"] == "a", "a man in red", "a woman")})
     assert [*points(json.loads(to_json(audit.audit(predictions=table, attributes=("group",), draws=99).results)))] == []
@@ -80,7 +80,10 @@ def test_a_small_group_without_an_error_is_not_certain():
     assert [*points(json.loads(to_json(audit.audit(predictions=table, attributes=("group",), independent=True, draws=99).results)))] == []
 
 
+@pytest.mark.extension("few_shot")
 def test_equal_draws_and_equal_shifts_have_no_interval():
     """Nothing shows how far a rate or a score would vary that never did."""
+    from audit.extensions.few_shot.computation import mean_over_draws
+
     assert np.isnan(mean_over_draws(np.ones(5), 0.05)[1:]).all()
     assert mean_shift(np.zeros(20), np.arange(20), 0.05) == (0.0, None, None)

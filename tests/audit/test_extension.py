@@ -10,7 +10,7 @@ import audit
 from audit import extension
 from audit.__main__ import main
 from audit.errors import UsageError
-from audit.extension import GROUP, AnswerReader, Command, Extension, FactsFile, Option, find
+from audit.extension import GROUP, Analysis, AnswerReader, Command, Extension, FactsFile, Option, find
 from audit.options.audits import AuditRequest
 from tests.support.rooms import EXTENSIONS
 
@@ -24,10 +24,11 @@ DICE, CARDS = (
     for name in ("dice", "cards")
 )
 WATCH = Extension("watch", (Command("watch", "not ours", f"{__name__}:count"),))
-TAGGING = next(analysis for one in find().extensions for analysis in one.analyses if analysis.name == "tagging")
+TAGGING = Analysis("labels", "taggings", "Labels", 5, "labels/labels", "json:loads", "json:loads", "json", "json", "json")
 SAME_ANALYSIS = Extension("labels", analyses=(TAGGING,))
 MORE_WHAT_IFS = Extension("tries", analyses=(replace(TAGGING, field="tries", methods={"more": "More"}),))
 NO_EXTENSION = "count"
+pytestmark = pytest.mark.extension("tagging", "watch", "whatif")  # ours come first
 
 
 def count(words):

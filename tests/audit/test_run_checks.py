@@ -29,6 +29,7 @@ def seen(done):
     return sum(int(n) for n in re.findall(r"images: (\d+)", done.stdout) if n != "2")
 
 
+@pytest.mark.extension("whatif")
 @pytest.mark.parametrize("more", [[], ["--check"]])
 @pytest.mark.parametrize(
     ("words", "code", "said"),

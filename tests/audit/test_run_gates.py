@@ -171,6 +171,7 @@ def test_what_is_wrong_with_a_gate_is_said_before_any_model_is_read(tmp_path, fl
     assert "absent.pt" not in done.stderr
 
 
+@pytest.mark.extension("whatif")
 @pytest.mark.parametrize(
     ("words", "said"),
     [

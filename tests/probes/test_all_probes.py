@@ -16,6 +16,7 @@ def _asked_with_less():
         yield
 
 
+@pytest.mark.extension("text_association")
 @pytest.mark.slow_except("text_only")
 @pytest.mark.parametrize("name", probes.names())
 def test_a_planted_stereotyper_is_found(name, tmp_path):

@@ -40,6 +40,7 @@ def made(folder, favour):
     return folder / "labels.csv"
 
 
+@pytest.mark.extension("association")
 @pytest.mark.slow_except("0-none")
 @pytest.mark.parametrize(("favour", "verdict"), [(60, "signal"), (0, "none")])
 def test_women_who_look_like_kitchens_are_found_and_colours_by_chance_are_not(tmp_path, favour, verdict):

@@ -93,6 +93,7 @@ def test_a_model_without_a_view_is_called_neither_fair_nor_a_stereotyper(made, m
     assert "None of 84 rankings (each query by each attribute and k; false discovery rate 5 %) is beyond chance" in page
 
 
+@pytest.mark.extension("ranking")
 def test_k_that_is_the_whole_gallery_is_refused_by_name(made, tmp_path):
     (probe := tmp_path / "all.py").write_text(
         "from dataclasses import replace\nfrom probes.faces.occupations import PROBE as P\n"

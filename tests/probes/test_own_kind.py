@@ -58,12 +58,14 @@ def test_annotators_who_disagree_share_an_image(found):
     assert found[0]["data"]["several"] == ["tone"]
 
 
+@pytest.mark.extension("ranking")
 def test_people_are_ranked_by_hand_and_not_by_shares(found):
     by_hand, by_tone = found[0]["rankings"]
     assert by_hand["reason"] is None
     assert by_tone["reason"]["code"] == "gallery_of_shares"
 
 
+@pytest.mark.extension("ranking")
 def test_the_page_says_how_images_count(found):
     page = (found[1] / "report.html").read_text("utf-8")
     assert "an image counts in several groups, in proportion to the values" in page

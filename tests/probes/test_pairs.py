@@ -9,7 +9,6 @@ import pytest
 import audit
 import probes
 from audit.errors import DataError, UsageError
-from audit.extensions.counterfactual_sets import computation as counterfactual_sets
 from audit.testing import FakeEncoder
 from audit.types import LoadOptions
 from tests.probes.made.pairs import make
@@ -71,9 +70,10 @@ def test_no_prompt_says_a_gender_or_a_skin_colour_and_each_is_english():
         assert article == "somebody" or (article == "an") == (noun[0] in "aeiou") or noun == "university"
 
 
+@pytest.mark.extension("counterfactual_sets")
 @pytest.mark.slow
 def test_the_real_images_are_asked_scene_by_scene(monkeypatch):
-    monkeypatch.setattr(counterfactual_sets, "MOST_CHANGED", 24)
+    monkeypatch.setattr("audit.extensions.counterfactual_sets.computation.MOST_CHANGED", 24)
     if not REAL.is_dir():
         pytest.skip("the images of PAIRS are not beside the repository")
     result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=REAL, draws=99).results.audits[0]
@@ -96,6 +96,7 @@ def test_scenes_are_asked_the_words_of_their_own_part(tmp_path):
     assert sets["Is a person in any scene given crime-related words?", "person"] == 18
 
 
+@pytest.mark.extension("counterfactual_sets")
 def test_a_part_that_the_folder_lacks_is_not_asked_about(tmp_path):
     make(tmp_path)
     shutil.rmtree(tmp_path / "data" / "occupations")

@@ -51,6 +51,7 @@ def test_the_lock_holds_query_gallery_and_k(finished):
     assert (result.lock.deviations, CLAIM in result.lock.planned) == ((), True)
 
 
+@pytest.mark.extension("ranking")
 def test_terminal_summary_page_and_tables_state_the_question(finished):
     code, said = (finished / "terminal.txt").read_text().split("\n", 1)
     summary = (finished / "audit" / "summary.md").read_text()
@@ -82,6 +83,7 @@ def test_the_gate_is_about_the_planned_difference(finished):
     assert finding.gap.p_adjusted >= finding.gap.p
 
 
+@pytest.mark.extension("ranking")
 def test_verify_recomputes_the_finding_and_names_a_change_of_it(finished, tmp_path, capsys):
     folder = shutil.copytree(finished / "audit", tmp_path / "audit")
     code, text = ran(folder, capsys)

@@ -14,7 +14,6 @@ from audit.testing import png
 from audit.types import LoadOptions
 from probes.people import surveillance as surveillance_probe
 from strictio.images.decode import decode
-from tests.extensions.ranking.test_ranking_galleries import by_the_paper
 from tests.probes.made import surveillance, visogender, vlbias
 from tests.support.command import command
 from tests.support.planted import MODELS
@@ -106,9 +105,12 @@ def test_each_caption_with_their_searches_its_own_occupation_among_pictures_of_t
     ]  # fmt: skip
 
 
+@pytest.mark.extension("ranking")
 @pytest.mark.slow
 def test_both_halves_of_visogender_are_recomputed_from_the_embeddings_in_plain_loops(genders, tmp_path):
     """The resolution accuracy of each gender, and Bias, MaxSkew and NDKL of each occupation, with their mean and standard deviation."""
+    from tests.extensions.ranking.test_ranking_galleries import by_the_paper
+
     (tmp_path / "models.py").write_text(MODELS.format(probe="visogender", data=str(genders)) + NOISY.format(noise=0.8))
     out = tmp_path / "out"
     arguments = ("--probe", "visogender", "--data", genders, "--out", out, "--no-cache")

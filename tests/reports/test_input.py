@@ -151,6 +151,7 @@ def test_drawing_imports_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.extension("causes", "watch", "mitigate")
 @pytest.mark.parametrize("kind", ["results", "comparison"])
 def test_facts_that_somebody_changed_so_that_they_do_not_fit_are_bad_data(tmp_path, capsys, kind):
     """Of the fuzzer's finds: counts of places that the table does not have; an interval up to 1e308, a contrast of a group not there."""

@@ -159,6 +159,7 @@ def test_every_template_is_drawn_and_a_missing_name_stops_it(drawn):
         environment.from_string("{{ mark.textt }}").render(mark=Mark("1", "2", "three"))
 
 
+@pytest.mark.extension("watch")
 def test_every_field_of_every_view_is_read_by_a_template(drawn):
     _, reads = drawn
     every = views()

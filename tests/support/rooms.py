@@ -19,8 +19,13 @@ from audit.extension import GROUP, find
 ROOT = Path(__file__).parents[2]
 EXTENSIONS = sorted(folder.parent.name for folder in (ROOT / "audit" / "extensions").glob("*/__init__.py"))
 PACKAGES = ("audit", "probes", "reports", "contrastive", "strictio", "verify")
-OF_EVERYTHING = ("extensions", "acceptance", "docs", "fuzz", "test_rooms.py", "test_notebooks.py")
-"""Tests of extensions, and of the whole program with them."""
+OF_EVERYTHING = ("extensions", "acceptance", "docs", "fuzz", "test_rooms.py", "test_notebooks.py", "test_security.py")
+"""Tests of extensions, and of the whole program with them. Others that are about one, or with one, are marked: `--no-extensions`."""
+MORE = (
+    "tests", "docs", "notebooks", "benchmarks", ".ci", ".github", "pyproject.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md",
+    "SECURITY.md", "CITATION.cff", "Makefile",
+)  # fmt: skip
+"""What the tests read besides the packages."""
 
 
 def without(names, to: Path, *, more=()) -> Path:
@@ -52,11 +57,11 @@ def left_out(name):
 def main():
     """Run the core's tests where no extension is."""
     with tempfile.TemporaryDirectory(prefix="rooms-") as place:
-        folder = without(EXTENSIONS, Path(place), more=("tests", "docs", "notebooks", "benchmarks", "pyproject.toml", "README.md"))
+        folder = without(EXTENSIONS, Path(place), more=MORE)
         for name in OF_EVERYTHING:
             path = folder / "tests" / name
             path.unlink() if path.is_file() else shutil.rmtree(path)
-        return subprocess.run([sys.executable, "-m", "pytest", "-q", *sys.argv[1:]], cwd=folder, check=False).returncode
+        return subprocess.run([sys.executable, "-m", "pytest", "-q", "--no-extensions", *sys.argv[1:]], cwd=folder, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from reports.text.analyses import lines
 from tests.support.analyses import probe_of
 from tests.support.house import ROOT
 
+pytestmark = pytest.mark.extension("tagging", "ranking", "word_rates")
 WORDS = {
     "audit.extensions.tagging": "stamping", "audit.analyses.plans": "stamping.plan", "tagging": "stamping", "Tagging": "Stamping",
     "TaggedLabel": "StampedLabel", "Who gets which labels": "Which stamps",

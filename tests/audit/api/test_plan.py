@@ -72,6 +72,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "cache"))
 
 
+@pytest.mark.extension("whatif")
 @pytest.mark.parametrize("look", [audit.api.run_audit, forecast_audit], ids=["run", "check"])
 @pytest.mark.parametrize(("options", "error", "says"), REFUSED.values(), ids=REFUSED)
 def test_nothing_is_embedded_before_what_is_wrong_is_refused(options, error, says, look):
@@ -128,6 +129,7 @@ def frozen(value, seen):
     return seen
 
 
+@pytest.mark.extension("whatif")
 def test_a_plan_is_frozen_down_to_its_claims():
     claims = (*MEASUREMENT.claims, Claim("accuracy", ("gender",), primary=False))
     probe = replace(WHAT_IF, measurements=(replace(MEASUREMENT, claims=claims),))

@@ -33,6 +33,7 @@ def status(folder):
     return (folder / "out" / "STATUS").read_text().splitlines()[0]
 
 
+@pytest.mark.extension("watch")
 @pytest.mark.parametrize("module", MODULES)
 def test_every_command_helps_in_ascii(tmp_path, module):
     done = process(tmp_path, "--help", module=module, PYTHONIOENCODING="ascii:strict")

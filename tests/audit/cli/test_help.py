@@ -19,6 +19,7 @@ def listed(text):
     return set(re.findall(r"^  (?:-\w, )?--([\w-]+)", text, re.MULTILINE))
 
 
+@pytest.mark.extension("scale")
 @pytest.mark.parametrize("name", FIRST)
 def test_help_is_short_and_names_where_the_rest_is(name):
     module = import_module(all_commands()[name][0])

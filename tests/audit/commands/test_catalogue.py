@@ -72,6 +72,7 @@ def test_listing_imports_neither_torch_nor_pandas():
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.extension("ranking")
 def test_a_new_probe_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     """The colour model sees no shape: the run is complete, and the page and the ranking are there."""
     monkeypatch.chdir(tmp_path)

@@ -269,6 +269,7 @@ def without_answers(directory, model):
     return directory
 
 
+@pytest.mark.extension("text_association")
 def test_audits_without_answers_are_refused_and_beside_others_said_not_to_be_compared(tmp_path, pair):
     """Two audits of texts alone have nothing to pair; a probe with answers is still compared."""
     first, second = (without_answers(tmp_path / name, FakeEncoder()) for name in ("one", "two"))

@@ -84,6 +84,7 @@ def with_analyses(dataset):
     return replace(gender_probe(dataset), analyses=(tagging, ranking))
 
 
+@pytest.mark.extension("tagging", "ranking", "whatif")
 def test_labels_above_a_threshold_and_rankings_are_those_of_its_own_labels():
     data = made(1, {"Black": 0.1, "White": 0.1})
     done = audit.audit(model=Brightness(), probe=with_analyses(data), label_map=MEANS, no_cache=True, draws=99).results.audits[0]
@@ -110,6 +111,7 @@ def test_a_planned_ranking_is_left_out_and_a_note_says_why():
     assert "classifier_reads_no_query" in {note.code for note in done.model.notes}
 
 
+@pytest.mark.extension("tagging", "ranking", "whatif")
 def test_the_page_speaks_of_labels_and_not_of_prompts():
     data = made(1, {"Black": 0.3, "White": 0.1})
     done = audit.audit(model=Brightness(), probe=with_analyses(data), label_map=MEANS, no_cache=True, draws=99)
@@ -159,6 +161,7 @@ def refused(message, **options):
         audit.audit(model=Unseen(), probe=gender_probe(four_faces(60)), no_cache=True, **options)
 
 
+@pytest.mark.extension("tagging", "ranking", "whatif")
 def test_labels_what_ifs_and_gates_are_checked_before_the_first_image():
     refused("no label of this classifier means an answer|means 'Male'")
     refused("the classifier has no label 'men'", label_map={"men": "Male", "woman": "Female"})

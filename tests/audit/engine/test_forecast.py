@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from audit.analyses.plans import AssociationPlan, AttackPlan, ImageConditionsPlan
 from audit.cli.screen import Screen
 from audit.engine.forecast import AuditForecast, ModelForecast, forecast_probe, shared_images
@@ -36,6 +38,7 @@ def test_questions_are_counted_as_each_model_is_asked_them():
     assert "2 planned questions, 2 exploratory comparisons; 1 and 1 of a model that is prompted in another way" in lines
 
 
+@pytest.mark.extension("conditions")
 def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_asked():
     """500 images, of which 400 are changed: two corruptions at five strengths, one size and one printed word are 12 each."""
     dataset = gallery(500)

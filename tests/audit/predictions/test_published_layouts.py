@@ -14,7 +14,7 @@ import pytest
 from audit.errors import DataError
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
-from docs.tools.gallery import FOLDER as SAMPLES
+from tests.support.house import ROOT
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "answers.csv"
 N = 240
@@ -436,7 +436,7 @@ def test_every_layout_with_several_rows_of_a_unit_is_asked_about(layout):
     assert column in asked(columns, as_text=True)
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*/results.json.gz")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "samples").glob("*/results.json.gz")), ids=lambda path: path.parent.name)
 def test_no_sample_of_ours_was_asked_about(path):
     audits = json.loads(gzip.decompress(path.read_bytes()))["audits"]
     assert not [note for audit in audits for note in audit["data"]["notes"] if note["code"] == "undeclared_units"]

@@ -146,6 +146,7 @@ def test_what_only_the_data_show_is_named_before_a_model_is_loaded(tmp_path, nam
     assert f"(mine.py, line {line})" in done.stderr, done.stderr
 
 
+@pytest.mark.extension("whatif")
 def test_a_what_if_about_no_question_is_named_too(tmp_path):
     plan = '    what_ifs=(WhatIfPlan("?", "thing/accuracy/hnad"),),\n    limits='
     text = GOOD.replace("    limits=", plan, 1).replace("LABELS = ", "from audit.plans import WhatIfPlan\nLABELS = ", 1)

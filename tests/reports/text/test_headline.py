@@ -14,7 +14,6 @@ from reports.text.headline import captions, headline_of, left_out_by_rule, quest
 from reports.text.headline.differences import ends, size_sentence
 from reports.text.headline.unanswered import commonest
 from reports.text.reasons import needs_sentence, needs_tag
-from tests.extensions.association.test_section import FOUND, NONE
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
 
@@ -359,8 +358,11 @@ def test_a_model_that_does_not_look_is_said_first():
     assert part.text.startswith(part.lead)
 
 
+@pytest.mark.extension("association")
 def test_similarities_that_differ_between_groups_are_not_hidden_behind_answers_that_tell_nothing():
     """One answer for every image, and yet a group that is nearer to some words: the model looks, and its answers do not show it."""
+    from tests.extensions.association.test_section import FOUND, NONE
+
     audit = looking(audit_of("not estimable"), "constant")
     blind = replace(audit, findings=tuple(replace(finding, unresponsive="constant") for finding in audit.findings)).with_analyses(
         {"associations": (FOUND,)}

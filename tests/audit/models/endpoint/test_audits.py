@@ -232,6 +232,7 @@ def test_questions_that_rows_bring_are_asked_too(serves, tmp_path):
     assert found.results.audits[0].endpoint.answers == 2 * found.results.audits[0].data.used
 
 
+@pytest.mark.extension("word_rates")
 def test_texts_are_written_and_replayed(tmp_path):
     (tmp_path / "data").mkdir()
     given = {"data": captions.make(tmp_path / "data")[1], "answer_log": tmp_path / "a.log", "draws": 99, "min_group_size": 2, "limit": 6}

@@ -163,6 +163,7 @@ def test_a_server_that_rejects_a_request_is_named(tmp_path, status, kind):
         embed(stub.url, tmp_path, ["a"])
 
 
+@pytest.mark.extension("text_association")
 def test_an_audit_of_texts_through_the_endpoint_shows_what_was_sent(tmp_path):
     (tmp_path / "prices.toml").write_text(PRICES)
     with Embedder() as stub:
