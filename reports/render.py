@@ -24,7 +24,6 @@ from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
 from audit.records.comparison import Comparisons
 from audit.results import Results, to_json
-from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.read import COMPARISON, RESULTS, read_comparisons, read_facts, read_results
 from reports.sections.page import report_page
@@ -39,6 +38,8 @@ def render(results: Results, facts: str | None = None) -> str:
 
 def render_comparisons(comparisons: Comparisons) -> str:
     """Return the page of `comparisons` as HTML."""
+    from reports.comparison.page import comparison_page  # a page of its own, which no audit needs
+
     return draw("comparison/page.html", page=comparison_page(comparisons))
 
 

@@ -15,8 +15,7 @@ from audit.embedding.folders import SharedRoot, local_root, root_of
 from audit.embedding.known import known_encoder
 from audit.encoder import LimitedWriter
 from audit.errors import UsageError
-from audit.models import load, plugin
-from audit.models.endpoint import model as endpoint
+from audit.models import load
 from audit.models.endpoint.settings import EndpointSettings, is_served
 from audit.models.model_args import by_model, parse_model_args
 from audit.models.spec import prefetch
@@ -121,6 +120,8 @@ def loaded(plan: ModelPlan, *, note: bool = True) -> Iterator[tuple[AnyModel, Ca
     model = plan.model
     root: CacheRoot = MemoryRoot() if plan.cache_root is None else plan.cache_root
     if plan.endpoint is not None and plan.answers is not None:
+        from audit.models.endpoint import model as endpoint  # a client, which no other model needs
+
         with endpoint.opened(model, plan.endpoint, plan.answers) as answerer:
             yield answerer, MemoryRoot()  # its answers are in the answer log
     elif isinstance(model, str):
@@ -137,6 +138,8 @@ def loaded(plan: ModelPlan, *, note: bool = True) -> Iterator[tuple[AnyModel, Ca
 
         yield _as_asked(encoder_of_pair(*model), plan), root
     else:
+        from audit.models import plugin
+
         yield _as_asked(plugin.wrap(model), plan), root if hasattr(model, "fingerprint") else MemoryRoot()
 
 
