@@ -403,4 +403,4 @@ def equal_truth(
     k, n = k[shared], n[shared]
     whole = (n > 0).all(axis=0)
     k, n = np.where(whole, k, 0), np.where(whole, n, 0)
-    return tuple(names[shared].tolist()), k, n, n.sum(axis=1) / max(n.sum(), NOTHING)
+    return tuple(names[shared].tolist()), k, n, n.sum(axis=1) / max(float(n.sum()), NOTHING)
