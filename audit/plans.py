@@ -1,10 +1,10 @@
-"""What a probe fixes besides its measurements; analysis plans are in the folders of the analyses."""
+"""What a probe fixes besides its measurements; plans of analyses are in `audit.analyses.plans`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,9 +17,11 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True)
 class AnalysisPlan:
-    """A question for one kind of analysis, fixed by the probe; each kind has a folder in `audit.analyses`. None affects a verdict."""
+    """A question for one kind of analysis, fixed by the probe; an extension answers each kind. None affects a verdict."""
 
     question: str
+    required: ClassVar[bool] = False
+    """Whether the probe asks nothing where no extension that is installed answers it: all its other questions depend on it."""
 
     def without_inference(self) -> AnalysisPlan:
         """The plan for ``--no-inference``: the same, unless it asks which group a person belongs to."""

@@ -96,7 +96,6 @@ class ExternalInputs:
     """name -> the text of each row; None if the file has no texts."""
 
 
-@runtime_checkable
 class ExternalAnalysis(Protocol):
     """An analysis that also reads external predictions: labels that each row has, or texts."""
 
@@ -111,7 +110,7 @@ class OfTexts(Protocol):
 
     @staticmethod
     def probe_of_texts(probe: Probe | None, texts: Mapping[str, Sequence[str]], attributes: pd.DataFrame, source: str) -> Probe:
-        """Return the probe that asks about the texts of a table; raises DataError if too few rows have one."""
+        """Return the probe that asks about the texts of a table; raises UsageError if a given probe reads none of them."""
         ...
 
 
@@ -164,6 +163,9 @@ def check(probe: Probe, dataset: Dataset, settings: Settings) -> None:
         what = f"no extension that is installed answers the questions of the probe {probe.name!r}"
         raise UsageError(what, why=f"they are {type(probe.analyses[0]).__name__}s", fix="install vlm-audit again, with all of it")
     for plan in probe.analyses:
+        if plan not in answered and plan.required:
+            what = f"no extension that is installed answers the question on which all others of the probe {probe.name!r} depend"
+            raise UsageError(what, why=f"it is a {type(plan).__name__}: {plan.question}", fix="install vlm-audit again, with all of it")
         if plan not in answered:
             LOG.warning("not asked, since no extension that is installed answers a %s: %s", type(plan).__name__, plan.question)
     for _, kind, plans in _planned(probe.analyses):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Literal
+from typing import ClassVar, Literal
 
 from audit.plans import AnalysisPlan, Group, Retrieval, WritingPlan
 from audit.types import Claim, LabelSet, Measurement
@@ -192,6 +192,7 @@ class PicturedContrast:
 class LanguagePlan(AnalysisPlan):
     """Does the model understand a language? If not, no other question of the probe is answered."""
 
+    required: ClassVar[bool] = True
     code: str
     """ISO 639-1."""
     language: str

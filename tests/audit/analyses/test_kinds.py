@@ -10,7 +10,7 @@ import pytest
 
 from audit import extension
 from audit.analyses import kinds, plans
-from audit.analyses.plans import RankingPlan, TaggingPlan
+from audit.analyses.plans import LanguagePlan, RankingPlan, TaggingPlan
 from audit.api.audit_output import assemble_results
 from audit.engine.probe_audit import audit
 from audit.errors import DataError, UsageError
@@ -25,7 +25,7 @@ from reports.text.analyses import lines
 from tests.support.analyses import probe_of
 from tests.support.house import ROOT
 
-pytestmark = pytest.mark.extension("tagging", "ranking", "word_rates")
+pytestmark = pytest.mark.extension("tagging", "ranking", "word_rates", "language")
 WORDS = {
     "audit.extensions.tagging": "stamping", "audit.analyses.plans": "stamping.plan", "tagging": "stamping", "Tagging": "Stamping",
     "TaggedLabel": "StampedLabel", "Who gets which labels": "Which stamps",
@@ -113,6 +113,15 @@ def test_a_plan_that_no_extension_answers_is_named_and_not_asked(tagged, without
     assert [record.getMessage() for record in caplog.records if "not asked" in record.getMessage()] == [said]
     with pytest.raises(UsageError, match="no extension that is installed answers the questions of the probe 'p'"):
         kinds.check(probe_of(data, [plan]), data, Settings())
+
+
+def test_a_question_on_which_all_others_depend_is_not_left_out(without):
+    """Else numbers would be reported of a model that does not understand the language."""
+    without("language")
+    data = four_faces(5)
+    probe = replace(gender_probe(data), analyses=(LanguagePlan("Is it understood?", "de", "German", (), "test v1"),))
+    with pytest.raises(UsageError, match="on which all others of the probe"):
+        kinds.check(probe, data, Settings())
 
 
 def test_records_that_no_extension_reads_are_kept_byte_for_byte_and_named(tagged, without):
