@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from audit.plans import Group
 
@@ -173,59 +173,9 @@ def model_type(model: AnyModel) -> ModelType:
     return "classifier" if isinstance(model, Classifier) else "text encoder"
 
 
-@dataclass(frozen=True)
-class Version:
-    """Version of the model that answered, as named by its server."""
-
-    model: str
-    fingerprint: str
-    """Its ``system_fingerprint``; empty if the server sends none."""
-
-
-@dataclass(frozen=True)
-class EndpointUsage:
-    """Requests to a model behind an endpoint and its responses, in this run or, from its log, in earlier ones."""
-
-    host: str
-    local: bool
-    """Whether the endpoint is on the machine that the audit ran on."""
-    model: str
-    """Model name in the requests."""
-    mode: Literal["likelihood", "letter", "schema", "text", "embeddings"]
-    notes: tuple[Note, ...]
-    """Why this mode was chosen, and which parameters the server does not accept."""
-    settings: Mapping[str, Value]
-    images: int
-    """Number of distinct images that were sent."""
-    answers: int
-    """Number of requests with a response."""
-    sent: int
-    """Tokens, as counted by the server; 0 if it does not report them."""
-    answered: int
-    cost: float | None
-    """From the user's table of prices."""
-    currency: str
-    label_scores: int
-    bounded: int
-    """Number of label scores that are an upper bound: the server did not list the label."""
-    first: str
-    """Date of the first answer, UTC, ISO 8601; earlier than the run if it came from the log."""
-    last: str
-
-
-@dataclass(frozen=True)
-class EndpointAnswers(EndpointUsage):
-    """The usage of an endpoint, with the answers of each version."""
-
-    versions: Mapping[Version, tuple[str, str]]
-    """version -> dates of its first and last answers."""
-    answered_as: Mapping[tuple[Version, Question, str], int]
-    """version, question and outcome (an option, or an outcome other than an answer) -> number of answers."""
-
-
 @runtime_checkable
 class Served(Answerer, Protocol):
-    """A generative model behind an endpoint: questions leave this process, it may refuse, and its version may change tomorrow."""
+    """A generative model that is asked over a network: questions leave this process, it may refuse, and may be another one tomorrow."""
 
     @property
     def manner(self) -> Manner: ...
@@ -243,17 +193,13 @@ class Served(Answerer, Protocol):
         """Send questions, and return a function that waits for their answers: its result is that of `log_likelihoods`."""
         ...
 
-    def account(self) -> EndpointAnswers:
-        """Requests and answers since the last call."""
-        ...
-
 
 @runtime_checkable
-class ServedTexts(TextEncoder, Protocol):
-    """An encoder of text alone behind an endpoint."""
+class Accounted(Protocol):
+    """A model that says how it was used."""
 
-    def account(self) -> EndpointAnswers:
-        """Requests and answers since the last call."""
+    def with_account(self, result: Any) -> Any:
+        """The `AuditResult` with the record of requests and answers since the last call (`audit.extension.Account`)."""
         ...
 
 

@@ -86,6 +86,22 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Account:
+    """What an audit records of how its model was used, if it was asked over a network. It affects no verdict."""
+
+    field: str
+    """The key of `results.json` that has its record, or null; no other extension has it."""
+    title: str
+    """Of its section, which follows those of analyses."""
+    template: str
+    """Of its section: EXTENSION/file, without suffix. The last part is also its anchor."""
+    record: str
+    """The class of its record, an `audit.records.account.AccountRecord`."""
+    section: str
+    """The module of its section: a `reports.section.AccountModule`."""
+
+
+@dataclass(frozen=True)
 class Option:
     """An option of ``vlm-audit run`` and of `audit.audit`. Where it is not given it is None, or False for a switch."""
 
@@ -93,9 +109,13 @@ class Option:
     """Its name from Python; the flag has dashes for underscores. No other extension has it, and an option of the core comes first."""
     help: str
     metavar: str = ""
-    """How the help shows its value; empty for a switch."""
+    """How the help shows its value; empty for a switch, and if there are choices."""
+    value: Literal["text", "count", "amount", "file"] = "text"
+    """Any text, a whole number of at least 1, a number above 0, or a path."""
+    choices: tuple[str, ...] = ()
+    """The words that it accepts, if there are few."""
     check: str = ""
-    """Returns the value, or raises ValueError with what is expected: Callable[[object], str]. Empty: any text."""
+    """Returns the value, or raises ValueError with what is expected: Callable[[object], str]. Empty: what `value` says."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +135,22 @@ class AnswerReader:
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A kind of model: which model specs, files and folders are of it, and what loads them."""
+    """A kind of model: which model specs, files and folders are of it, and what loads them, or plans to ask them over a network."""
 
     name: str
     """Such as ``text encoder``."""
-    load: str
+    load: str = ""
     """Given what follows its scheme, or the path of its file or folder: Callable[[str, audit.models.spec.Loading], AnyModel]."""
+    plan: str = ""
+    """In place of `load`, for models that have a scheme and are asked over a network. Given what follows the scheme, and what was given of
+    its options and of `max_new_tokens`, it returns a plan, or raises what is wrong with them:
+    Callable[[str, Mapping[str, Any]], audit.engine.served.ServedPlan]."""
+    options: tuple[Option, ...] = ()
+    """Of such models: they are refused where no model of this kind is asked."""
+    needs: str = ""
+    """What a command must have besides the spec of such a model, for messages: ``--base-url URL``."""
     scheme: str = ""
-    """``text`` for model specs such as ``text:FOLDER``."""
+    """``text`` for model specs such as ``text:FOLDER``. It may continue another one, as ``text:api``: the longest counts."""
     usage: str = ""
     """Such a spec, for ``--help``."""
     form: str = ""
@@ -150,6 +178,7 @@ class Extension:
     templates: str = ""
     """The package whose folder holds the Jinja templates of its pages; they are named NAME/file.html."""
     models: tuple[ModelKind, ...] = ()
+    accounts: tuple[Account, ...] = ()
 
 
 class Found(NamedTuple):
@@ -200,7 +229,9 @@ def _claims(declared: Extension) -> Iterator[str]:
     yield from (f"the command {command.name!r}" for command in declared.commands)
     yield from (f"the file {file.name!r}" for file in declared.files)
     yield from (f"the analysis {analysis.field!r}" for analysis in declared.analyses)
-    yield from (f"the option {option.name!r}" for reader in declared.readers for option in reader.options)
+    yield from (f"the account {account.field!r}" for account in declared.accounts)
+    options = (*(one.options for one in declared.readers), *(one.options for one in declared.models))
+    yield from (f"the option {option.name!r}" for several in options for option in several)
     yield from ("the analysis '--what-if'" for analysis in declared.analyses if analysis.methods)
     for kind in declared.models:
         yield from (f"the scheme {scheme!r}" for scheme in (kind.scheme,) if scheme)
@@ -229,6 +260,11 @@ def analyses() -> tuple[Analysis, ...]:
     return tuple(sorted((one for extension in find().extensions for one in extension.analyses), key=lambda one: one.name))
 
 
+def accounts() -> tuple[Account, ...]:
+    """All accounts of extensions, sorted by their key."""
+    return tuple(sorted((one for extension in find().extensions for one in extension.accounts), key=lambda one: one.field))
+
+
 def what_ifs() -> Analysis | None:
     """The analysis that ``--what-if`` asks for; None if no extension has one."""
     return next((one for one in analyses() if one.methods), None)
@@ -242,7 +278,7 @@ def answer_readers() -> Iterator[AnswerReader]:
 def model_kinds() -> list[ModelKind]:
     """All kinds of models of extensions, ours first: no other package is asked before them whether a folder is its own."""
     kinds = [kind for extension in find().extensions for kind in extension.models]
-    return sorted(kinds, key=lambda kind: not kind.load.startswith("audit.extensions."))
+    return sorted(kinds, key=lambda kind: not (kind.load or kind.plan).startswith("audit.extensions."))
 
 
 def function(name: str) -> Any:

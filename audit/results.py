@@ -30,7 +30,8 @@ from audit.evidence.prompt_sensitivity import SpecificationCurve
 from audit.evidence.score_spread import ScoreSpread
 from audit.evidence.shrinkage import Shrinkage
 from audit.evidence.threshold_curves import ThresholdCurve
-from audit.extension import analyses, import_declared
+from audit.extension import accounts, analyses, import_declared
+from audit.records.account import AccountRecord
 from audit.records.base import Timing, Verdict, record
 from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
@@ -38,7 +39,7 @@ from audit.records.effect import EffectResult
 from audit.records.file import File
 from audit.records.finding import ClaimResult, PairedFinding
 from audit.records.gates import GateResult
-from audit.records.inputs import DataRecord, EndpointRecord, ProbeRecord, Responsiveness, RowTexts, SuiteRecord, TextSet
+from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, RowTexts, SuiteRecord, TextSet
 from audit.records.plan_lock import AuditLock, RunLock
 from audit.records.replicates import Replicates
 from audit.types import Group, ModelRecord, Note, PublishedTable, Settings
@@ -193,6 +194,22 @@ def _typed(found: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     return typed
 
 
+def _accounted(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Every declared account with its record, checked to be of the declared class; None if the model was not used so."""
+    classes = {declared.field: declared.record for declared in accounts()}
+    typed: dict[str, Any] = dict.fromkeys(classes)
+    for name, given in found.items():
+        typed[name] = None if given is None else _one_adapter(classes.get(name)).validate_python({name: given})[name]
+    return typed
+
+
+@cache
+def _one_adapter(place: str | None) -> TypeAdapter[Any]:
+    """The type of a key with a record of a declared class, or with any table."""
+    of_key: Any = GenericAlias(dict, (str, dict[str, Any] if place is None else import_declared(place)))
+    return TypeAdapter(of_key)
+
+
 @cache
 def _adapter(place: str | None) -> TypeAdapter[Any]:
     """The type of a key with its list: records of a declared class, or any tables."""
@@ -234,8 +251,8 @@ class AuditResult:
     analyses: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: _typed({}))
     """What analyses found, exploratory: the key of each in the file -> its records, of the class that its extension declares. In the file
     each is a key beside the others. A key that no installed extension declares keeps its JSON."""
-    endpoint: EndpointRecord | None = None
-    """Requests and responses, if the model was used over a network."""
+    accounts: Mapping[str, Any] = field(default_factory=lambda: _accounted({}))
+    """How the model was used, if it was asked over a network: like `analyses`, but each key has one record, or None."""
     suite: SuiteRecord | None = None
     """The suite whose probes share the adjustment of p; None: the questions of this probe alone."""
     effects: tuple[EffectResult, ...] = ()
@@ -249,22 +266,44 @@ class AuditResult:
         """Collect the keys of analyses in a file."""
         if not isinstance(given, dict):
             return given
-        own = {name: value for name, value in given.items() if name in cls.__dataclass_fields__ and name != "analyses"}
-        return own | {"analyses": _typed({name: value for name, value in given.items() if name not in own})}
+        beside = ("analyses", "accounts")
+        own = {name: value for name, value in given.items() if name in cls.__dataclass_fields__ and name not in beside}
+        others = {name: value for name, value in given.items() if name not in own}
+        known = {declared.field for declared in accounts()}
+        one = {name: value for name, value in others.items() if name in known or value is None or isinstance(value, dict)}
+        several = {name: value for name, value in others.items() if name not in one}
+        return own | {"analyses": _typed(several), "accounts": _accounted(one)}
 
     @field_validator("analyses", mode="after")
     @classmethod
     def _complete(cls, given: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
         return _typed(given)
 
+    @field_validator("accounts", mode="after")
+    @classmethod
+    def _each(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return _accounted(given)
+
     @model_serializer(mode="wrap")
     def _beside_the_others(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         own: dict[str, Any] = serialize(self)
-        return {**own.pop("analyses"), **own}
+        return {**own.pop("analyses"), **own.pop("accounts"), **own}
 
     def with_analyses(self, found: Mapping[str, tuple[Any, ...]]) -> AuditResult:
         """The same result with the records of some analyses."""
         return replace(self, analyses={**self.analyses, **found})
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the model was asked over a network."""
+        return any(record is not None for record in self.accounts.values())
+
+    @property
+    def account(self) -> AccountRecord | None:
+        """The record of how the model was used; None if it was loaded, or if no installed extension reads the record."""
+        known = (self.accounts[declared.field] for declared in accounts())
+        found: AccountRecord | None = next((record for record in known if record is not None), None)
+        return found
 
 
 @record
@@ -296,16 +335,24 @@ to_json = _FILE.to_json
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of `results.json`, with a key for each analysis of an installed extension."""
+    """Return the JSON Schema of `results.json`, with a key for each analysis and each account of an installed extension."""
     schema = _FILE.json_schema()
     properties = schema["$defs"]["AuditResult"]["properties"]
-    del properties["analyses"]
+    del properties["analyses"], properties["accounts"]
     for declared in analyses():
-        records = TypeAdapter(_tuple_of(declared.record)).json_schema()
-        schema["$defs"] |= records.pop("$defs")
+        records = _described(schema, _tuple_of(declared.record))
         properties[declared.field] = {"default": [], **records, "title": declared.field.replace("_", " ").title()}
+    for account in accounts():
+        properties[account.field] = {**_described(schema, import_declared(account.record) | None), "default": None}
     schema["$defs"] = dict(sorted(schema["$defs"].items()))
     return schema
+
+
+def _described(schema: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """Describe the values of a key, and add the definitions of their records to the schema."""
+    described = TypeAdapter(kind).json_schema()
+    schema["$defs"] |= described.pop("$defs")
+    return described
 
 
 def from_json(text: str) -> Results:

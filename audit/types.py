@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from audit.encoder import (
+    Accounted,
     Answerer,
     AnyModel,
     Classifier,
     Encoder,
-    EndpointAnswers,
-    EndpointUsage,
     ImageEncoder,
     Manner,
     ModelRecord,
@@ -25,9 +24,7 @@ from audit.encoder import (
     Note,
     Question,
     Served,
-    ServedTexts,
     TextEncoder,
-    Version,
     Writer,
     model_type,
 )
@@ -50,13 +47,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILED", "NOT_ANSWERED", "NO_ANSWER", "REFUSAL", "SAME_ANSWER", "STOPPED", "UNCLEAR", "UNKNOWN", "UNPARSED",
-    "AnalysisPlan", "Answerer", "AnyModel", "Better",
-    "CellReference", "Claim", "Classifier", "CodedAnswers", "Dataset", "EffectClaim", "Embeddings", "Encoder", "EndpointAnswers",
-    "EndpointUsage", "Exclusion", "Group", "ImageEncoder", "LabelSet",
-    "LoadOptions", "Manner", "Measurement", "ModelRecord", "ModelType", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData",
-    "PublishedRow", "PublishedTable", "Question", "Retrieval", "RowOptions", "ScoreBins", "Served", "ServedTexts", "Settings",
-    "Specification", "SpecificationPlan", "TextEncoder", "Version",
-    "Writer", "model_type",
+    "Accounted", "AnalysisPlan", "Answerer", "AnyModel", "Better",
+    "CellReference", "Claim", "Classifier", "CodedAnswers", "Dataset", "EffectClaim", "Embeddings", "Encoder",
+    "Exclusion", "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Manner", "Measurement", "ModelRecord", "ModelType", "Note",
+    "PairedClaim", "Predictions", "Probe", "ProbeData",
+    "PublishedRow", "PublishedTable", "Question", "Retrieval", "RowOptions", "ScoreBins", "Served", "Settings",
+    "Specification", "SpecificationPlan", "TextEncoder", "Writer", "model_type",
 ]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
@@ -66,9 +62,9 @@ UNKNOWN = "unknown"
 UNCLEAR = "unclear"
 """The answer of a model that does not commit itself: an option of every question for a generative model."""
 REFUSAL = "refusal"
-"""Outcome of a question to a model behind an endpoint: it said that it will not answer."""
+"""Outcome of a question to a model that is asked over a network: it said that it will not answer."""
 UNPARSED = "unparsed"
-"""Outcome of a question to a model behind an endpoint: it wrote something other than the options."""
+"""Outcome of a question to a model that is asked over a network: it wrote something other than the options."""
 NOT_ANSWERED, FAILED, STOPPED = "(no answer)", "(error)", "(limit)"
 """Outcomes of a sample in the log of another tool: no answer was extracted, its run failed, or it reached a limit."""
 NO_ANSWER = (UNCLEAR, REFUSAL, UNPARSED, NOT_ANSWERED, FAILED, STOPPED)

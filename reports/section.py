@@ -11,9 +11,9 @@ from functools import partial
 from importlib import import_module
 from importlib.resources import files
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from audit.extension import Analysis
+from audit.extension import Account, Analysis, accounts
 from reports.charts.tracks import TrackTable
 from reports.text.analyses import all_analyses, has_records
 
@@ -123,6 +123,24 @@ def analysis_sections(*, appendix: bool = False) -> tuple[Section[Any], ...]:
     those = (analysis for analysis in all_analyses() if analysis.appendix == appendix)
     ordered = sorted(those, key=lambda analysis: (analysis.place, analysis.name))
     return tuple(Section(analysis.title, analysis.template, partial(_view_of, analysis)) for analysis in ordered)
+
+
+class AccountModule(Protocol):
+    """The section of an account."""
+
+    @staticmethod
+    def view(context: Any) -> object | None:
+        """Return what the template prints about an `AuditContext` whose audit has a record; None if there is nothing to show."""
+        ...
+
+
+def account_sections() -> tuple[Section[Any], ...]:
+    """Return the section of each account; its module is imported if there is a record."""
+    return tuple(Section(account.title, account.template, partial(_view_of_account, account)) for account in accounts())
+
+
+def _view_of_account(account: Account, context: Any) -> object | None:
+    return None if context.audit.accounts[account.field] is None else import_module(account.section).view(context)
 
 
 def _view_of(analysis: Analysis, context: Any) -> object | None:

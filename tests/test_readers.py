@@ -47,7 +47,7 @@ ALLOWED = {
     ("audit/embedding/shard.py", "open"): PRIVATE,
     ("audit/embedding/shard.py", "os.open"): PRIVATE,
     ("audit/extensions/classifiers/onnx_file.py", "InferenceSession"): "of bytes in memory, or of a file that `check_onnx` has read",
-    ("audit/models/endpoint/answer_log.py", "os.fdopen"): "of a file that `Folder.append` has opened, line by line",
+    ("audit/extensions/endpoint/answer_log.py", "os.fdopen"): "of a file that `Folder.append` has opened, line by line",
     ("audit/models/folder_weights.py", "file_digest"): OPENED,
     ("audit/models/huggingface/pretrained.py", "from_pretrained"): FOLDER,
     ("audit/extensions/mitigate/models/rewriting.py", "copyfileobj"): OPENED,

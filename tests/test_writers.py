@@ -44,7 +44,7 @@ ALLOWED = {
     ("audit/embedding/folders.py", "pipe_file"): A_STORE,
     ("audit/embedding/folders.py", "rm_file"): A_STORE,
     ("audit/engine/examples.py", "save"): IN_MEMORY,
-    ("audit/models/endpoint/pictures.py", "save"): IN_MEMORY,
+    ("audit/extensions/endpoint/pictures.py", "save"): IN_MEMORY,
     ("audit/api/audit_output.py", "to_csv"): "returns text",
     ("audit/api/audit_output.py", "to_json"): "returns text",
     ("audit/api/audit_output.py", "write_text"): ITS_OWN,

@@ -23,7 +23,7 @@ from audit.comparison.sides import FinishedAudit, distinct_names, read
 from audit.errors import UsageError
 from audit.gates.changes import ChangeGates
 from audit.gates.parse import GateQuestion
-from audit.models.endpoint.settings import is_served
+from audit.models.spec import served_kind
 from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
 from audit.options.schema import flag
@@ -120,9 +120,9 @@ def _is_finished(side: Any) -> bool:
 
 
 def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
-    if served := next(filter(is_served, models), None):
-        fix = f"vlm-audit run --model {served} --base-url URL --probe NAME --out AFTER, then: vlm-audit compare BEFORE AFTER"
-        raise UsageError(f"{served!r} has to be audited first", why="it is behind an endpoint, which compare cannot audit", fix=fix)
+    for model, kind in ((model, kind) for model in models if (kind := served_kind(model))):
+        fix = f"vlm-audit run --model {model} {kind.needs} --probe NAME --out AFTER, then: vlm-audit compare BEFORE AFTER"
+        raise UsageError(f"{model!r} has to be audited first", why=f"it is a {kind.name}, which compare cannot audit", fix=fix)
     if models and not request.probe:
         folder = isinstance(models[0], str) and Path(models[0]).is_dir()
         why = "it holds no results.json, so it is taken for a model" if folder else "it is taken for a model"

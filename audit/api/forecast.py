@@ -10,11 +10,7 @@ from audit.api.models import ModelPlan, loaded, quiet_log
 from audit.api.plan import AuditPlan, FilePlan, NamedModel, check_fit, check_replicates, plan_audit
 from audit.engine.forecast import AuditForecast, ModelForecast, ProbeForecast, counted_levels, forecast_model, forecast_probe, shared_images
 from audit.engine.plan import check_asks_texts
-from audit.engine.served import expected_manner, forecast_texts, forecast_upload
 from audit.measure.asked.likelihood import PLAIN
-from audit.models.endpoint.embeddings import endpoint_kind
-from audit.models.endpoint.model import answers_kept
-from audit.models.endpoint.settings import embeds_texts, model_name
 from audit.options.audits import AuditRequest
 from audit.types import Answerer, Manner
 
@@ -36,16 +32,11 @@ def forecast_audit(request: AuditRequest) -> AuditForecast:
 
 
 def _model(plan: AuditPlan, model: ModelPlan) -> tuple[ModelForecast, Manner | None, NamedModel | None]:
-    """What a model would do, how it would be prompted (None if it embeds images), and its questions. Nothing is sent to an endpoint."""
-    if model.endpoint is not None and model.answers is not None:
-        settings, kept = model.endpoint, answers_kept(model.model, model.endpoint, model.answers)
-        name, kind = model_name(model.model), f"endpoint at {model.endpoint.host}"
-        if embeds_texts(model.model):
-            for probe in plan.probes:
-                check_asks_texts(probe.probe, name)
-            return ModelForecast(name, endpoint_kind(settings), 0, (), None, forecast_texts(settings, plan.probes, kept)), None, None
-        upload = forecast_upload(settings, plan.probes, kept)
-        return ModelForecast(name, kind, 0, (), None, upload), expected_manner(settings), None
+    """What a model would do, how it would be prompted (None if it embeds), and its questions. Nothing is sent over a network."""
+    if (served := model.served) is not None:
+        for probe in plan.probes if served.manner is None else ():
+            check_asks_texts(probe.probe, served.name)
+        return served.forecast(plan.probes, model.answers), served.manner, None
     with quiet_log(), loaded(model, note=False) as (encoder, root):
         check_fit(encoder, plan, root)
         forecast = forecast_model(encoder, root, [probe.dataset for probe in plan.probes])

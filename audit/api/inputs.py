@@ -24,7 +24,6 @@ from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
 from audit.gates.parse import FLAG, GateQuestion, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
-from audit.models.endpoint.settings import embeds_texts, is_served
 from audit.options.audits import READING, AuditRequest
 from audit.options.kinds import parse_order
 from audit.options.schema import flag, is_given
@@ -42,7 +41,7 @@ from audit.probe.file import call_own, own_files, place_of
 from audit.probe.variants import by_attributes, with_harmless_corruptions, with_slices, without_inference
 from audit.records.inputs import ATTRIBUTES_OF_PROBE_CHOSEN, ProbeSource, units_chosen
 from audit.statistics.effects import with_orders
-from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Note, Probe
+from audit.types import UNKNOWN, Dataset, Group, LoadOptions, Note, Probe
 from reports.text.numbers import in_words
 from strictio.files import sha256_of_file
 
@@ -125,10 +124,8 @@ def _fitted(probe: Probe, request: AuditRequest) -> Probe:
 
 def gates_of(request: AuditRequest, probes: Sequence[Probe], locked: Sequence[GateQuestion] = ()) -> GateSet:
     """The gates on answers of models; raises UsageError if one names no question of the probes, nor one of those in the plan lock."""
-    if any(
-        is_served(model) and not embeds_texts(model) for model in request.model
-    ):  # these have more questions than the probe: how often no answer is given
-        manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
+    served = filter(None, map(request.served_plan, request.model))
+    if manner := next((plan.manner for plan in served if plan.manner), None):  # more questions: how often no answer is given
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
     asked = planned_questions(measurement for probe in probes for measurement in probe.measurements)
     gates = GateSet.of(request.fail_on, asked, locked)

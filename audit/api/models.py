@@ -14,11 +14,11 @@ from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.embedding.folders import SharedRoot, local_root, root_of
 from audit.embedding.known import known_encoder
 from audit.encoder import LimitedWriter
+from audit.engine.served import ServedPlan
 from audit.errors import UsageError
 from audit.models import load
-from audit.models.endpoint.settings import EndpointSettings, is_served
 from audit.models.model_args import by_model, parse_model_args
-from audit.models.spec import prefetch
+from audit.models.spec import prefetch, served_kind
 from audit.options.audits import AuditRequest
 from audit.types import AnyModel, ModelRecord
 
@@ -41,10 +41,10 @@ class ModelPlan:
     """None: in memory, during the audit."""
     verify: bool = False
     """Whether to load it even if its files are known."""
-    endpoint: EndpointSettings | None = None
+    served: ServedPlan | None = None
     """None for a model that is loaded."""
-    answers: Path | None = None
-    """The folder of the answer log of an endpoint."""
+    answers: Path = Path()
+    """The folder where a served model may keep its answers."""
 
     @property
     def in_full(self) -> ModelPlan:
@@ -62,15 +62,14 @@ def models_of(request: AuditRequest) -> tuple[ModelPlan, ...]:
     how["cache_root"] = None if request.no_cache else cache
     planned = []
     for model, args in models:
-        if args and not (isinstance(model, str) and not is_served(model)):
-            what, why = ("a model behind an endpoint", None) if is_served(model) else ("an object", "the model is loaded already")
+        kind = served_kind(model)
+        if args and (kind is not None or not isinstance(model, str)):
+            what, why = ("an object", "the model is loaded already") if kind is None else (f"a {kind.name}", None)
             raise UsageError(f"--model-args cannot be used with {what}", why=why, fix="leave them out")
-        if is_served(model):
-            # Always local, since appending to a URL is impossible.
-            answers = cache if isinstance(cache, Path) else local_root()
-            planned.append(ModelPlan(model, args, **how, endpoint=request.endpoint_settings(model), answers=answers))
-        else:
-            planned.append(ModelPlan(model, args, **how))
+        served = request.served_plan(model)
+        # Always local, since appending to a URL is impossible.
+        own: dict[str, Any] = {} if served is None else {"served": served, "answers": cache if isinstance(cache, Path) else local_root()}
+        planned.append(ModelPlan(model, args, **how, **own))
     return tuple(planned)
 
 
@@ -119,11 +118,9 @@ def loaded(plan: ModelPlan, *, note: bool = True) -> Iterator[tuple[AnyModel, Ca
     """
     model = plan.model
     root: CacheRoot = MemoryRoot() if plan.cache_root is None else plan.cache_root
-    if plan.endpoint is not None and plan.answers is not None:
-        from audit.models.endpoint import model as endpoint  # a client, which no other model needs
-
-        with endpoint.opened(model, plan.endpoint, plan.answers) as answerer:
-            yield answerer, MemoryRoot()  # its answers are in the answer log
+    if plan.served is not None:
+        with plan.served.opened(plan.answers) as served:
+            yield served, MemoryRoot()  # it keeps its answers itself
     elif isinstance(model, str):
         yield _read(model, plan, root, note=note), root
     elif isinstance(getattr(model, "record", None), ModelRecord):

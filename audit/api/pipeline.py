@@ -194,9 +194,6 @@ def _audit_model(model: ModelPlan, plan: AuditPlan, directory: RunDirectory, sta
         decided = (probe.decide(None) for probe in tested) if plan.suite is None else decide_suite(plan.suite.name, list(tested))
         for probe, audited_probe in zip(plan.probes, decided, strict=True):
             done = _with_source(audited_probe, sources)
-            if (sent := done.result.endpoint) is not None:
-                code, images = ("embedded_there", {}) if sent.mode == "embeddings" else ("sent", {"images": sent.images})
-                LOG.info("%s", Note(code, {"answers": sent.answers, **images, "host": sent.host}))
             if request.untrained_control:
                 done = with_untrained_control(done, encoder, probe, **how)
             done = with_pictures(done, probe.dataset, request.settings.seed)

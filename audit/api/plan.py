@@ -155,8 +155,8 @@ class NamedModel:
 
 
 def check_replicates(plan: AuditPlan, models: Sequence[NamedModel]) -> None:
-    """Raise errors for replicates with different questions. Those of an endpoint are known only after its answers."""
-    if not plan.request.as_replicates or any(model.endpoint for model in plan.models):
+    """Raise errors for replicates with different questions. Those of a served model are known only after its answers."""
+    if not plan.request.as_replicates or any(model.served for model in plan.models):
         return
     by_probe: dict[str, list[ModelQuestions]] = {}
     for name, model in zip(names_apart([(model.source, model.name) for model in models], plan.request), models, strict=True):

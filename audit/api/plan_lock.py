@@ -22,14 +22,12 @@ from audit.engine.external import AnswersPlan
 from audit.engine.locked_table import locked_table
 from audit.engine.plan import ProbePlan
 from audit.engine.plan_lock import audit_lock, models_not_run, run_deviations, with_named_model
-from audit.engine.served import expected_manner
+from audit.engine.served import ServedPlan
 from audit.engine.texts import given_texts
 from audit.errors import UsageError
 from audit.measure.asked.likelihood import PLAIN
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.classified.questions import classified_probe
-from audit.models.endpoint.embeddings import endpoint_kind
-from audit.models.endpoint.settings import embeds_texts, model_name
 from audit.naming import finding_id
 from audit.predictions.bins import binned_levels
 from audit.records.plan_lock import (
@@ -150,8 +148,8 @@ def run_lock(plan: AuditPlan, audits: Sequence[AuditResult]) -> RunLock | None:
     """What the results record about the lock of a run, given its audits; None without a lock."""
     if (held := plan.lock) is None:
         return None
-    served = [_planned_model(model, None).model for model in plan.models if model.endpoint is not None]
-    models = (*served, *(LockedModel(*model_identity(audit.model)) for audit in audits))
+    served = [_planned_served(model.served).model for model in plan.models if model.served is not None]
+    models = (*served, *(LockedModel(*model_identity(audit.model, served=audit.is_served)) for audit in audits))
     lock, gates = held.lock, tuple(gate for gate in plan.request.fail_on if gate not in held.lock.gates)
     deviations = (*_of_run(plan, lock), *models_not_run(lock, models))
     return RunLock(held.sha256, lock.created, lock.who, lock.why, lock.stopping_rule, gates, deviations)
@@ -161,8 +159,8 @@ def under_lock(plan: AuditPlan, model: ModelPlan, encoder: AnyModel) -> AuditPla
     """The plan for a loaded model: each probe says how it differs from the lock of the run, if there is one."""
     if (held := plan.lock) is None:
         return plan
-    asking = encoder.manner if isinstance(encoder, Served) else _asking(encoder)
-    forms, identity, run = dict(_all_probes(plan, (asking,))), _planned_model(model, encoder).model, _of_run(plan, held.lock)
+    identity = LockedModel(*model_identity(encoder.record)) if model.served is None else _planned_served(model.served).model
+    forms, run = dict(_all_probes(plan, (_asking(encoder),))), _of_run(plan, held.lock)
     locks = [audit_lock(held.lock, run, probe.probe.name, forms[probe.probe.name], identity) for probe in plan.probes]
     return replace(plan, probes=tuple(replace(probe, lock=lock) for probe, lock in zip(plan.probes, locks, strict=True)))
 
@@ -181,7 +179,7 @@ def with_model_name(result: AuditResult, name: str) -> AuditResult:
     if name == result.model.name:
         return result
     model = replace(result.model, name=name)
-    lock = None if result.lock is None else with_named_model(result.lock, LockedModel(*model_identity(model)))
+    lock = None if result.lock is None else with_named_model(result.lock, LockedModel(*model_identity(model, served=result.is_served)))
     return replace(result, model=model, lock=lock)
 
 
@@ -195,39 +193,32 @@ def _of_run(plan: AuditPlan, lock: PlanLock) -> tuple[LockDeviation, ...]:
 
 def _planned_models(plan: AuditPlan) -> Iterator[PlannedModel]:
     for model in plan.models:
-        if model.endpoint is not None:
-            yield _planned_model(model, None)
+        if model.served is not None:
+            yield _planned_served(model.served)
             continue
         with quiet_log(), loaded(model, note=False) as (encoder, root):
             check_fit(encoder, plan, root)
-            yield _planned_model(model, encoder)
+            yield PlannedModel(LockedModel(*model_identity(encoder.record)), _asking(encoder))
         del encoder
         gc.collect()  # one model at a time in memory
 
 
-def _planned_model(model: ModelPlan, encoder: AnyModel | None) -> PlannedModel:
-    if model.endpoint is not None and embeds_texts(model.model):
-        return PlannedModel(LockedModel(model_name(model.model), "", endpoint_kind(model.endpoint)), None)
-    if model.endpoint is not None:
-        return PlannedModel(LockedModel(model_name(model.model), "", _at(model.endpoint.host)), expected_manner(model.endpoint))
-    assert encoder is not None  # noqa: S101
-    return PlannedModel(LockedModel(*model_identity(encoder.record)), _asking(encoder))
+def _planned_served(served: ServedPlan) -> PlannedModel:
+    return PlannedModel(LockedModel(served.name, "", served.form), served.manner)
 
 
 def _asking(encoder: AnyModel) -> Asking:
+    if isinstance(encoder, Served):
+        return encoder.manner
     return PLAIN if isinstance(encoder, Answerer) else encoder.record.labels or None
 
 
-def model_identity(record: ModelRecord) -> tuple[str, str, str]:
-    """Name, hash and form of a model; the form leaves out what differs between machines."""
-    if not record.parameters and "endpoint at " in record.kind:
+def model_identity(record: ModelRecord, *, served: bool = False) -> tuple[str, str, str]:
+    """Name, hash and form of a model; the form leaves out what differs between machines. A served model has no weights to hash."""
+    if served:
         return record.name, "", record.kind
     form = ", ".join((record.dtype, record.architecture, record.preprocessing, record.tokenizer))
     return record.name, record.sha256, form
-
-
-def _at(host: str) -> str:
-    return f"endpoint at {host} (OpenAI's chat form)"
 
 
 # ---- probes --------------------------------------------------------------------------------------------------------------------------

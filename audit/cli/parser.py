@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from audit.errors import nearest
-from audit.extension import find
+from audit.extension import find, model_kinds
 from strictio.arguments import ArgumentParser
 
 
@@ -115,6 +115,8 @@ def _dashed(word: str) -> str:
 
 
 def short_name(model: object) -> str:
-    """A model's name for a folder: the last two parts of its path."""
+    """A model's name for a folder: the last two parts of its path, without the scheme of a hub or of a model over a network."""
     spec = str(model) if isinstance(model, str | Path) else getattr(getattr(model, "record", None), "name", type(model).__name__)
-    return "-".join(Path(spec.removeprefix("hf:").removeprefix("api:")).parts[-2:]).removesuffix(".pt") or spec
+    for scheme in sorted(("hf", *(kind.scheme for kind in model_kinds() if kind.plan)), key=len, reverse=True):
+        spec = spec.removeprefix(f"{scheme}:")
+    return "-".join(Path(spec).parts[-2:]).removesuffix(".pt") or spec

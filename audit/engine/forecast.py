@@ -45,33 +45,8 @@ class ModelForecast:
     """Images of each probe that are cached; an estimate for large data. Empty for a generative model, which embeds nothing."""
     seconds_per_image: float | None
     """None if no image was timed: all are cached, or the model is generative."""
-    upload: UploadForecast | None = None
-    """For a model behind an endpoint, to which a plan sends nothing."""
-
-
-@dataclass(frozen=True)
-class UploadForecast:
-    """What would be sent to a model behind an endpoint, over all probes."""
-
-    host: str
-    local: bool
-    confirmed: bool
-    """Whether images may be sent to another machine."""
-    mode: str
-    images: int
-    """Maximum number: equal images are sent once."""
-    requests: int
-    """Maximum number, without retries."""
-    kept: int
-    """Number of answers in the log."""
-    sent: int
-    """Approximate number of tokens."""
-    answered: int
-    """Maximum number of tokens."""
-    cost: float | None
-    currency: str
-    texts: int = 0
-    """Number of texts for an endpoint that embeds texts; it gets no images."""
+    said: tuple[tuple[str, str], ...] = ()
+    """Head and text of each line that its kind adds, for a model that is asked over a network."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from audit.engine.evidence import add_evidence
 from audit.engine.forecast import counted_levels
 from audit.engine.plan import ProbePlan, check_model, plan_probe
 from audit.engine.plan_lock import restricted
-from audit.engine.served import with_endpoint
 from audit.engine.shares import findings_by_share, without_shares
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.engine.written import classifier_left_out, table_of_texts, texts_for, with_left_out, writing_note
@@ -53,6 +52,7 @@ from audit.statistics.paired.findings import answered_once, paired_findings, wit
 from audit.statistics.responsiveness import responsiveness, with_composition, with_truth_tested
 from audit.statistics.verdict import worst
 from audit.types import (
+    Accounted,
     Answerer,
     AnyModel,
     Classifier,
@@ -191,7 +191,7 @@ def ask_probe(
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
         undecided = _asked(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size)
-        return undecided.then(lambda done: replace(done, result=with_endpoint(done.result, encoder)))
+        return undecided.then(lambda done: replace(done, result=_with_account(done.result, encoder)))
     if not isinstance(encoder, TextEncoder):
         return _classified(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size, verify=verify)
     if probe.load is None or not isinstance(encoder, Encoder):  # the probe only has texts (`check_model`)
@@ -233,9 +233,13 @@ def ask_probe(
         tried = _what_ifs(plan, inputs, stages)
         analysed = kinds.analyse(replace(inputs, probe=analysed_probe, model=model, predictions=audited.predictions))
         found = audited.result.with_analyses({**checked, **analysed, **tried})
-        return replace(audited, result=with_endpoint(probe_texts.added_to(found), encoder))
+        return replace(audited, result=_with_account(probe_texts.added_to(found), encoder))
 
     return undecided.then(finish)
+
+
+def _with_account(result: AuditResult, model: AnyModel) -> AuditResult:
+    return model.with_account(result) if isinstance(model, Accounted) else result
 
 
 def without_questions(probe: Probe) -> Probe:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import DataError, UsageError, nearest
 from audit.extension import ModelKind, find, import_declared, model_kinds
-from audit.models.endpoint.settings import is_served
 from audit.models.model_args import folder_options
 from audit.models.runtime import devices, torch_setting
 from strictio.files import open_file, read_text
@@ -30,9 +29,9 @@ FORMS = (
     "a file of weights (ckpt.pt, .safetensors, ...)", "DIR (a folder in Hugging Face or open_clip layout)",
     "hf:ORG/NAME[@REV] or ORG/NAME (the hub)", "open_clip:ARCH,FILE or open_clip:ARCH,TAG",
 )  # fmt: skip
-LAST_FORMS = ("FILE.py:CLASS or plugin:NAME (a model of your own)", "api:NAME or text:api:NAME (a model behind an endpoint)")
+LAST_FORMS = ("FILE.py:CLASS or plugin:NAME (a model of your own)",)
 """Forms of the core's model specs before and after those of extensions."""
-SCHEMES = ("api", "hf", "open_clip", "plugin")
+SCHEMES = ("hf", "open_clip", "plugin")
 SHOWN = 8
 """Number of names listed if a file does not exist and no name is similar."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
@@ -57,13 +56,13 @@ def refer(spec: str) -> ModelReference:
     """Resolve a model spec. Raises UsageError if it is malformed, DataError if it names a file that does not exist."""
     match, path = _SCHEME.match(spec), Path(spec)
     scheme, rest = (match["scheme"], spec[match.end() :]) if match else (None, spec)
-    if is_served(spec):
-        fix = f"vlm-audit run --model {spec} --base-url URL"
-        raise UsageError(f"{spec!r} is not loaded, but asked", why="it is behind an endpoint", fix=fix)
+    if (served := served_kind(spec)) is not None:
+        fix = f"vlm-audit run --model {spec} {served.needs}".strip()
+        raise UsageError(f"{spec!r} is not loaded, but asked", why=f"it is a {served.name}", fix=fix)
     if scheme in ("open_clip", "hf"):
         return _of_hub(spec, rest) if scheme == "hf" else ModelReference(scheme, rest)
-    if scheme and scheme not in SCHEMES and (declared := _declared(lambda kind: kind.scheme == scheme)):
-        return ModelReference(declared.name, rest, declared)
+    if (declared := _kind_of_scheme(spec)) is not None:
+        return ModelReference(declared.name, spec.removeprefix(f"{declared.scheme}:"), declared)
     if _FILE.fullmatch(spec) is not None and not path.is_dir():
         return ModelReference("class", spec)
     if scheme == "plugin":
@@ -71,7 +70,7 @@ def refer(spec: str) -> ModelReference:
     if (local := local_path(spec)) is not None:
         return _of_path(local, spec)
     if scheme:
-        raise _unknown_spec(spec, "; ".join([f"unknown scheme {scheme}:; {nearest(scheme, _schemes())}", *find().left_out]))
+        raise unknown_scheme(spec, scheme)
     # A spec that looks like a file or a path, or starts with an existing folder, is not treated as a name on the hub.
     start = Path(path.parts[0] if spec else "-")
     if path.suffix in WEIGHT_FILES or spec.startswith(("/", ".", "~")) or spec.count("/") > 1 or start.is_dir():
@@ -84,8 +83,22 @@ def _declared(is_it: Callable[[ModelKind], bool]) -> ModelKind | None:
     return next(filter(is_it, model_kinds()), None)
 
 
+def _kind_of_scheme(spec: str) -> ModelKind | None:
+    """The kind of extensions with the longest scheme that a spec has. The core's schemes come first."""
+    if spec.partition(":")[0] in SCHEMES:
+        return None
+    kinds = [kind for kind in model_kinds() if kind.scheme and spec.startswith(f"{kind.scheme}:")]
+    return max(kinds, key=lambda kind: len(kind.scheme), default=None)
+
+
+def served_kind(model: object) -> ModelKind | None:
+    """The kind of a model that is not loaded but asked over a network; None for any other."""
+    kind = _kind_of_scheme(model) if isinstance(model, str) else None
+    return kind if kind and kind.plan else None
+
+
 def _schemes() -> list[str]:
-    return sorted({*SCHEMES, *(kind.scheme for kind in model_kinds() if kind.scheme)})
+    return sorted({*SCHEMES, *(kind.scheme for kind in model_kinds() if kind.scheme and ":" not in kind.scheme)})
 
 
 def forms() -> str:
@@ -289,6 +302,17 @@ def only_file(folder: Path) -> Path | None:
         return None
     check_folder(folder, folder, required=None)
     return folder / files.pop()
+
+
+def scheme_of(spec: str) -> str | None:
+    """What precedes the colon of a spec; None if it has no scheme."""
+    match = _SCHEME.match(spec)
+    return match and match["scheme"]
+
+
+def unknown_scheme(spec: str, scheme: str) -> UsageError:
+    """The error for a scheme that neither the core nor an extension has."""
+    return _unknown_spec(spec, "; ".join([f"unknown scheme {scheme}:; {nearest(scheme, _schemes())}", *find().left_out]))
 
 
 def _unknown_spec(spec: str, why: str) -> UsageError:

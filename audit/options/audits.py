@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from audit.cli.logs import LogFormat
 from audit.errors import DataError, UnsafeError, UsageError
-from audit.options.endpoint import HOW, EndpointRequest
+from audit.options.declared import HOW, OF_READERS, READ_BY_OTHERS, ModelsRequest, ReadersRequest
 from audit.options.gates import GATES, GatedRequest
 from audit.options.kinds import (
     AboveOne,
@@ -45,7 +45,6 @@ from audit.options.kinds import (
     is_frame,
     is_hugging_face,
 )
-from audit.options.readers import OF_READERS, READ_BY_OTHERS, ReadersRequest
 from audit.options.schema import MORE_SPECS, check_model_names, flag, is_given, option
 from audit.types import Settings
 from strictio.files import read_text
@@ -69,7 +68,7 @@ _CODE = re.compile(r".+\.py(:.*)?", re.DOTALL)
 _PROBE_FOR_DATA = "for images with your own labels: --probe zeroshot; vlm-audit probes lists all probes"
 
 
-class AuditRequest(EndpointRequest, GatedRequest, ReadersRequest):
+class AuditRequest(ModelsRequest, GatedRequest, ReadersRequest):
     """All options of an audit: those of ``vlm-audit run``, and those only available from Python."""
 
     NEEDED: ClassVar[tuple[str, ...]] = ("model", "probe")
@@ -77,8 +76,8 @@ class AuditRequest(EndpointRequest, GatedRequest, ReadersRequest):
     EXAMPLE: ClassVar[str] = "vlm-audit run --model ckpt.pt --probe fairface"
 
     model: Several[Model] = option(
-        (), WHAT, f"weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE{MORE_SPECS}, file.py:CLASS or "
-        "api:NAME; repeatable",
+        (), WHAT, f"weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE{MORE_SPECS}, "
+        "file.py:CLASS; repeatable",
         metavar="SPEC", basic=True,
     )  # fmt: skip
     """Model specs; objects with the methods of an `Encoder`, an `Answerer` or an image classifier; or dual encoders of transformers with
@@ -291,7 +290,7 @@ class AuditRequest(EndpointRequest, GatedRequest, ReadersRequest):
         if self.as_replicates:
             self._check_replicates()
         self._check_columns()
-        self.check_endpoint(self.model)
+        self.check_models(self.model)
         if self.lock is not None and self.allow_undecided:
             why = "a plan lock does not have it, and it would let a locked gate pass without an answer"
             raise UsageError("--allow-undecided cannot be used with --lock", why=why, fix="leave it out")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from audit.records.base import record
-from audit.types import EndpointUsage, Exclusion, Group, Note
+from audit.types import Exclusion, Group, Note
 
 Look = Literal["looks", "constant", "unclear", "order", "no better", "varies", "undecided"]
 """Whether the answers depend on the images. `looks`: they agree with the labels more often than the best constant answer. With the other
@@ -179,43 +179,6 @@ class DataRecord:
     """The column with the weight of each image in a rate; None: every image counts once."""
     several: Group = ()
     """Attributes that may have several values per image: it counts in each group with its share."""
-
-
-@record
-class EndpointVersion:
-    """Answers from one version of a model, as named by its server."""
-
-    model: str
-    fingerprint: str
-    """Its ``system_fingerprint``; empty if the server sends none."""
-    first: str
-    """Date of its first answer, UTC, ISO 8601."""
-    last: str
-    answers: int
-    """Number of questions that it answered."""
-    without_answer: Mapping[str, int]
-    """"unclear", a refusal or an unparsable reply -> number of questions with that outcome."""
-
-
-@record
-class VersionChange:
-    """The answers to one question by each version of a model that changed during the audit."""
-
-    measurement: str
-    answers: tuple[Mapping[str, int], ...]
-    """answer -> images, one mapping per version."""
-    p: float | None
-    """Of equal shares of answers (chi-square); None if nothing can be compared. The versions need not have seen the same images."""
-
-
-@record
-class EndpointRecord(EndpointUsage):
-    """Requests to a model behind an endpoint, and its responses."""
-
-    versions: tuple[EndpointVersion, ...]
-    """In the order of their first answers."""
-    changes: tuple[VersionChange, ...]
-    """The versions' answers, if there are several versions."""
 
 
 ANSWERS_OF_A_SCORE = "answers_of_a_score"

@@ -33,7 +33,7 @@ def with_lock(results: Results, expressions: Sequence[str], lock: PlanLock, tabl
     actual = replace(lock, software=results.tool, gates=tuple(expressions), **settings)
     run = [*run_deviations(lock, actual, {audit.probe.name for audit in results.audits})]
     stated: set[tuple[str, ...]] = {("software",), ("gates",), *((name,) for name in SETTINGS)}
-    if all(audit.endpoint is None for audit in results.audits):  # without a hash, a model is known by its name, which `--name` changes
+    if not any(audit.is_served for audit in results.audits):  # without a hash, a model is known by its name, which `--name` changes
         run += models_not_run(lock, [LockedModel(*model_identity(audit.model)) for audit in results.audits])
         stated.add(("models",))
     recorded = results.lock.deviations
@@ -64,13 +64,13 @@ def _audit_under(audit: AuditResult, lock: PlanLock, run: Sequence[LockDeviation
     for path, value in stated.items():
         _put(fields, path, value)
     deviations = [*field_deviations(locked, fields)]
-    if audit.endpoint is None:
+    if not audit.is_served:
         deviations += of_model(lock, LockedModel(*model_identity(audit.model)))
     of_table = audit.model.kind != EXTERNAL or table is not None
     if of_table:
         actual = None if table is None or audit.model.kind != EXTERNAL else _rows(audit, table)
         deviations += table_deviations(locked.data.table, actual)
-    known = {*stated, *([("models",)] if audit.endpoint is None else [])}
+    known = {*stated, *([] if audit.is_served else [("models",)])}
     deviations += [
         restated(one, asdict(locked), locked.claims)
         for one in recorded

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from audit.models.endpoint.model import opened
-from audit.models.endpoint.settings import EndpointSettings
+from audit.extensions.endpoint.model import opened
+from audit.extensions.endpoint.settings import EndpointSettings
 from audit.types import Question
 from tests.support.endpoint import SHOWN
 
@@ -74,7 +74,7 @@ def main() -> int:
         server = started(port)
         try:
             settings = EndpointSettings(f"http://127.0.0.1:{port}/v1", mode="text", in_flight=IN_FLIGHT, log=folder / "a.log")
-            with opened("api:tiny", settings, folder) as model:
+            with opened("tiny", settings, folder) as model:
                 assert model.terms.mode == "text"
                 began, cpu, memory = time.monotonic(), time.process_time(), []
                 batch, begun = model.images_at_once(1), deque[Callable[[], np.ndarray]]()

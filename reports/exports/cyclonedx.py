@@ -79,7 +79,7 @@ def _model(audits: list[AuditResult], settings: Settings) -> dict[str, Any]:
 
 def hash_of(audit: AuditResult) -> str:
     """Say what was hashed as an audit's model: `WEIGHTS`, or something else if no model was loaded."""
-    if audit.endpoint is not None:
+    if audit.is_served:
         return "the settings, versions and dates of the endpoint"
     return "the file of answers" if answers_only(audit.model) else WEIGHTS
 

@@ -1,7 +1,7 @@
 """The sections of a report, listed in page order, and the page that `page.html` prints.
 
 To add a section, add a line to one of the lists, a template, and (if it needs more than the records) a module of the same name with
-`view`. Analyses are in extensions, supporting evidence in `reports.evidence`.
+`view`. Analyses and accounts are in extensions, supporting evidence in `reports.evidence`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from reports.section import (
     Page,
     Section,
     ShownSection,
+    account_sections,
     analysis_sections,
     appendix_parts,
     contents,
@@ -28,7 +29,7 @@ from reports.section import (
     shown_sections,
 )
 from reports.sections.overview import Overview, overview
-from reports.sections.provenance import data, endpoint, labels, limits, prompts, requirements, slicer
+from reports.sections.provenance import data, labels, limits, prompts, requirements, slicer
 from reports.sections.results import (
     answer,
     details,
@@ -63,9 +64,8 @@ AFTER_ANALYSES: Sequence[Section[AuditContext]] = (
     Section("Not shown", "sections/results/unread", lambda context: unread(context.audit) or None),
     Section("Findings in detail", "sections/results/details", details.view),
     Section("Can it be trusted?", "sections/results/trust", trust.view),
-    Section("Use of an endpoint", "sections/provenance/endpoint", endpoint.view),
 )
-"""Once per audit, after them."""
+"""Once per audit, after them, and before those of accounts."""
 OF_PAGE: Sequence[Section[Results]] = (
     Section("What this cannot tell", "sections/provenance/limits", limits.view),
     Section("Slice it yourself", "sections/provenance/slicer", slicer.slicer),
@@ -121,7 +121,7 @@ class ReportPage(Page):
 def report_page(results: Results, facts: str) -> ReportPage:
     """Return everything that the templates print about `results`; `facts` is their JSON."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
-    of_audit = (*BEFORE_ANALYSES, *analysis_sections(), *AFTER_ANALYSES)
+    of_audit = (*BEFORE_ANALYSES, *analysis_sections(), *AFTER_ANALYSES, *account_sections())
     several, hashes = len(contexts) > 1, [audit.model.sha256 for audit in results.audits]
     glance = overview(contexts) if several else None
     folded = glance is not None and glance.chart is not None

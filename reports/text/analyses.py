@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Protocol
 
-from audit.extension import Analysis, analyses
+from audit.extension import Analysis, accounts, analyses
 from audit.results import AuditResult, Results
 from audit.types import Settings
 from reports.text import phrases
@@ -92,9 +92,10 @@ def appendix_lines(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
 
 
 def unread(audit: AuditResult) -> str:
-    """Name what results have of analyses that no installed extension declares; empty if there is nothing."""
-    known = {analysis.field for analysis in analyses()}
-    named = phrases.some([f"‘{field}’" for field, records in audit.analyses.items() if records and field not in known])
+    """Name what results have of analyses and accounts that no installed extension declares; empty if there is nothing."""
+    known = {*(analysis.field for analysis in analyses()), *(account.field for account in accounts())}
+    found = {**audit.analyses, **audit.accounts}
+    named = phrases.some([f"‘{field}’" for field, records in found.items() if records and field not in known])
     return f"The results also have {named}, which no extension that is installed reads: kept, and not shown." if named else ""
 
 

@@ -417,13 +417,13 @@ def _too_few(settings: Settings) -> str:
 def _unresponsive(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
     """Say what to try with a model that recognises nothing, or whose answers do not depend on the images."""
     do_not = "Do not read gaps between groups from these answers."
-    if phrases.answers_only(audit.model) and audit.endpoint is None:
+    if phrases.answers_only(audit.model) and not audit.is_served:
         return (do_not, _CHECK_ROWS)
     if is_invalid(audit):
         return (do_not, "Choose a probe of things that this model was trained to recognise: `vlm-audit run --list-probes`.")
     if audit.model.labels:
         return (do_not, _CHECK_LABELS)
-    sent = "Read some replies in the answer log to check that the model receives the images" if audit.endpoint else "Check its input"
+    sent = "Read some replies in the answer log to check that the model receives the images" if audit.is_served else "Check its input"
     return (do_not, f"{sent}, then try other prompts or options.")
 
 

@@ -110,7 +110,7 @@ def instead_of_every_answer(record: MeasurementRecord, audit: AuditResult) -> Co
 
     For loaded models and for predictions, "unclear" is an answer: giving it to every image means that the model ignores the images.
     """
-    ways = NO_ANSWER if audit.endpoint else tuple(way for way in NO_ANSWER if way != UNCLEAR)
+    ways = NO_ANSWER if audit.is_served else tuple(way for way in NO_ANSWER if way != UNCLEAR)
     came = Counter({answer: count for answer, count in record.answer_counts.items() if count})
     return came if set(came) <= set(ways) else Counter()
 

@@ -75,7 +75,7 @@ def test_every_name_that_the_reference_is_to_show_exists():
 @pytest.mark.slow
 def test_no_page_asks_another_host_for_anything(site):
     pages = {path.relative_to(site).as_posix(): path.read_text("utf-8") for path in site.rglob("*.html")}
-    assert {"index.html", "command-line.html", "reference.html", "guides/endpoints.html", "404.html"} <= set(pages)
+    assert {"index.html", "command-line.html", "reference.html", "extensions/endpoint.html", "404.html"} <= set(pages)
     assert {f"reference/{name}.html" for name in REFERENCE} | {f"notebooks/{name}.html" for name in NOTEBOOKS} <= set(pages)
     assert {name: found for name, text in pages.items() if (found := FETCHED.findall(text))} == {}
 
@@ -161,7 +161,7 @@ def test_pages_have_no_accessibility_faults(site, browser, scheme):
     ("query", "wanted"),
     [
         ("require-conclusive", "command-line"),
-        ("endpoints", "guides/endpoints"),
+        ("endpoints", "extensions/endpoint"),
         ("planned", "glossary"),
         ("ragged", "troubleshooting"),
     ],

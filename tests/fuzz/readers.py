@@ -185,7 +185,7 @@ def read_manifest(path: Path) -> None:
 
 def read_answer_log(path: Path) -> None:
     """Read a log of answers, sums made right, and every answer in it."""
-    from audit.models.endpoint import answer_log
+    from audit.extensions.endpoint import answer_log
 
     lines = [line.partition(b" ")[2] for line in path.read_bytes().split(b"\n")]
     path.write_bytes(b"".join(answer_log._sum(line) + b" " + line + b"\n" for line in lines))
@@ -196,9 +196,9 @@ def read_answer_log(path: Path) -> None:
 
 def read_reply(path: Path) -> None:
     """Read a body as the answer to a question, and as what a server says where it gives none."""
-    from audit.models.endpoint.client import Client
-    from audit.models.endpoint.complaints import BusyError, complaint
-    from audit.models.endpoint.reply import chosen
+    from audit.extensions.endpoint.client import Client
+    from audit.extensions.endpoint.complaints import BusyError, complaint
+    from audit.extensions.endpoint.reply import chosen
     from audit.types import Question
 
     content, asked = path.read_bytes(), Client.__new__(Client)
@@ -210,7 +210,7 @@ def read_reply(path: Path) -> None:
 
 
 def read_prices(path: Path) -> None:
-    from audit.models.endpoint.prices import read_prices
+    from audit.extensions.endpoint.prices import read_prices
 
     read_prices(path, "m")
 

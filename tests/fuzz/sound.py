@@ -419,7 +419,7 @@ def templates() -> list[bytes]:
 
 def answer_logs() -> list[bytes]:
     """What an endpoint was asked: an answer, one with likelihoods, and one that was refused."""
-    from audit.models.endpoint.answer_log import Answer, line_of_answer
+    from audit.extensions.endpoint.answer_log import Answer, line_of_answer
 
     answers = (Answer("cat", sent=9, answered=2), Answer("A", top=(("A", -0.1), ("B", -2.5))), Answer("no", refused=True))
     return [b"".join(line_of_answer(hashlib.sha256(bytes([place])).hexdigest(), answer) for place, answer in enumerate(answers))]

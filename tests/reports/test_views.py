@@ -11,7 +11,7 @@ import pytest
 
 import reports
 from audit.evidence.score_spread import GroupSpread, ScoreSpread
-from audit.extension import facts_files, find
+from audit.extension import accounts, facts_files, find
 from audit.records.gates import GateCheck, GateResult
 from audit.records.inputs import RowTexts, TextSet
 from audit.types import Claim, Note
@@ -27,7 +27,6 @@ from reports.profile.statements import Stated, StatedAboutQuestion, Statements
 from reports.render import render, render_comparisons
 from reports.section import Section
 from tests.reports import test_effects
-from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_replicates import replicated
 from tests.support import comparison_samples, whole_page
 from tests.support import report_samples as samples
@@ -104,7 +103,6 @@ def draw_pages():
     render(many_groups())
     of_labels = samples.emoji()
     render(samples.results(replace(of_labels, model=replace(of_labels.model, labels=of_labels.measurements[0].labels))))
-    render(samples.results(asked("inconclusive", refusal=10, unparsed=5)))
     render(comparison_samples.two_models())
     render(replicated())
     render_comparisons(gated())
@@ -143,7 +141,7 @@ def views():
     names = {module.name for module in pkgutil.walk_packages(reports.__path__, "reports.")}
     for page in {file.render.partition(":")[0] for file in facts_files()}:
         names |= {page, *(module.name for module in pkgutil.iter_modules(getattr(import_module(page), "__path__", ()), f"{page}."))}
-    names |= {analysis.section for _, analysis in every_analysis()}
+    names |= {one.section for one in (*(analysis for _, analysis in every_analysis()), *accounts())}
     names = {name for name in names if not name.startswith(WITHOUT_TEMPLATES)}
     classes = {value for name in names for value in vars(import_module(name)).values() if isinstance(value, type) and is_dataclass(value)}
     return {cls for cls in classes if cls.__module__ in names and cls.__name__[0] != "_"} - PREPARE_VIEWS

@@ -263,14 +263,14 @@ def ask(url: str, log: str, images: int, out: str) -> None:
     """Ask one question about pictures of noise, and save the rows of numbers: what an audit does of a network, without its statistics."""
     import numpy as np
 
-    from audit.models.endpoint.model import opened
-    from audit.models.endpoint.settings import EndpointSettings
+    from audit.extensions.endpoint.model import opened
+    from audit.extensions.endpoint.settings import EndpointSettings
     from audit.types import Question
 
     pixels = np.random.default_rng(0).integers(0, 256, (images, 9, 9, 3), np.uint8)
     asked = Question("Who?\n- woman\n- man\n- unclear", SHOWN, outcomes=("refusal", "unparsed"))
     settings = EndpointSettings(url, mode="text", log=Path(log), in_flight=4, patience_s=120.0)
-    with opened("api:tiny", settings, Path(log).parent) as model:
+    with opened("tiny", settings, Path(log).parent) as model:
         np.save(out, model.log_likelihoods([Image.fromarray(pixel) for pixel in pixels], [asked]))
 
 

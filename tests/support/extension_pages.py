@@ -1,6 +1,6 @@
 """Samples of extensions, in ``tests/extensions/NAME/samples.py``.
 
-`PAGES`: name -> function that draws a page. `OPTIONS`: option of a reader of answers -> other options that it goes with, and a value.
+`PAGES`: name -> function that draws a page. `OPTIONS`: an option -> other options that it goes with, and a value.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from audit.extension import find
 
 
 def extension_pages() -> dict[str, dict[str, Callable[[], str]]]:
-    """Return the pages of each extension in audit/extensions that has pages of its own, not sections of an audit."""
+    """Return the pages of each extension in audit/extensions that has pages of its own, or a section of an audit that is no analysis."""
     ours = [extension for extension in find().extensions if extension.templates.startswith("audit.extensions.") and not extension.analyses]
     return {extension.name: _samples(extension.name).PAGES for extension in ours}
 
@@ -25,10 +25,11 @@ def appendix_records() -> dict[str, tuple[Any, ...]]:
 
 
 def extension_options() -> dict[str, tuple[dict[str, Any], Any]]:
-    """Return how each option of the readers of ours can be given."""
+    """Return how each option of ours can be given."""
     options = {}
     for extension in find().extensions:
-        if any(reader.options and reader.read.startswith("audit.extensions.") for reader in extension.readers):
+        declare = (*((one, one.read) for one in extension.readers), *((one, one.plan) for one in extension.models))
+        if any(one.options and place.startswith("audit.extensions.") for one, place in declare):
             options |= _samples(extension.name).OPTIONS
     return options
 

@@ -76,7 +76,7 @@ def _of_model(results: Results, model: str | None) -> list[AuditResult]:
 
 def _model(audit: AuditResult, model_id: str) -> dict[str, Any]:
     """Say what is known of the model; whether its weights are public is not."""
-    deployment = "externally_managed" if audit.endpoint else "unknown" if answers_only(audit.model) else "self_deployed"
+    deployment = "externally_managed" if audit.is_served else "unknown" if answers_only(audit.model) else "self_deployed"
     details = {"deployment_type": deployment, "model_availability": "unknown", f"sha256 of {hash_of(audit)}": audit.model.sha256}
     if hash_of(audit) == WEIGHTS:
         details |= {"kind": clean(audit.model.kind), "parameters": str(audit.model.parameters), "dtype": audit.model.dtype}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from audit.errors import UsageError
 from audit.options.audits import RULES, UNITS, AuditRequest
-from audit.options.endpoint import HOW
+from audit.options.declared import HOW
 from audit.options.gates import GATES, GatedRequest
 from audit.options.kinds import (
     Bins,

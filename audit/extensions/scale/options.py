@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator
 
 from audit.errors import UsageError
+from audit.models.spec import served_kind
 from audit.options.audits import AuditRequest
-from audit.options.endpoint import ENDPOINT_OPTIONS, HOW
+from audit.options.declared import HOW, OF_MODELS
 from audit.options.gates import GatedRequest
 from audit.options.kinds import Text
 from audit.options.schema import flag, is_given, option
@@ -16,7 +17,7 @@ from audit.options.schema import flag, is_given, option
 JUDGING = (
     "predictions", "prediction_column", "truth_column", "tags", "texts", "as_replicates", "attributes", "outcome", "pairs", "depth",
     "name", "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "baseline_models",
-    "log_to", "lock", *GatedRequest.model_fields, *ENDPOINT_OPTIONS,
+    "log_to", "lock", *GatedRequest.model_fields, *OF_MODELS,
 )  # fmt: skip
 """Options of an audit that do not affect what is embedded, or that need results."""
 
@@ -42,6 +43,12 @@ def _actors(value: Any) -> tuple[int, int] | None:
     return numbers[0], numbers[-1]
 
 
+def no_embeddings(model: str) -> UsageError:
+    """The error for a model that is not loaded."""
+    why = "its answers are kept in a log as it is audited"
+    return UsageError(f"{model} is asked over a network, and has no embeddings here", why=why, fix="vlm-audit run")
+
+
 class EmbedRequest(AuditRequest):
     """All options for filling the cache."""
 
@@ -64,6 +71,8 @@ class EmbedRequest(AuditRequest):
         for name in JUDGING:
             if is_given(getattr(self, name)) and getattr(self, name) != type(self).model_fields[name].default:
                 raise UsageError(f"{flag(name)} cannot be used with embed", why="it judges nothing", fix="give it to vlm-audit run")
+        if served := next(filter(served_kind, self.model), None):
+            raise no_embeddings(repr(served))
         super().check_together()
         for name in ("ray_address", "ray_actors") if self.engine != "ray" else ():
             if getattr(self, name) is not None:

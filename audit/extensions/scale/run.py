@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import MachineError, UsageError
-from audit.extensions.scale.options import EmbedRequest
+from audit.extensions.scale.options import EmbedRequest, no_embeddings
 
 if TYPE_CHECKING:
     from audit.api.models import ModelPlan
@@ -73,13 +73,10 @@ def _filled(encoder: Any, plan: ProbePlan, how: Filling, request: EmbedRequest) 
 def _check_kept(request: EmbedRequest, encoder: Any, root: Any) -> None:
     """Raise UsageError for a model whose embeddings a later run could not find, or that the engine cannot embed with."""
     from audit.embedding.cache import MemoryRoot
-    from audit.models.endpoint.embeddings import EndpointTextEncoder
-    from audit.models.endpoint.model import EndpointModel
-    from audit.types import Answerer
+    from audit.types import Accounted, Answerer
 
-    if isinstance(encoder, EndpointModel | EndpointTextEncoder):
-        what = f"{encoder.name} is behind an endpoint, and has no embeddings here"
-        raise UsageError(what, why="its answers are kept in a log as it is audited", fix="vlm-audit run")
+    if isinstance(encoder, Accounted):
+        raise no_embeddings("the model")
     if isinstance(root, MemoryRoot):
         what = f"the embeddings of {encoder.record.name} cannot be kept"
         raise UsageError(what, why="the object states no fingerprint", fix="give it a fingerprint, or name a file.py:CLASS")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.models.spec import Loading, fetch_folder, is_hub_name, missing_path, shown_name
+from audit.models.spec import Loading, fetch_folder, is_hub_name, missing_path, scheme_of, shown_name, unknown_scheme
 
 if TYPE_CHECKING:
     from audit.types import TextEncoder
@@ -25,6 +25,6 @@ def load(where: str, how: Loading) -> TextEncoder:
     if path.is_dir():
         return folder.load(path, how.model_args, name=shown_name(path), **how.setting)
     if not is_hub_name(name):
-        raise missing_path(path)
+        raise unknown_scheme(f"text:{where}", f"text:{scheme}") if (scheme := scheme_of(name)) else missing_path(path)
     fetched, stated = fetch_folder(name, FILES)
     return folder.load(fetched, how.model_args, **stated, **how.setting)

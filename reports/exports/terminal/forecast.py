@@ -8,20 +8,19 @@ from audit.cli.progress import duration
 from audit.cli.screen import Screen
 from audit.engine.forecast import AuditForecast, ProbeForecast
 from reports.exports.terminal.lines import lines_of, width
-from reports.text.detail.endpoint import planned_cost, planned_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import in_words
 
 _MOST_LEVELS = 12
-_HEADS = ("suite", "model", "sends", "costs", "probe", "data", "gate", "time", "writes")
-_INDENT = max(map(width, _HEADS)) + 2
+_HEADS = ("suite", "model", "probe", "data", "gate", "time", "writes")
 
 
 def forecast_lines(plan: AuditForecast, screen: Screen) -> str:
     """Return what a user wants to know before waiting: models, questions, groups with n, time, and the files to be written."""
     lines: list[str] = []
+    indent = max(map(width, (*_HEADS, *(head for model in plan.models for head, _ in model.said)))) + 2
     for head, text in _said(plan):
-        first, *others = lines_of(text, screen, indent=_INDENT)
+        first, *others = lines_of(text, screen, indent=indent)
         lines += [head + first[len(head) :], *others]
     return "\n".join(lines)
 
@@ -30,11 +29,9 @@ def _said(plan: AuditForecast) -> Iterator[tuple[str, str]]:
     if plan.suite is not None:
         yield "suite", sentence(plan.suite.note)
     for model in plan.models:
-        size = "" if model.upload else f" · {in_words(model.parameters, 'parameter')}"
+        size = "" if model.said else f" · {in_words(model.parameters, 'parameter')}"
         yield "model", f"{model.name} · {model.kind}{size}"
-        if model.upload:
-            yield "sends", planned_sentence(model.upload)
-            yield "costs", planned_cost(model.upload)
+        yield from model.said
     for probe_index, probe in enumerate(plan.probes):
         yield from _of_probe(probe, external=not plan.models)
         for model in (model for model in plan.models if model.cached):

@@ -15,7 +15,6 @@ from audit.statistics.severity import Criterion, by_severity, decisive
 from audit.types import Group, Settings
 from reports.text import phrases, sentences
 from reports.text.analyses import beyond_chance, withheld
-from reports.text.detail.endpoint import versions_sentence
 from reports.text.effects import effect_sentence, planned_effects
 from reports.text.evidence import shift_sentence
 from reports.text.headline.choices import not_compared_phrase
@@ -24,7 +23,7 @@ from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
 from reports.text.headline.uncounted import uncounted_sentences
 from reports.text.missing_truth import MISSING
-from reports.text.numbers import exact_points, in_words, lower_first, points
+from reports.text.numbers import count, exact_points, in_words, lower_first, points
 from reports.text.order import planned, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, undecided_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, invalid_caveat, lead, stays_sentence
@@ -32,7 +31,7 @@ from reports.text.units import declare_step, repeated_sentence
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
 _Said = tuple[str, str, Sequence[str]]
-_MOST_RATES, _MOST_TURNED, _MOST_LINES = 3, 2, 2
+_MOST_RATES, _MOST_TURNED, _MOST_LINES, _MOST_VERSIONS = 3, 2, 2, 2
 _REST: dict[Verdict, str] = {"disparity": "Also unequal", "inconclusive": "Undecided", "equivalent": "Equivalent"}
 _BELOW: dict[Criterion, str] = {
     "rank": "the probe ranks it lower", "diffuse": "no two groups stand out", "harm": "what harms people more comes first",
@@ -125,7 +124,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
-        tuple(filter(None, (*cautions, *uncounted_sentences(audit, settings), versions_sentence(audit.endpoint)))),
+        tuple(filter(None, (*cautions, *uncounted_sentences(audit, settings), _versions_sentence(audit)))),
         tuple(filter(None, details)),
         (*_effect_lines(audit, effect, settings), *_lines(audit, primary, led=effect is not None)) if kind == "disparity" else (),
         _ASKED_AGAIN if visible else _not_planned(audit, kind, settings),
@@ -133,6 +132,17 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         affected(leading) if leading and kind == "disparity" else (),
         visible,
     )
+
+
+def _versions_sentence(audit: AuditResult) -> str:
+    """Say which versions of a model that was asked over a network answered; empty if there was only one."""
+    names = [name or "not named" for name in audit.account.version_names] if audit.account else []
+    if len(names) < _MOST_VERSIONS:
+        return ""
+    more = len(names) - _MOST_VERSIONS
+    many = count(len(names)) if more else "Two"
+    shown = f"{', '.join(names[:_MOST_VERSIONS])} and {more} more" if more else " and ".join(names)
+    return f"{many} versions of the model answered: {shown}."
 
 
 def _kind(audit: AuditResult, primary: Sequence[Finding]) -> Kind:

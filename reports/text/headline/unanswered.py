@@ -1,4 +1,4 @@
-"""The headline of an endpoint audit in which no question got an answer: what came instead, and from which groups."""
+"""The headline of an audit over a network in which no question got an answer: what came instead, and from which groups."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from reports.text.responsiveness import instead_words
 
 def instead_of_answers(audit: AuditResult) -> Counter[str]:
     """Count what came instead of answers; empty if any question got one, or if the model was loaded here."""
-    versions = audit.endpoint.versions if audit.endpoint else ()
-    came = sum((Counter(version.without_answer) for version in versions), Counter[str]())
-    return came if came.total() == sum(version.answers for version in versions) else Counter()
+    came = Counter(audit.account.without_answer) if audit.account else Counter[str]()
+    return came if audit.account and came.total() == audit.account.asked else Counter()
 
 
 def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> tuple[str, str, Sequence[str]]:

@@ -124,12 +124,6 @@ MODEL = {"model": "colours.py:Colours", "probe": "faces.py", "min_group_size": 5
 EXTERNAL = {"predictions": "answers.csv"}
 GATED = {**EXTERNAL, "attributes": "race", "fail_on": "gap > 0.05"}
 READ = {"image_root": ".", "image_column": "image", "column": "race=race", "encoding": "latin-1"}
-ENDPOINT = {
-    "base_url": "http://localhost:9/v1", "api_key_from": "MY_KEY", "confirm_upload": True, "answer_mode": "text", "repeats": 2,
-    "in_flight": 4, "patience": 1.5, "prices": "prices.toml", "max_cost": 2.5, "max_requests": 9, "answer_log": "answers.log",
-    "replay": True, "max_new_tokens": 8,
-}  # fmt: skip
-"""Refused of a model that is loaded; what they do is tested in tests/audit/models/endpoint."""
 AUDITS = {
     "model": (MODEL, ["colours.py:Colours", "colours.py:Colours"]), "probe": (MODEL, "faces.py"), "data": (MODEL, "faces.csv"),
     **{name: ({**MODEL, "data": "faces.csv"}, value) for name, value in READ.items()},
@@ -159,7 +153,7 @@ AUDITS = {
     "max_skip": (MODEL, 0.2), "no_cache": (MODEL, True), "cache_root": (MODEL, "elsewhere"), "verify": (MODEL, True),
     "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),
     "ratio_tolerance": ({**EXTERNAL, "attributes": "race", "outcome": "woman=Female"}, 1.5),
-    **{name: (MODEL, value) for name, value in ENDPOINT.items()},
+    "max_new_tokens": (MODEL, 8),  # refused of a model that writes nothing
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "allow_undecided": (GATED, True), "junit": (GATED, "gates.xml"),
     "log_format": (MODEL, "json"), "log_to": (MODEL, ["mlflow"]),  # what it does is tested in test_tracking.py
 }  # fmt: skip

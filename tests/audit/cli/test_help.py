@@ -41,6 +41,6 @@ def test_options_are_grouped_by_task():
     for task, flag in (
         ("what to audit", "model"), ("how images and their attributes are read", "image-root"), ("external predictions", "truth-column"),
         ("groups and sampling units", "cluster"), ("further questions", "what-if"), ("statistics", "alpha"), ("output", "include-examples"),
-        ("how to run it", "batch-size"), ("gates", "junit"), ("for a model behind an endpoint (--model api:NAME)", "replay"),
+        ("how to run it", "batch-size"), ("gates", "junit"),
     ):  # fmt: skip
         assert flag in listed(by_task[task]), task

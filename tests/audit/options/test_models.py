@@ -9,7 +9,6 @@ import pytest
 from pydantic import TypeAdapter
 
 from audit.errors import UsageError
-from audit.models.endpoint.settings import AUTO, MODES
 from audit.options.audits import AuditRequest
 from audit.options.command_line import given_options
 from audit.options.comparisons import CompareRequest
@@ -85,7 +84,6 @@ def test_a_number_on_a_command_line_that_is_none_is_a_usage_error(capsys):
 
 
 def test_the_flags_offer_what_the_fields_take():
-    assert choices_of(AuditRequest.model_fields["answer_mode"]) == (AUTO, *MODES)
     assert choices_of(AuditRequest.model_fields["dtype"]) == ("float32", "bfloat16", "float16")
     assert choices_of(AuditRequest.model_fields["device"]) is None
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from audit.extensions.endpoint.model import opened
+from audit.extensions.endpoint.settings import EndpointSettings
 from audit.models import load
-from audit.models.endpoint.model import opened
-from audit.models.endpoint.settings import EndpointSettings
 from audit.types import REFUSAL, UNPARSED, Question
 from tests.support.generative_models import llava, qwen2_5_vl
 from tests.support.model_folders import noise, saved
@@ -43,7 +43,7 @@ def folder_of(name, root, chat=None):
 def test_likelihoods_are_those_of_the_model_in_this_process(name, tmp_path):
     folder = folder_of(name, tmp_path)
     here = load(str(folder)).log_likelihoods(IMAGES, [GENDER, HARM])
-    with served(folder) as server, opened("api:tiny", EndpointSettings(server.url, log=tmp_path / "a.log"), tmp_path) as model:
+    with served(folder) as server, opened("tiny", EndpointSettings(server.url, log=tmp_path / "a.log"), tmp_path) as model:
         assert model.terms.mode == "likelihood"  # found out, not asked for
         there = model.log_likelihoods(IMAGES, [GENDER, HARM])
     np.testing.assert_allclose(there, here, atol=1e-4)
@@ -58,7 +58,7 @@ def test_answers_in_words_are_the_likeliest_options_in_this_process(name, tmp_pa
     here = load(str(folder)).log_likelihoods(images, [GENDER]).argmax(axis=1)
     with served(folder) as server:
         settings = EndpointSettings(server.url, mode="text", log=tmp_path / "a.log", max_new_tokens=1)
-        with opened("api:tiny", settings, tmp_path) as model:
+        with opened("tiny", settings, tmp_path) as model:
             there = model.log_likelihoods(images, [replace(GENDER, outcomes=(REFUSAL, UNPARSED))]).argmax(axis=1)
     assert there.tolist() == here.tolist()
     assert len(set(here)) > 1  # the image decides

@@ -17,10 +17,10 @@ import pytest
 import torch
 
 import audit
+from audit.extensions.endpoint.model import opened
+from audit.extensions.endpoint.settings import EndpointSettings
 from audit.measure.asked.questionnaire import questionnaire
 from audit.models import load
-from audit.models.endpoint.model import opened
-from audit.models.endpoint.settings import EndpointSettings
 from audit.types import REFUSAL, UNPARSED, Manner
 from probes.faces.fairface import PROBE
 from tests.probes.made import fairface, pairs
@@ -77,7 +77,7 @@ def test_text_is_what_the_same_model_writes_in_this_process(model, url, tmp_path
     local = load(str(model))
     written = [text for (text,) in local.write(images, [GENDER.text])]
     settings = EndpointSettings(url, log=tmp_path / "a.log", max_new_tokens=1, patience_s=60.0)
-    with opened(f"api:{model}", settings, tmp_path) as served:
+    with opened(model, settings, tmp_path) as served:
         assert served.terms.mode == "text"  # it refuses logprobs and schemas by name
         rows = served.log_likelihoods(images, [GENDER])
     first = [re.match(r"\w+", text)[0] for text in written]
@@ -92,7 +92,7 @@ def test_probes_run_end_to_end(probe, data, model, url, tmp_path):
     location = data.make(tmp_path / "data")[1]
     given = {"base_url": url, "answer_log": tmp_path / "a.log", "max_new_tokens": 1, "limit": 12, "min_group_size": 2, "draws": 99}
     found = audit.audit(f"api:{model}", probe, data=location, no_inference=True, **given)
-    endpoint = found.results.audits[0].endpoint
+    endpoint = found.results.audits[0].account
     assert endpoint.mode == "text"
     assert endpoint.images > 5
     assert endpoint.answers >= endpoint.images

@@ -413,11 +413,10 @@ def test_the_strongest_signal_is_carried():
 
 
 def test_an_audit_without_an_answer_leads_with_what_came_most_often_instead():
-    version = SimpleNamespace(answers=30, without_answer={"refusal": 10, "unparsed": 20})
     audit = audit_of("equivalent", "equivalent", "equivalent")
     outcomes = ("refusal", "unparsed", "thief")
     findings = tuple(replace(finding, outcome=outcome) for finding, outcome in zip(audit.findings, outcomes, strict=False))
-    silent = SimpleNamespace(endpoint=SimpleNamespace(versions=(version,)))
+    silent = SimpleNamespace(account=SimpleNamespace(asked=30, without_answer={"refusal": 10, "unparsed": 20}))
 
     assert commonest(silent, findings).outcome == "unparsed"
     assert commonest(silent, findings[::2]).outcome == "refusal"

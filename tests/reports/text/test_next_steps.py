@@ -18,13 +18,13 @@ from reports.render import render
 from reports.sections.overview import overview
 from reports.text.headline import headline_of
 from reports.text.next_steps import MOST_STEPS, audit_steps
-from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_errors import CELLS, WRONGLY, audited
 from tests.reports.text.test_headline import BY_GENDER, looking, with_first
 from tests.reports.text.test_replicates import replicated
 from tests.reports.text.test_verdicts import BY_VERDICT_MIXES, audit_of
 from tests.support import comparison_samples
 from tests.support import report_samples as samples
+from tests.support.asked import asked
 from tests.support.page_text import text_of
 
 COMPARE = "After changes, audit the same images and run `vlm-audit compare`."
@@ -166,12 +166,14 @@ def test_a_model_that_recognises_nothing_has_no_gaps_to_read():
     ]  # fmt: skip
 
 
+@pytest.mark.extension("endpoint")
 def test_more_refusals_for_one_group_are_read():
     (step, *_) = steps(asked("disparity", "inconclusive", refusal=700))
 
     assert step == "Read replies counted as ‘refusal’ for the group man: other prompts may get answers."
 
 
+@pytest.mark.extension("endpoint")
 def test_without_answers_the_answer_log_is_read():
     (step,) = steps(asked("inconclusive", "inconclusive", refusal=1000))
 
