@@ -46,7 +46,7 @@ demo: $(if $(LOCK),$(READY),$(or $(wildcard $(READY)),$(VENV)/demo-ready))  ## t
 test test-all test-profile rooms calibrate: export PYTHONDONTWRITEBYTECODE =
 # One worker more than there are cores: a quarter of the time a test waits, for a browser, a signal or a clock.
 PYTEST = $(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'from audit.embedding.cores import cores; print(cores() + 1)') \
-	--dist loadfile --no-loadscope-reorder
+	--dist loadfile --no-loadscope-reorder -p tests.support.forked_workers
 
 test: $(READY)  ## every behaviour once, at the lowest level that can fail, and doctests
 	$(PYTEST)

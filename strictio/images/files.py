@@ -66,6 +66,8 @@ def name_fault(name: str) -> str | None:
     True
     >>> name_fault("../1.jpg"), name_fault("https://example.invalid/1.jpg")
     ('path that leaves the folder', 'URL')
+    >>> name_fault("/dev/zero"), name_fault("/dev/shm/1.jpg")
+    ('device', 'absolute path')
     """
     if not name.strip():
         return "empty name"
@@ -73,7 +75,7 @@ def name_fault(name: str) -> str | None:
         return "NUL character"
     if _URL.match(name):
         return "URL"
-    if name.startswith("/dev/"):
+    if name.startswith("/dev/") and not name.startswith("/dev/shm/"):  # noqa: S108  # there are files, in memory
         return "device"
     if name.startswith("/") or _WINDOWS_ABSOLUTE.match(name):
         return "absolute path"
