@@ -184,6 +184,10 @@ class AnsweredImages:
     pictures: tuple[AnsweredImage, ...]
 
 
+_COLLECTED = ("analyses", "accounts")
+"""Fields that a file has as keys beside the others."""
+
+
 def _typed(found: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Every declared analysis with its records, checked to be of the declared class; of a kind without records nothing is imported."""
     classes = {declared.field: declared.record for declared in analyses()}
@@ -194,17 +198,24 @@ def _typed(found: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     return typed
 
 
+def _is_account(name: str, given: object) -> bool:
+    """Whether a key of a file has an account: an extension declares one, or none does and there is a single record, or null."""
+    if name in {declared.field for declared in accounts()}:
+        return True
+    return (given is None or isinstance(given, dict)) and name not in {*_COLLECTED, *(declared.field for declared in analyses())}
+
+
 def _accounted(found: Mapping[str, Any]) -> dict[str, Any]:
     """Every declared account with its record, checked to be of the declared class; None if the model was not used so."""
     classes = {declared.field: declared.record for declared in accounts()}
     typed: dict[str, Any] = dict.fromkeys(classes)
     for name, given in found.items():
-        typed[name] = None if given is None else _one_adapter(classes.get(name)).validate_python({name: given})[name]
+        typed[name] = None if given is None else _account_adapter(classes.get(name)).validate_python({name: given})[name]
     return typed
 
 
 @cache
-def _one_adapter(place: str | None) -> TypeAdapter[Any]:
+def _account_adapter(place: str | None) -> TypeAdapter[Any]:
     """The type of a key with a record of a declared class, or with any table."""
     of_key: Any = GenericAlias(dict, (str, dict[str, Any] if place is None else import_declared(place)))
     return TypeAdapter(of_key)
@@ -263,16 +274,14 @@ class AuditResult:
     @model_validator(mode="before")
     @classmethod
     def _gathered(cls, given: Any) -> Any:
-        """Collect the keys of analyses in a file."""
+        """Collect the keys of analyses and of accounts in a file."""
         if not isinstance(given, dict):
             return given
-        beside = ("analyses", "accounts")
-        own = {name: value for name, value in given.items() if name in cls.__dataclass_fields__ and name not in beside}
+        own = {name: value for name, value in given.items() if name in cls.__dataclass_fields__ and name not in _COLLECTED}
         others = {name: value for name, value in given.items() if name not in own}
-        known = {declared.field for declared in accounts()}
-        one = {name: value for name, value in others.items() if name in known or value is None or isinstance(value, dict)}
-        several = {name: value for name, value in others.items() if name not in one}
-        return own | {"analyses": _typed(several), "accounts": _accounted(one)}
+        single = {name: value for name, value in others.items() if _is_account(name, value)}
+        several = {name: value for name, value in others.items() if name not in single}
+        return own | {"analyses": _typed(several), "accounts": _accounted(single)}
 
     @field_validator("analyses", mode="after")
     @classmethod
@@ -338,7 +347,8 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of `results.json`, with a key for each analysis and each account of an installed extension."""
     schema = _FILE.json_schema()
     properties = schema["$defs"]["AuditResult"]["properties"]
-    del properties["analyses"], properties["accounts"]
+    for name in _COLLECTED:
+        del properties[name]
     for declared in analyses():
         records = _described(schema, _tuple_of(declared.record))
         properties[declared.field] = {"default": [], **records, "title": declared.field.replace("_", " ").title()}

@@ -60,8 +60,9 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
     assert ran(packages, "-c", EVERYTHING.replace("NAME", name)).returncode == 0
     (tmp_path / "out").mkdir()
     [extension] = (one for one in find().extensions if one.name == name)
-    keys = "|".join(analysis.field for analysis in extension.analyses)
-    empty = re.compile(rf'\n   "(?:{keys})": \[\],|,\n   "(?:{keys})": \[\](?=\n)')  # in the middle of the keys, or the last
+    keys = "|".join(one.field for one in (*extension.analyses, *extension.accounts))
+    nothing = rf'\n   "(?:{keys})": (?:\[\]|null)'
+    empty = re.compile(rf"{nothing},|,{nothing}(?=\n)")  # in the middle of the keys, or the last
     assert audited(tmp_path / "out", packages) == {place: empty.sub("", text) if keys else text for place, text in whole.items()}
     if any(analysis.methods for analysis in extension.analyses):
         done = ran(packages, "-m", "audit", "run", "--model", "absent.pt", "--probe", "emoji", "--what-if", "all")
@@ -80,7 +81,8 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
         assert done.returncode == 3
         for said in ("is not a table", left_out(name), "fix: install again what is left out; otherwise give a .csv"):
             assert said in done.stderr
-        flags = [f"--{option.name.replace('_', '-')}" for option in reader.options]
+    options = [option for one in (*extension.readers, *extension.models) for option in one.options]
+    if flags := [f"--{option.name.replace('_', '-')}" for option in options]:
         assert left_out(name) in ran(packages, "-m", "audit", "run", "--predictions", str(ANSWERS), flags[0], "x").stderr
         assert not {*flags} & {*ran(packages, "-m", "audit", "run", "--help-all").stdout.split()}
     for scheme in (kind.scheme for kind in extension.models if kind.scheme):
