@@ -278,7 +278,7 @@ def _tried(kind: str, is_sure: Callable[[], bool]) -> Iterator[None]:
     except DataError as error:
         if not (left_out := find().left_out) or is_sure():
             raise
-        known = ", ".join(["dual encoder", *(declared.name for declared in model_kinds())])
+        known = ", ".join(["dual encoder", *(declared.name for declared in model_kinds() if declared.load)])
         why = "; ".join([f"as {kind}: {error.what}", f"known kinds: {known}", *left_out])
         fix = "; or, if it is of another kind, ".join([*filter(None, [error.fix]), "install what is left out"])
         raise DataError("this is not a model of a kind that is known here", where=error.where, why=why, fix=fix) from error

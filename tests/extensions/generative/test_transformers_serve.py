@@ -77,7 +77,7 @@ def test_text_is_what_the_same_model_writes_in_this_process(model, url, tmp_path
     local = load(str(model))
     written = [text for (text,) in local.write(images, [GENDER.text])]
     settings = EndpointSettings(url, log=tmp_path / "a.log", max_new_tokens=1, patience_s=60.0)
-    with opened(model, settings, tmp_path) as served:
+    with opened(str(model), settings, tmp_path) as served:
         assert served.terms.mode == "text"  # it refuses logprobs and schemas by name
         rows = served.log_likelihoods(images, [GENDER])
     first = [re.match(r"\w+", text)[0] for text in written]
