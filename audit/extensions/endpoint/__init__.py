@@ -12,6 +12,8 @@
 
 from audit.extension import Account, Extension, ModelKind, Option
 
+CHAT, TEXTS = "api", "text:api"
+"""Schemes of models that are asked about images, and of those that embed texts."""
 FIELD = "endpoint"
 """The key of `results.json`."""
 OPTIONS = (
@@ -43,7 +45,7 @@ EXTENSION = Extension(
             plan="audit.extensions.endpoint.plan:plan_chat",
             options=OPTIONS,
             needs="--base-url URL",
-            scheme="api",
+            scheme=CHAT,
             usage="api:NAME",
             form="api:NAME or text:api:NAME (a model behind an endpoint)",
         ),
@@ -52,7 +54,7 @@ EXTENSION = Extension(
             plan="audit.extensions.endpoint.plan:plan_texts",
             options=OPTIONS,
             needs="--base-url URL",
-            scheme="text:api",
+            scheme=TEXTS,
         ),
     ),
     accounts=(

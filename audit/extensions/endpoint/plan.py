@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from audit.engine.forecast import ModelForecast
 from audit.engine.plan import ProbePlan
 from audit.errors import UsageError
+from audit.extensions.endpoint import CHAT, TEXTS
 from audit.extensions.endpoint.prices import read_prices
-from audit.extensions.endpoint.settings import AUTO, SCHEME, TEXTS, EndpointSettings, model_name
+from audit.extensions.endpoint.settings import AUTO, EndpointSettings
 from audit.types import REFUSAL, UNPARSED, Manner, Question
 
 if TYPE_CHECKING:
@@ -26,19 +27,22 @@ _FIELDS = {"api_key_from": "key_variable", "answer_mode": "mode", "patience": "p
 
 def plan_chat(where: str, given: Mapping[str, Any]) -> ChatPlan:
     """Plan a model that is asked about images; raises UsageError or DataError if an option is missing or invalid."""
-    return ChatPlan(*_planned(f"{SCHEME}{where}", given))
+    return ChatPlan(*_planned(CHAT, where, given))
 
 
 def plan_texts(where: str, given: Mapping[str, Any]) -> TextsPlan:
     """Plan a model that embeds texts, like `plan_chat`."""
-    return TextsPlan(*_planned(f"{TEXTS}{SCHEME}{where}", given))
+    return TextsPlan(*_planned(TEXTS, where, given))
 
 
-def _planned(spec: str, given: Mapping[str, Any]) -> tuple[str, EndpointSettings]:
+def _planned(scheme: str, where: str, given: Mapping[str, Any]) -> tuple[str, EndpointSettings]:
+    """The server's name of the model, and the settings."""
+    spec = f"{scheme}:{where}"
     if "base_url" not in given:
         fix = f"--model {spec} --base-url http://localhost:8000/v1"
         raise UsageError("--base-url is missing", why="a model behind an endpoint has an address", fix=fix)
-    name = model_name(spec)
+    if not (name := where.strip()):
+        raise UsageError(f"unknown model spec: {spec!r}", fix="--model api:NAME, by the name that the server knows")
     prices = {"prices": read_prices(given["prices"], name)} if "prices" in given else {}
     return name, EndpointSettings(**{_FIELDS.get(option, option): value for option, value in given.items()} | prices)
 

@@ -15,10 +15,6 @@ from audit.errors import UsageError
 from audit.extensions.endpoint.prices import Prices
 
 log = logging.getLogger("audit")
-SCHEME = "api:"
-"""Prefix of the model spec."""
-TEXTS = "text:"
-"""Precedes it for an endpoint that embeds texts."""
 KEY_VARIABLE = "OPENAI_API_KEY"
 MODES = ("likelihood", "letter", "schema", "text")
 """From the most to the least informative; `letter` and `schema` constrain the answer."""
@@ -95,20 +91,6 @@ class EndpointSettings:
             return ipaddress.ip_address(name).is_loopback
         except ValueError:
             return name == "localhost" or name.endswith(".localhost")
-
-
-def model_name(spec: str) -> str:
-    """The server's name of the model; raises UsageError if the spec has none.
-
-    Examples
-    --------
-    >>> model_name("api:qwen2.5vl:7b"), model_name("text:api:bge-m3")
-    ('qwen2.5vl:7b', 'bge-m3')
-    """
-    name = spec.removeprefix(TEXTS).removeprefix(SCHEME).strip()
-    if not name:
-        raise UsageError(f"unknown model spec: {spec!r}", fix="--model api:NAME, by the name that the server knows")
-    return name
 
 
 def say_the_way(settings: EndpointSettings) -> None:
