@@ -13,9 +13,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from strictio.images.decode import MAX_BYTES, MAX_PIXELS, UnreadableImage
+from strictio.images.decode import MAX_BYTES, MAX_PIXELS, UnreadableImage, check_structure
 from strictio.images.files import read_regular
-from strictio.images.structure import check_structure
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from strictio.errors import DataError, UsageError
-from strictio.tables.delimited import read_delimited, read_header
 from strictio.tables.json_lines import first_keys, read_json_lines
 from strictio.tables.parquet import parquet_schema
 from strictio.tables.stream import survey
-from strictio.tables.text_table import TextTable
+from strictio.tables.text_table import TextTable, read_delimited, read_header
 from strictio.tables.workbook import read_workbook, workbook_header
 
 _CSV, _JSON, _EXCEL = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson"), (".xlsx",)

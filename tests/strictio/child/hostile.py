@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from strictio.child import locks
+from strictio.child import serve
 from strictio.errors import DataError
 
 
@@ -18,7 +18,7 @@ def hostile():
 
 def unlocked():
     """As on a system without Landlock and seccomp."""
-    locks._lock_files = locks._lock_calls = lambda libc: False
+    serve._lock_files = serve._lock_calls = lambda libc: False
     return _answer
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from strictio.child import locks, process
+from strictio.child import process, serve
 from strictio.child.process import Child, EndedError, TooMuchMemoryError
 from strictio.errors import DataError, MachineError
 from tests.support.forked import Forked
@@ -147,5 +147,5 @@ def test_what_the_system_does_not_enforce_is_said_once(monkeypatch, caplog, kept
         with pytest.raises(TooMuchMemoryError):  # limits stay
             child.ask({"do": "memory"}, 5)
         child.end()
-    assert caplog.text.count(f"without {locks.FILES}, {locks.NETWORK}") == 1
+    assert caplog.text.count(f"without {serve.FILES}, {serve.NETWORK}") == 1
     process._say_missing.cache_clear()

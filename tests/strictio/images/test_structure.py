@@ -9,10 +9,9 @@ from functools import cache
 import pytest
 from PIL import Image
 
-from strictio.images.decode import UnreadableImage, decode
+from strictio.images.decode import UnreadableImage, check_structure, decode
 from strictio.images.in_process import UnreadableImage as UnreadablePair
 from strictio.images.in_process import decode_rgb
-from strictio.images.structure import check_structure
 
 
 def written(image, kind, **options):

@@ -6,8 +6,7 @@ import pytest
 import transformers
 
 from audit.errors import UnsafeError
-from strictio.model_folders.configurations import check_configurations
-from strictio.model_folders.sizes import oversized
+from strictio.model_folders.configurations import check_configurations, oversized
 
 TOWER = {"hidden_size": 32, "num_hidden_layers": 2}
 

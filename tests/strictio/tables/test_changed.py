@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from strictio.errors import DataError
-from strictio.tables import delimited
+from strictio.tables import text_table
 from strictio.tables.read import read_table
 
 REPLACED = {
@@ -20,7 +20,7 @@ REPLACED = {
 
 @pytest.mark.parametrize("by", REPLACED)
 def test_a_table_that_is_replaced_after_it_was_judged_is_refused(by, tmp_path, monkeypatch):
-    path, survey = tmp_path / "a.csv", delimited.survey
+    path, survey = tmp_path / "a.csv", text_table.survey
     path.write_text("id,group\n" + "1,a\n" * 20_000)
 
     def judged(*given):
@@ -28,6 +28,6 @@ def test_a_table_that_is_replaced_after_it_was_judged_is_refused(by, tmp_path, m
         REPLACED[by](path)
         return found
 
-    monkeypatch.setattr(delimited, "survey", judged)
+    monkeypatch.setattr(text_table, "survey", judged)
     with pytest.raises(DataError, match=r"a\.csv"):
         read_table(path, None)

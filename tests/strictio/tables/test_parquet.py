@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from strictio.child import process
 from strictio.errors import DataError, UnsafeError
 from strictio.tables import column_names, parquet
-from strictio.tables.pages import Chunk, read_chunks, unfolded
 from strictio.tables.parquet import group_sizes, parquet_batches, parquet_schema, read_parquet
+from strictio.tables.parquet_child import Chunk, read_chunks, unfolded
 from tests.support.tiers import first
 
 MEGABYTE = "x" * 2**20

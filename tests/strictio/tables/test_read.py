@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from strictio.errors import DataError, UnsafeError, UsageError, VlmAuditError
 from strictio.tables import column_names, ending_of, is_table, read_table
-from strictio.tables import delimited as csv_reader
+from strictio.tables import text_table as csv_reader
 from strictio.tables.parquet import read_parquet
 
 # ---- what is written is what is read ---------------------------------------------------------------------------------------------------
