@@ -11,7 +11,7 @@ import pandas as pd
 
 from audit.analyses.records import Condition, ConditionKind, ConditionResult, Conditions
 from audit.errors import DataError, UsageError
-from audit.statistics.counts.count_table import row_codes
+from audit.statistics.counts import row_codes
 from audit.statistics.metrics import METRICS, Outcome, RowEvents, row_events
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator

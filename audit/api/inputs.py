@@ -31,8 +31,7 @@ from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
-from audit.predictions.parts.files import is_parts, parts_name
-from audit.predictions.parts.read import load_parts
+from audit.predictions.parts import is_parts, load_parts, parts_name
 from audit.predictions.read import PredictionFile, load_predictions, with_all_answers
 from audit.predictions.rows import ColumnOptions
 from audit.predictions.weights import with_weights

@@ -31,7 +31,7 @@ from audit.options.audits import AuditRequest
 from audit.output.directory import write_text
 from audit.output.run_directory import RunDirectory
 from audit.records.inputs import ProbeSource
-from audit.replicates.combine import replicates
+from audit.replicates import replicates
 from audit.results import Results
 from audit.stages import Stages
 from audit.types import Encoder, Note, Served, Settings

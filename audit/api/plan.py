@@ -22,13 +22,12 @@ from audit.errors import UsageError
 from audit.gates.gate_set import GateSet
 from audit.gates.parse import GateQuestion
 from audit.measure.asked.questionnaire import questionnaire
-from audit.measure.classified.label_map import read_label_map
-from audit.measure.classified.questions import classified_probe
+from audit.measure.classified.questions import classified_probe, read_label_map
 from audit.naming import told_apart
 from audit.options.audits import AuditRequest
 from audit.output.directory import check_regular, check_writable
 from audit.predictions.read import PredictionFile
-from audit.replicates.alike import ModelQuestions, check_planned
+from audit.replicates import ModelQuestions, check_planned
 from audit.types import Answerer, AnyModel, Group, Probe, model_type
 
 LOG = logging.getLogger("audit")

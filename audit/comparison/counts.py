@@ -16,7 +16,7 @@ from audit.records.comparison import Change, ComparedClaim
 from audit.records.finding import Uncovered
 from audit.records.inputs import undeclared_units
 from audit.results import AuditResult, Finding, MeasurementRecord
-from audit.statistics.counts.count_table import GroupedCounts, count_table, row_codes
+from audit.statistics.counts import GroupedCounts, count_table, row_codes
 from audit.statistics.metrics import (
     METRICS,
     Metric,

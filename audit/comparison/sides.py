@@ -19,7 +19,7 @@ from audit.naming import told_apart
 from audit.output.directory import STATUS
 from audit.output.manifest import checked_folder, is_complete
 from audit.predictions.own_tables import LISTS, SCORE, column_of
-from audit.predictions.parts.files import COUNTED
+from audit.predictions.parts import COUNTED
 from audit.records.comparison import Side
 from audit.results import AuditResult, MeasurementRecord, Results, from_json
 from audit.types import Note

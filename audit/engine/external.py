@@ -18,7 +18,7 @@ from audit.naming import finding_id, natural_order
 from audit.plans import WritingPlan
 from audit.predictions.bins import binned_levels
 from audit.predictions.default_claims import DefaultClaims, default_claims, with_outcomes_of_tags
-from audit.predictions.parts.read import NOT_OF_ROWS
+from audit.predictions.parts import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
 from audit.predictions.rows import MeasurementAnswers, exclude
 from audit.predictions.texts import TEXTS

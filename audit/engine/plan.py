@@ -18,8 +18,7 @@ from audit.engine.texts import given_texts, texts_to_embed
 from audit.errors import DataError, UsageError
 from audit.measure.asked.interview import questions_of
 from audit.measure.asked.questionnaire import asks
-from audit.measure.classified.label_map import LabelMap
-from audit.measure.classified.questions import classified_probe
+from audit.measure.classified.questions import LabelMap, classified_probe
 from audit.measure.label_sets import COMMON_KIND
 from audit.measure.row_options import check_rows
 from audit.measure.zero_shot import check_answers, check_truth, scored_images

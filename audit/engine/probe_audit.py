@@ -43,7 +43,7 @@ from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, SuiteR
 from audit.records.plan_lock import AuditLock
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.stages import Stage, Stages, silent
-from audit.statistics.counts.cells import count_record
+from audit.statistics.counts import count_record
 from audit.statistics.effects import decide_effects, effects, planned_p
 from audit.statistics.findings import decide_verdicts
 from audit.statistics.max_t import LabelShuffles

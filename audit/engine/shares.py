@@ -11,7 +11,7 @@ import pandas as pd
 from audit.errors import UsageError
 from audit.naming import finding_id
 from audit.records.finding import ClaimResult, Rate
-from audit.statistics.counts.shares import expanded
+from audit.statistics.counts import expanded
 from audit.statistics.findings import findings
 from audit.types import Claim, Dataset, Measurement, Predictions, Probe, Settings
 

@@ -12,7 +12,7 @@ from scipy.special import chdtrc, ndtri
 from audit.evidence.base import DRAWS, EvidenceInputs, claim_of, compared_counts
 from audit.records.base import Estimate, record
 from audit.records.finding import ClaimResult, pair_of
-from audit.statistics.counts.cells import CellTable
+from audit.statistics.counts import CellTable
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import Metric, Outcome, resolve, row_events
 from audit.statistics.most_significant import max_standardized_difference, stratified_errors

@@ -14,8 +14,7 @@ from audit.answers import answer_probabilities
 from audit.errors import DataError
 from audit.records.counts import CountRecord
 from audit.records.finding import ClaimResult
-from audit.statistics.counts.cells import CellTable, unpack
-from audit.statistics.counts.count_table import grouped_counts, row_codes
+from audit.statistics.counts import CellTable, grouped_counts, row_codes, unpack
 from audit.statistics.metrics import AnswerRows, RowEvents, resolve, tally
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.types import Claim, Group, LabelSet, Measurement, Predictions, Settings

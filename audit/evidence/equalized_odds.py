@@ -12,8 +12,7 @@ from scipy.special import ndtri
 from audit.answers import answers_of
 from audit.evidence.base import DRAWS, EvidenceInputs, slices
 from audit.records.base import Estimate, record
-from audit.statistics.counts.cells import regrouped
-from audit.statistics.counts.count_table import GroupedCounts
+from audit.statistics.counts import GroupedCounts, regrouped
 from audit.statistics.metrics import METRICS, Outcome, Tally, tally
 from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p, resample_counts, spread_of_rates

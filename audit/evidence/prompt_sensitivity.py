@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.naming import finding_id
 from audit.records.base import record
-from audit.statistics.counts.count_table import row_codes
+from audit.statistics.counts import row_codes
 from audit.statistics.intervals import difference_limits
 from audit.statistics.max_t import LabelShuffles, Wordings, median_gap_p
 from audit.statistics.metrics import RowEvents, Tally, extremes, resolve, row_events

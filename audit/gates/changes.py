@@ -9,8 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from audit.gates.decide import outcome_of, verdict_outcome
-from audit.gates.direction import warn_if_turned
-from audit.gates.parse import CHANGE_SUBJECTS, COMPARE, Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate, same_group
+from audit.gates.parse import (
+    CHANGE_SUBJECTS,
+    COMPARE,
+    Gate,
+    GateQuestion,
+    ResolvedGate,
+    parse,
+    require_group,
+    resolve_gate,
+    same_group,
+    warn_if_turned,
+)
 from audit.naming import levels_of
 from audit.records.base import Estimate
 from audit.records.comparison import Change, Comparison, Comparisons, RateChange

@@ -18,7 +18,7 @@ from audit.naming import finding_id
 from audit.records.base import Estimate, FindingVerdict
 from audit.records.effect import Effect, EffectLevel, EffectReason, EffectResult, ThresholdRates, effect_id
 from audit.records.finding import CellStatus, ClaimResult, FilledTruth, Rate, Uncovered
-from audit.statistics.counts.count_table import grouped_counts, row_codes
+from audit.statistics.counts import grouped_counts, row_codes
 from audit.statistics.metrics import METRICS, resolve, row_events, tally
 from audit.statistics.missing_truth import MissingTruth, TruthByAnswer, rows_by_answer
 from audit.statistics.multiplicity import benjamini_hochberg, holm

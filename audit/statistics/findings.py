@@ -15,7 +15,7 @@ from audit.records.base import FindingVerdict, Verdict
 from audit.records.finding import CellStatus, ClaimResult, Contrast, Rate, Unresponsive, planned_verdicts
 from audit.records.inputs import Look
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable, with_more_images
-from audit.statistics.counts.count_table import GroupedCounts, all_counts
+from audit.statistics.counts import GroupedCounts, all_counts
 from audit.statistics.metrics import (
     Estimates,
     Metric,

@@ -16,7 +16,7 @@ import pandas as pd
 
 from audit.errors import UsageError, nearest
 from audit.records.finding import CellStatus
-from audit.statistics.counts.count_table import IMAGES, GroupedCounts
+from audit.statistics.counts import IMAGES, GroupedCounts
 from audit.ties import first_largest
 from audit.types import NO_ANSWER, UNKNOWN, Better, Claim, CodedAnswers, Group, Measurement, Predictions
 

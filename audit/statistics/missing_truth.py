@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from audit.records.finding import AnsweredBy, ClaimResult, FilledTruth, LackingTruth, Uncovered
-from audit.statistics.counts.count_table import GroupedCounts
+from audit.statistics.counts import GroupedCounts
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import Metric, Outcome, tally
 from audit.ties import first_largest

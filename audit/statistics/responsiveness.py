@@ -17,8 +17,7 @@ from audit.plans import RowQuestions
 from audit.records.counts import CountRecord
 from audit.records.finding import ClaimResult, Composition
 from audit.records.inputs import AgainstConstant, Look, Responsiveness
-from audit.statistics.counts.cells import CellTable, unpack
-from audit.statistics.counts.count_table import grouped_counts
+from audit.statistics.counts import CellTable, grouped_counts, unpack
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, cluster_kinds

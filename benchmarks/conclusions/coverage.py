@@ -19,7 +19,7 @@ from audit.evidence.effect_size import ratio
 from audit.evidence.equalized_odds import odds_difference
 from audit.evidence.label_noise import Rules, verdict_on
 from audit.records.finding import Rate
-from audit.statistics.counts.count_table import GroupedCounts
+from audit.statistics.counts import GroupedCounts
 from audit.statistics.equivalence import equivalence_bound, reach
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe, wilson

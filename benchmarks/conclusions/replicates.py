@@ -13,7 +13,7 @@ import time
 import numpy as np
 from scipy.special import ndtri
 
-from audit.replicates.interval import gap_over_replicates
+from audit.replicates import gap_over_replicates
 from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
 from audit.statistics.units.sampling_unit import gap_interval

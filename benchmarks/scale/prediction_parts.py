@@ -27,7 +27,7 @@ SLOWEST = 0.7
 READ_ALONE = """
 import sys, time
 from pathlib import Path
-from audit.predictions.parts.read import load_parts
+from audit.predictions.parts import load_parts
 from audit.predictions.rows import ColumnOptions
 started = time.process_time()
 load_parts(Path(sys.argv[1]), ColumnOptions())

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from fairlearn.metrics import MetricFrame
 
-from audit.statistics.counts.count_table import grouped_counts
+from audit.statistics.counts import grouped_counts
 from audit.statistics.metrics import definitions, point_estimates
 from audit.types import Predictions
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from fairlearn.metrics import MetricFrame, selection_rate
 
-from audit.statistics.counts.count_table import grouped_counts
+from audit.statistics.counts import grouped_counts
 from audit.statistics.metrics import METRICS, tally
 from audit.statistics.resampling import resample_counts, spread_of_rates
 from audit.types import Predictions

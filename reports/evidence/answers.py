@@ -9,7 +9,7 @@ import numpy as np
 
 from audit.records.counts import CountRecord
 from audit.results import AuditResult, MeasurementRecord
-from audit.statistics.counts.crosstab import Crosstab, crosstab
+from audit.statistics.counts import Crosstab, crosstab
 from audit.types import UNKNOWN, Settings
 from reports.context import AuditContext
 from reports.table import Row, Table

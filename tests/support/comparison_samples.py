@@ -16,7 +16,7 @@ from audit.records.base import Timing
 from audit.records.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
 from audit.records.comparison import Comparisons, Side
 from audit.records.inputs import DataRecord, ProbeRecord
-from audit.replicates.combine import replicates
+from audit.replicates import replicates
 from audit.results import SCHEMA_VERSION, AuditResult, Finding, MeasurementRecord, Results, to_json
 from audit.statistics.findings import decide_verdicts, findings
 from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, Note, Predictions, Probe, Settings

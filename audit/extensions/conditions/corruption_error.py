@@ -17,7 +17,7 @@ from audit.analyses.records import Conditions, CorruptionError, ErrorGap, GroupE
 from audit.data.changed.imagenet_c import ALEXNET, FROST
 from audit.records.base import Estimate
 from audit.records.finding import CellStatus
-from audit.statistics.counts.count_table import row_codes
+from audit.statistics.counts import row_codes
 from audit.statistics.intervals import wilson
 from audit.statistics.metrics import METRICS, row_events
 from audit.statistics.paired.sets import mean_shift

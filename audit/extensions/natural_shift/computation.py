@@ -16,7 +16,7 @@ from audit.errors import UsageError, nearest
 from audit.extensions.natural_shift.record import NaturalShift, ShiftedRate, ShiftPair, ShiftResult
 from audit.records.finding import CellStatus
 from audit.records.inputs import TextSet
-from audit.statistics.counts.count_table import row_codes
+from audit.statistics.counts import row_codes
 from audit.statistics.metrics import METRICS, row_events
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import unit_rates

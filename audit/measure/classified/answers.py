@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.measure.classified.label_map import LabelMap
+from audit.measure.classified.questions import LabelMap
 from audit.measure.zero_shot import check_truth, predict_from_scores, probabilities_of_logits, scored_images
 from audit.types import Group, Measurement, ModelRecord, Predictions
 

@@ -10,7 +10,7 @@ import numpy as np
 from audit.errors import DataError, UsageError
 from audit.records.base import Estimate
 from audit.records.changed_model import Utility
-from audit.statistics.counts.count_table import row_codes
+from audit.statistics.counts import row_codes
 from audit.statistics.metrics import Metric, Outcome, row_events
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, cluster_kinds
 from audit.statistics.units.cluster_units import FEWEST_CLUSTERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from audit.records.finding import TruthShare
-from audit.statistics.counts.count_table import GroupedCounts
+from audit.statistics.counts import GroupedCounts
 from audit.statistics.metrics import Outcome
 from audit.statistics.paired.intervals import agresti_min
 

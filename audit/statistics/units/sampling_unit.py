@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from audit.statistics.counts.count_table import row_codes
+from audit.statistics.counts import row_codes
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio
 from audit.statistics.intervals import difference_limits, score_ratio, wilson
 from audit.statistics.metrics import extremes, row_events

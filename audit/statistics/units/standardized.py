@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from audit.statistics.counts.count_table import IMAGES, GroupedCounts, row_codes
+from audit.statistics.counts import IMAGES, GroupedCounts, row_codes
 from audit.statistics.equivalence import farther_end
 from audit.statistics.intervals import wilson
 from audit.statistics.metrics import Metric, Outcome, Tally, events_of

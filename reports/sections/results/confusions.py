@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit.results import Finding
-from audit.statistics.counts.crosstab import Crosstab, crosstab
+from audit.statistics.counts import Crosstab, crosstab
 from audit.types import UNKNOWN
 from reports.charts.grids import share_shade
 from reports.context import AuditContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from audit.records.replicates import ReplicatedGap, ReplicatesNeeded
-from audit.replicates.interval import MOST_REPLICATES
+from audit.replicates import MOST_REPLICATES
 from reports.text.numbers import NOT_ESTIMABLE, count, decimals, exact_points, number, points
 
 _MOST_GAPS = 10

@@ -6,7 +6,7 @@ import pytest
 from statsmodels.stats.contingency_tables import StratifiedTable
 
 from audit.evidence.adjustment import Strata, mantel_haenszel, strata, stratified_gap_test
-from audit.statistics.counts.cells import count_record, unpack
+from audit.statistics.counts import count_record, unpack
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test

@@ -12,7 +12,7 @@ from audit.evidence.effect_size import ratio
 from audit.evidence.label_noise import tipping_point
 from audit.records.base import Estimate
 from audit.results import FindingEvidence
-from audit.statistics.counts.cells import unpack
+from audit.statistics.counts import unpack
 from audit.statistics.metrics import METRICS
 from audit.types import Claim, Dataset, LabelSet, Measurement, ModelRecord, Predictions, Probe, Settings
 

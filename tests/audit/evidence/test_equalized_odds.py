@@ -5,7 +5,7 @@ import pytest
 from fairlearn.metrics import equal_opportunity_difference, equalized_odds_difference
 
 from audit.evidence.equalized_odds import odds_difference
-from audit.statistics.counts.count_table import grouped_counts
+from audit.statistics.counts import grouped_counts
 from audit.statistics.null import gap_test
 from audit.types import UNKNOWN, Settings
 from tests.support.answered import confusion

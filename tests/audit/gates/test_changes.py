@@ -16,8 +16,7 @@ from audit.comparison.engine import compare
 from audit.comparison.sides import read
 from audit.errors import UsageError
 from audit.gates.changes import ChangeGates
-from audit.gates.direction import turned
-from audit.gates.parse import CHANGE_SUBJECTS, gate_question, parse
+from audit.gates.parse import CHANGE_SUBJECTS, gate_question, parse, turned
 from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.statistics.bounds import stretched
 from audit.types import Claim

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audit.replicates.interval import MOST_REPLICATES, gap_over_replicates, replicates_needed
+from audit.replicates import MOST_REPLICATES, gap_over_replicates, replicates_needed
 from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
 from audit.statistics.units.sampling_unit import gap_interval

@@ -15,7 +15,7 @@ from fairlearn.metrics import (
 from audit.api.metric_frame import row_frame
 from audit.errors import DataError
 from audit.results import Finding
-from audit.statistics.counts.count_table import count_table
+from audit.statistics.counts import count_table
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.resampling import resample_counts
 from audit.types import Claim, LabelSet, Measurement, Settings

@@ -9,7 +9,7 @@ from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, 
 from sklearn.metrics import accuracy_score
 
 from audit.errors import UsageError
-from audit.statistics.counts.count_table import grouped_counts
+from audit.statistics.counts import grouped_counts
 from audit.statistics.metrics import METRICS, extremes, majority_baseline, point_estimates, resolve, tally
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement
 from tests.support.answered import answered, confusion

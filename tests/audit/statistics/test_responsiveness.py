@@ -12,7 +12,7 @@ from statsmodels.stats.contingency_tables import StratifiedTable, mcnemar
 from audit.naming import order_name
 from audit.plans import RowQuestions
 from audit.records.inputs import recognises_nothing
-from audit.statistics.counts.cells import count_record
+from audit.statistics.counts import count_record
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.responsiveness import (
     against_constant,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError
-from audit.statistics.counts.count_table import grouped_counts, row_codes
+from audit.statistics.counts import grouped_counts, row_codes
 from audit.statistics.metrics import METRICS, row_events, tally
 from audit.types import UNKNOWN
 from tests.support.answered import answered

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from audit.measure.classified.answers import LabelScores, predict
-from audit.measure.classified.label_map import MappedLabel
+from audit.measure.classified.questions import MappedLabel
 from audit.testing import FakeEncoder
 from audit.types import LabelSet, Measurement
 

@@ -7,8 +7,7 @@ import pytest
 
 from audit.analyses.plans import RankingPlan
 from audit.errors import DataError, UsageError
-from audit.measure.classified.label_map import MappedLabel, read_label_map
-from audit.measure.classified.questions import classified_probe
+from audit.measure.classified.questions import MappedLabel, classified_probe, read_label_map
 from audit.types import Claim, LabelSet, Measurement, PairedClaim
 from probes.capability.zeroshot import PROBE as ZEROSHOT
 from probes.faces.moderation import PROBE as MODERATION

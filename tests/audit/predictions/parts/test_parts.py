@@ -10,9 +10,9 @@ import pytest
 
 from audit.compare import main as compare
 from audit.errors import DataError, UnsafeError, UsageError
+from audit.predictions import parts
 from audit.predictions.bins import parse_bins
-from audit.predictions.parts import files
-from audit.predictions.parts.read import load_parts
+from audit.predictions.parts import load_parts
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
 from audit.run import main
@@ -57,7 +57,7 @@ def refusal(path, **wanted):
 
 @pytest.mark.slow
 def test_parts_have_the_findings_of_one_file_whatever_their_number_and_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BATCH", 50)
+    monkeypatch.setattr(parts, "BATCH", 50)
     frame = rows()
     frame.to_parquet(tmp_path / "one.parquet", index=False)
     one = audit(tmp_path / "one.parquet", tmp_path / "out-one")
@@ -91,7 +91,7 @@ def test_an_audit_of_parts_is_not_compared_image_by_image(tmp_path, capsys):
 
 
 def test_a_column_of_more_than_50_levels_is_no_attribute_wherever_its_levels_come(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BATCH", 40)
+    monkeypatch.setattr(parts, "BATCH", 40)
     frame = rows().assign(person=[f"p{number // 5}" for number in range(600)], shot=["x"] * 300 + ["y"] * 300)
     read = load_parts(write(tmp_path / "parts", frame), ColumnOptions())
     assert list(read.answers[0].predictions.attributes) == ["race", "gender", "shot"]
@@ -119,7 +119,7 @@ def test_a_part_with_other_columns_or_types_is_named_with_what_differs(tmp_path)
 
 
 def test_a_missing_answer_is_named_by_its_part_and_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BATCH", 50)
+    monkeypatch.setattr(parts, "BATCH", 50)
     frame = rows()
     frame.loc[330, "y_pred"] = None
     # The second part begins with row 200 of the table: 330 is its 131st.
@@ -155,9 +155,9 @@ def test_what_needs_single_rows_is_refused_with_a_way_out(tmp_path):
 
 
 def test_too_many_combinations_and_rows_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("audit.predictions.parts.read.MOST_COMBINATIONS", 10)
+    monkeypatch.setattr("audit.predictions.parts.MOST_COMBINATIONS", 10)
     assert "combinations of 'race', 'gender'" in refusal(write(tmp_path / "parts", rows()))
-    monkeypatch.setattr(files, "MOST_BYTES", 100)
+    monkeypatch.setattr(parts, "MOST_BYTES", 100)
     with pytest.raises(UnsafeError, match=r"part-0\.parquet would fill the memory"):
         load_parts(tmp_path / "parts", ColumnOptions())
 
@@ -179,7 +179,7 @@ def scored(n=900):
 
 @pytest.mark.slow
 def test_scores_are_counted_in_bins_that_give_the_calibration_of_single_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BATCH", 70)
+    monkeypatch.setattr(parts, "BATCH", 70)
     frame = scored()
     frame.to_parquet(tmp_path / "one.parquet", index=False)
     one = audit(tmp_path / "one.parquet", tmp_path / "out-one")

@@ -6,9 +6,8 @@ import pytest
 
 from audit.records.counts import CountRecord
 from audit.results import AuditResult
-from audit.statistics.counts import cells as tables
-from audit.statistics.counts.cells import count_record
-from audit.statistics.counts.count_table import count_table
+from audit.statistics import counts as tables
+from audit.statistics.counts import count_record, count_table
 from audit.types import UNKNOWN, LabelSet, Measurement
 from tests.support.answered import LABELS
 from tests.support.answered import answered as answer

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError, UsageError
-from audit.statistics.counts.count_table import count_table, group_order, grouped_counts
+from audit.statistics.counts import count_table, group_order, grouped_counts
 from audit.types import UNKNOWN
 from tests.support.answered import answered
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.statistics.counts.cells import count_record
-from audit.statistics.counts.crosstab import crosstab
+from audit.statistics.counts import count_record, crosstab
 from audit.types import UNKNOWN, LabelSet, Measurement
 from tests.support.answered import answered as made_up
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from audit.engine.shares import findings_by_share
-from audit.statistics.counts.shares import expanded, level_shares
+from audit.statistics.counts import expanded, level_shares
 from audit.statistics.findings import findings
 from audit.testing import four_faces
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions, Settings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audit.evidence.adjustment import Strata, mantel_haenszel
-from audit.statistics.counts.count_table import grouped_counts
+from audit.statistics.counts import grouped_counts
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS
 from audit.statistics.units.standardized import StandardizedUnits, at_equal_truth

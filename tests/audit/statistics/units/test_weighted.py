@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import beta, binom
 
-from audit.statistics.counts.count_table import IMAGES, WEIGHT, grouped_counts
+from audit.statistics.counts import IMAGES, WEIGHT, grouped_counts
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import wilson
 from audit.statistics.metrics import METRICS, majority_baseline, point_estimates, tally

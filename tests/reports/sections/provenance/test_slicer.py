@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from audit.results import MeasurementRecord
-from audit.statistics.counts.cells import count_record
-from audit.statistics.counts.count_table import GroupedCounts, grouped_counts
+from audit.statistics.counts import GroupedCounts, count_record, grouped_counts
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS, tally
 from audit.types import UNKNOWN, LabelSet, Measurement, Predictions

@@ -1,1 +1,0 @@
-"""Combines audits of several checkpoints or seeds as one model: `combine.replicates`. Each keeps its own verdict."""

@@ -1,1 +1,0 @@
-"""Counts predictions: number of images for each combination of group, true answer and answer."""
