@@ -38,7 +38,7 @@ ALLOWED = {
     ("audit/data/changed/imagenet_c.py", "save"): IN_MEMORY,
     ("strictio/images/decoders.py", "truncate"): "of a file in memory that has no name",
     ("strictio/images/worker.py", "save"): "into that file",
-    ("audit/data/frame.py", "save"): IN_MEMORY,
+    ("audit/data/load.py", "save"): IN_MEMORY,
     ("audit/embedding/cache.py", "utime"): "not of what a link names",
     ("audit/embedding/folders.py", "makedirs"): A_STORE,
     ("audit/embedding/folders.py", "pipe_file"): A_STORE,

@@ -29,11 +29,11 @@ from audit.options.kinds import parse_order
 from audit.options.schema import flag, is_given
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
-from audit.predictions.nesting import check_nested
-from audit.predictions.pairs import parse_pairs
+from audit.predictions.join import parse_pairs
 from audit.predictions.parts import is_parts, load_parts, parts_name
 from audit.predictions.read import PredictionFile, load_predictions, with_all_answers
 from audit.predictions.rows import ColumnOptions
+from audit.predictions.units import check_nested
 from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes, planned_claim
 from audit.probe.file import call_own, own_files, place_of

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from audit.data.cells.cropped import cropped
+from audit.data.cells.crops import cropped
 from audit.data.schema import Attributes, Cells, Schema, counted, quoted, read
 from audit.errors import DataError
 from audit.types import Dataset, Exclusion, Note

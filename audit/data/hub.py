@@ -12,9 +12,8 @@ from typing import Any
 
 from audit.data.assemble import Origin
 from audit.data.hf_datasets import checked_table, from_datasets
-from audit.data.parquet import load_parquet
 from audit.data.schema import Schema
-from audit.data.shards import choose_shards, choose_split
+from audit.data.shards import choose_shards, choose_split, load_parquet
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.types import Dataset, Note
 from strictio.hub import ask_hub, offline

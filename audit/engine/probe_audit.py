@@ -35,7 +35,7 @@ from audit.measure.classified.answers import predict as classified
 from audit.measure.classified.questions import classified_probe
 from audit.measure.label_sets import COMMON_KIND, answer_all
 from audit.measure.row_options import questions_of_rows, row_texts_record
-from audit.predictions.nesting import clustered
+from audit.predictions.units import clustered
 from audit.predictions.weights import weighing
 from audit.records.effect import EffectResult
 from audit.records.finding import ClaimResult, planned_verdicts

@@ -345,7 +345,7 @@ def parse_order(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _pairs(value: Any) -> tuple[str, ...]:
-    from audit.predictions.pairs import parse_pairs
+    from audit.predictions.join import parse_pairs
 
     if isinstance(value, Mapping):
         value = [f"{name}={columns if isinstance(columns, str) else ','.join(columns)}" for name, columns in value.items()]

@@ -15,9 +15,9 @@ import pandas as pd
 from audit.encoder import Value
 from audit.errors import DataError, UsageError, nearest
 from audit.predictions.answers import distinct
-from audit.predictions.nesting import copies, disagreeing, judged_again
-from audit.predictions.pairs import PairColumns, paired_claims
+from audit.predictions.join import PairColumns, paired_claims
 from audit.predictions.rows import MeasurementAnswers
+from audit.predictions.units import copies, disagreeing, judged_again
 from audit.types import UNKNOWN, Better, Claim, Dataset, EffectClaim, Group, LabelSet, Measurement, Note, Predictions, Probe
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.cells.suspicious import folded
-from audit.predictions.nesting import ERRORS, OF_A_LEVEL
+from audit.predictions.units import ERRORS, GROUPS, OF_A_LEVEL
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
@@ -43,12 +43,6 @@ _CORRECTNESS = frozenset({"correct", "correctness", "error", "errors", "incorrec
 _TRUTH = frozenset({
     "actual", "gold", "groundtruth", "gt", "label", "target", "true", "truth", "y",
 })  # fmt: skip
-GROUPS = frozenset({
-    "age", "camera", "cohort", "continent", "country", "demographic", "demographics", "dialect", "disability", "ethnic", "ethnicity",
-    "fitzpatrick", "gender", "group", "hospital", "language", "light", "lighting", "nationality", "race", "racial", "region", "religion",
-    "scanner", "sex", "site", "skin", "skintone", "subgroup", "tone",
-})  # fmt: skip
-"""For a column called after a group, the rows alone do not show that it was made from the answers: a model may fail for a whole group."""
 _RIGHT_OR_WRONG = frozenset({
     "correct", "fail", "failed", "false", "fn", "fp", "hit", "incorrect", "match", "mismatch", "miss", "no", "none", "ok", "pass",
     "passed", "right", "tn", "tp", "true", "wrong", "yes",

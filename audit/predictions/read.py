@@ -36,8 +36,7 @@ from audit.predictions.made import Answered
 from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, notes_of_units, scores_of
 from audit.predictions.readers import not_read, read_with, reader_of, refuse_given
 from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, code_of_units, read_rows, with_wanted_columns
-from audit.predictions.tags import NO, SOME, without_tags
-from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts
+from audit.predictions.texts import MODEL, NO, SOME, TEXTS, columns_of_texts, read_texts, without_tags
 from audit.types import UNKNOWN, Note, Predictions
 from strictio.files import sha256_of_file, sha256_of_files
 

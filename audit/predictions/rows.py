@@ -13,8 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.data.cells.groupless import IDENTIFIERS, no_groups
-from audit.data.cells.suspicious import suspicious_levels
+from audit.data.cells.suspicious import IDENTIFIERS, no_groups, suspicious_levels
 from audit.data.schema import IMAGE_COLUMNS, alike, counted, is_row_number, quoted
 from audit.encoder import Value
 from audit.errors import DataError
@@ -23,7 +22,7 @@ from audit.predictions.bins import Bins
 from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers, renamed
 from audit.predictions.made import Answered, made_from
 from audit.predictions.own_tables import SCORE
-from audit.predictions.tags import Tags
+from audit.predictions.texts import Tags
 from audit.predictions.units import possible_units
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
 from audit.records.inputs import ATTRIBUTES_CHOSEN, ATTRIBUTES_OF_PROBE_CHOSEN, DECLARED_INDEPENDENT, UNDECLARED_UNITS

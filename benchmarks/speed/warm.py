@@ -23,7 +23,7 @@ from PIL import Image
 import probes
 from audit.embedding.cache import EmbeddingCache, image_key, text_key
 from audit.embedding.embed import DECODE_POLICY
-from audit.embedding.identity import QUIET_S
+from audit.embedding.known import QUIET_S
 from audit.engine.texts import given_texts
 from audit.models import load
 from audit.types import Encoder

@@ -50,8 +50,8 @@ def load(options: LoadOptions) -> Dataset:
     """Return one row per question; questions of one kind (the first two numbers of the identifier) form a cluster."""
     from audit.data.assemble import Origin, fingerprint_with_texts
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
-    from audit.data.parquet import load_parquet
     from audit.data.schema import Column, Schema
+    from audit.data.shards import load_parquet
     from strictio.tables.parquet import parquet_schema
 
     folder = folder_of(options.location, DATA)

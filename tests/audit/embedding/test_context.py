@@ -2,7 +2,7 @@
 
 import pytest
 
-from audit.embedding import identity
+from audit.embedding import known
 from audit.embedding.context import CountingEncoder, require_context
 from audit.errors import DataError
 from audit.models import load
@@ -30,14 +30,14 @@ class Counting(FakeEncoder):
 @pytest.mark.slow
 def test_a_run_and_its_check_end_the_same_way_before_the_first_image(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(identity, "QUIET_S", -60.0)  # files of this test count as settled
+    monkeypatch.setattr(known, "QUIET_S", -60.0)  # files of this test count as settled
     seen, read = [], files.read_image
     monkeypatch.setattr(files, "read_image", lambda root, name: seen.append(name) or read(root, name))
     probe = write_probe(tmp_path / "long.py", "paired=()").read_text().replace("measurements=F.measurements[:1]", ASK_LONG)
     (tmp_path / "long.py").write_text(probe)
     model, faces, short = write_checkpoint(tmp_path / "ckpt.pt"), write_faces(tmp_path), write_probe(tmp_path / "short.py")
     words = ["--model", model, "--data", faces, "--out", tmp_path / "out", "--quiet", "--min-group-size", "5"]
-    for known in (False, True):  # the second time its weights are read only because a text is new
+    for again in (False, True):  # the second time its weights are read only because a text is new
         for more in (["--check"], []):
             seen.clear()
             done = command(*words, "--probe", short, "--probe", tmp_path / "long.py", *more)
@@ -45,11 +45,11 @@ def test_a_run_and_its_check_end_the_same_way_before_the_first_image(tmp_path, m
             assert f"a prompt is too long for {tmp_path.name}/ckpt.pt: 'a photo of a person" in done.stderr
             assert "tokens and the model reads 77; cutting it would ask another question" in done.stderr
             assert "fix: shorten the prompt, or train with model.text.context=" in done.stderr
-            assert (done.stderr.count("a photo of a person") < 10, (tmp_path / "out" / "results.json").exists()) == (True, known)
+            assert (done.stderr.count("a photo of a person") < 10, (tmp_path / "out" / "results.json").exists()) == (True, again)
             assert seen == []
             assert "embedded" not in done.stderr
         assert command(*words, "--probe", short).returncode in (0, 1)
-        assert len(seen) == (0 if known else 40)  # what is counted above is how every image is read; the second time none is
+        assert len(seen) == (0 if again else 40)  # what is counted above is how every image is read; the second time none is
 
 
 def test_a_text_is_refused_where_it_has_a_token_more_and_a_private_one_is_not_named():

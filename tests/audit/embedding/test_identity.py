@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.embedding import identity as module
-from audit.embedding.identity import Notes, identities, identity
+from audit.embedding import known as module
+from audit.embedding.known import Notes, identities, identity
 
 ABOUT = {"spec": "ckpt.pt"}
 

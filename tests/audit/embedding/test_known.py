@@ -7,7 +7,7 @@ import pytest
 
 from audit.api import models
 from audit.api.pipeline import run_audit
-from audit.embedding import identity as module
+from audit.embedding import known as module
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.embed import embed_texts
 from audit.embedding.known import DeferredEncoder, embed_known_images, known_encoder

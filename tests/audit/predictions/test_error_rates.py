@@ -11,9 +11,9 @@ from sklearn.metrics import recall_score
 
 import audit
 from audit.predictions.default_claims import DefaultClaims, default_claims, parse_outcome
-from audit.predictions.nesting import disagreeing
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
+from audit.predictions.units import disagreeing
 from audit.run import main
 from reports.text.notes import sentence
 from tests.support.commands import TABLES

@@ -8,7 +8,7 @@ import pytest
 
 import audit
 from audit.errors import DataError, UsageError
-from audit.predictions.tags import labels_of
+from audit.predictions.texts import labels_of
 from reports.render import render
 
 
