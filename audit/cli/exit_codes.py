@@ -7,13 +7,35 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
+from pathlib import Path
 
 from audit.cli.logs import LogFormat, write_message
-from audit.cli.packages import refuse_namesakes
-from audit.errors import AuditError
+from audit.errors import AuditError, UsageError
 from strictio.console import discard, visible
 from strictio.errors import of_machine
 from strictio.signals import Stopped, stopping
+
+# Checks that the program's own packages are imported: ``python -m`` looks into the working directory first.
+
+
+PACKAGES = ("probes", "reports", "contrastive", "strictio")
+_HOME = Path(__file__).resolve().parents[2]
+
+
+def refuse_namesakes() -> None:
+    """Raise `UsageError` if a file or folder of the user is imported instead of a package of the program."""
+    for name in PACKAGES:
+        spec = find_spec(name)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is None or origin.parent.parent == _HOME:
+            continue
+        own = origin.parent if origin.name == "__init__.py" else origin
+        where = own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own
+        what = f"{str(where)!r} hides a package of vlm-audit that is called {name!r} too"
+        fix = "vlm-audit in place of python -m, or another folder"
+        raise UsageError(what, why="python -m imports what lies in the working directory first", fix=fix)
+
 
 COMPLETE, BREACHED, DEFECT, INTERRUPTED, CLOSED_PIPE = 0, 1, 70, 130, 141
 GATED = "1 a gate is breached, cannot be estimated or is under --limit, "

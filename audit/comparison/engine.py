@@ -2,18 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
-from audit.comparison.caveats import caveats, circumstances
+import numpy as np
+
 from audit.comparison.counts import clusters_by, count_changes
 from audit.comparison.sides import FinishedAudit, aligned, check_same_question, distinct_names, identifiers, in_all, shared_probes
-from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.comparison.verdict import Circumstances, adjusted, overall, with_verdict
 from audit.errors import UsageError
-from audit.records.comparison import Change, Comparison, Series, SeriesAxis, Trajectory
-from audit.statistics.paired.joint import JointCounts
-from audit.types import Note, Settings
+from audit.records.comparison import Change, ComparedClaim, Comparison, Point, Series, SeriesAxis, Trajectory
+from audit.records.finding import CellStatus
+from audit.results import AuditResult
+from audit.statistics.null import generator
+from audit.statistics.paired.changes import gap_ends, unit_rates
+from audit.statistics.paired.joint import ONLY_AFTER, ONLY_BEFORE, JointCounts
+from audit.statistics.units.sampling_unit import SamplingUnits
+from audit.types import UNKNOWN, Group, Note, Settings
+
+# What a comparison depends on besides its counts: excluded images, and differences between the audits other than the models.
+
+
+def circumstances(audits: tuple[AuditResult, AuditResult], settings: Settings, joints: Mapping[str, JointCounts]) -> Circumstances:
+    """The circumstances of the verdicts on two audits, before and after; `joints` has the counts of each finding."""
+    unmoved = all(joint.cells[:, [ONLY_BEFORE, ONLY_AFTER]].sum() == 0 for joint in joints.values())
+    return Circumstances(
+        settings=settings,
+        limited=any(audit.data.limited for audit in audits),
+        excluded=max(sum(exclusion.count for exclusion in audit.data.exclusions) for audit in audits),
+        same_model=audits[0].model.fingerprint == audits[1].model.fingerprint and unmoved,
+    )
+
+
+def caveats(
+    sides: Sequence[FinishedAudit], probes: Sequence[str], others: Sequence[str], measurements: Mapping[str, Sequence[str]]
+) -> tuple[Note, ...]:
+    """Differences between the audits other than the models.
+
+    `probes` are those that all sides answered, `others` those that only some did, or that have no answers; `measurements` those of each
+    probe that all have.
+    """
+    notes = [
+        Note("does_not_look", {"name": side.side.name, "measurements": names}) for side in sides if (names := _unresponsive(side, probes))
+    ]
+    for probe in others:
+        of_all = all(probe in side.audits for side in sides)
+        notes.append(Note("probe_without_answers" if of_all else "probe_of_some", {"probe": probe}))
+    first = sides[0]
+    for side in sides[1:]:
+        settings = first.results.settings, side.results.settings
+        rules = ("alpha", "tolerance", "ratio_tolerance", "min_group_size")
+        differ = [name for name in rules if len({getattr(one, name) for one in settings}) > 1]
+        notes += [Note("other_setting", {"name": side.side.name, "setting": name}) for name in differ]
+        differ = [name for name in ("device", "dtype") if first.results.environment.get(name) != side.results.environment.get(name)]
+        notes += [Note("other_environment", {"name": side.side.name, "part": name, "first": first.side.name}) for name in differ]
+        for probe in probes:
+            notes += _of_probe(probe, first, side, measurements[probe])
+    if first.side.model.fingerprint in [side.side.model.fingerprint for side in sides[1:]]:
+        notes.append(Note("same_model"))
+    return tuple(note for position, note in enumerate(notes) if note not in notes[:position])
+
+
+def _unresponsive(side: FinishedAudit, probes: Sequence[str]) -> Group:
+    """The measurements without evidence that the answers depend on the images."""
+    looked = ((record.name, record.responsiveness) for probe in probes for record in side.audits[probe].measurements)
+    return tuple(name for name, responsiveness in looked if responsiveness and responsiveness.code not in (None, "looks", "undecided"))
+
+
+def _of_probe(probe: str, first: FinishedAudit, second: FinishedAudit, shared: Sequence[str]) -> Iterator[Note]:
+    audits: tuple[AuditResult, AuditResult] = first.audits[probe], second.audits[probe]
+    names = {"first": first.side.name, "second": second.side.name}
+    if audits[0].data.fingerprint != audits[1].data.fingerprint:
+        code = "other_table_by_place" if any(audit.data.numbered for audit in audits) else "other_table"
+        yield Note(code, {**names, "data": audits[0].data.name})
+    first_cluster, second_cluster = (audit.data.cluster or "" for audit in audits)
+    if first_cluster != second_cluster:
+        clusters = {"first_cluster": first_cluster, "second_cluster": second_cluster, "cluster": first_cluster or second_cluster}
+        yield Note("other_units", {**names, **clusters})
+    if weights := {name: audit.data.weights for audit, name in zip(audits, names.values(), strict=True) if audit.data.weights}:
+        yield Note("weights_not_compared", {"name": " and ".join(weights), "column": next(iter(weights.values()))})
+    missing = dict.fromkeys(record.name for audit in audits for record in audit.measurements if record.name not in shared)
+    for name in missing:
+        yield Note("measurement_of_some", {"measurement": name})
+    new = sorted({finding.id for finding in audits[1].findings} - {finding.id for finding in audits[0].findings})
+    if new:
+        yield Note("more_questions", {"name": second.side.name, "questions": tuple(new[:5])})
+
+
+# A gap over the checkpoints of a run: when does it appear?
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The counts of one claim at one step."""
+
+    side: str
+    step: int | float
+    """Or the value on the axis of the series."""
+    groups: tuple[Group, ...]
+    units: SamplingUnits
+    statuses: tuple[CellStatus, ...]
+
+
+def follow_claim(like: Change, checkpoints: Sequence[Checkpoint], settings: Settings, *, claims: int, limited: bool) -> Trajectory:
+    """Compute a claim for each of its checkpoints, by ascending step, on the same images.
+
+    The bands are simultaneous over all primary `claims`, and over the pairs of groups of each. If a sample was audited nothing appears.
+    """
+    points = tuple(_point(checkpoint, like, settings, claims) for checkpoint in checkpoints)
+    appears = None if limited else _first_lasting(points, lambda point: point.gap is not None and point.gap.low > like.tolerance)
+    detectable = None if limited else _first_lasting(points, lambda point: point.p is not None and point.p <= settings.alpha)
+    claim = {field.name: getattr(like, field.name) for field in fields(ComparedClaim)}
+    return Trajectory(**claim, points=points, appears=appears, detectable=detectable, confused=like.confused)
+
+
+def _point(checkpoint: Checkpoint, like: Change, settings: Settings, claims: int) -> Point:
+    alpha = settings.alpha
+    ok = np.array([i for i, status in enumerate(checkpoint.statuses) if status == "ok"], np.int64)
+    gap = p = None
+    if len(ok) > 1:
+        compared = checkpoint.units.of(ok)
+        gap = gap_ends([checkpoint.groups[i] for i in ok], compared, alpha / claims)
+        # With the seed of the checkpoint's own audit, so that both show the same p.
+        p = min(1.0, compared.null(settings.draws, generator(settings.seed, like.id)).p * (claims if like.primary else 1))
+    rates = unit_rates(checkpoint.groups, checkpoint.units, checkpoint.statuses, alpha)
+    everybody = checkpoint.units.together()
+    [total] = unit_rates(((),), everybody, ("ok" if everybody.n[0] else "not estimable",), alpha)
+    return Point(checkpoint.side, checkpoint.step, tuple(rate for rate in rates if UNKNOWN not in rate.group), total, gap, p)
+
+
+def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> int | float | None:
+    """The first step from which on it holds at every checkpoint: a bias that came and went did not appear there.
+
+    With several models at one step, it must hold for all.
+    """
+    last_failure = max((point.step for point in points if not holds(point)), default=None)
+    return min((point.step for point in points if last_failure is None or point.step > last_failure), default=None)
+
 
 FEWEST_IN_SERIES = 3
 """Number of checkpoints from which on a series is recognised automatically."""

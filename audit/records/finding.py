@@ -163,7 +163,7 @@ class Gap:
     """Groups with so few images that no result could exclude a difference beyond the tolerance, not even if none were an event."""
     more_images: tuple[MoreImages, ...] = ()
     """For an inconclusive question, the additional images with which it would be decided with power 0.8 if the groups do not differ, or if
-    the smallest differs from all others by the tolerance (`audit/statistics/sample_size.py`). Empty if that number is not the reason, and
+    the smallest differs from all others by the tolerance (`audit/statistics/power.py`). Empty if that number is not the reason, and
     with clusters, image weights or rates at equal true shares."""
     within: WithinClusters | None = None
     """Set if the gap, its interval, its test and all pairs are differences inside clusters, not of rates over all images."""

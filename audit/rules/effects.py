@@ -14,10 +14,17 @@ from audit.errors import AuditError
 from audit.records.effect import EffectResult
 from audit.records.inputs import UNDECLARED_UNITS
 from audit.results import AuditResult, MeasurementRecord, Results
-from audit.rules.answers import recorded_answers
 from audit.statistics.effects import decide_effects, effects, planned_p
 from audit.types import UNKNOWN, Claim, EffectClaim, Group, LabelSet, Measurement, Predictions
 from verify.answers import AnswerFile, Answers, column_of
+
+# The answers of an audit, as `verify` reads them.
+
+
+def recorded_answers(audit: AuditResult, measurement: str, table: AnswerFile) -> Answers:
+    """The answers to one measurement."""
+    record = {"model": {"name": audit.model.name}, "probe": {"name": audit.probe.name}, "data": {"weights": audit.data.weights}}
+    return table.answers(record, measurement)
 
 
 def with_effects(results: Results, table: AnswerFile | None) -> tuple[Results, frozenset[tuple[int, int]]]:

@@ -17,7 +17,7 @@ from audit.predictions.own_tables import OWN_COLUMNS
 from audit.records.effect import EffectResult
 from audit.records.plan_lock import PRESENT, AuditLock, LockDeviation, LockedModel, LockedProbe, LockedTable, PlanLock
 from audit.results import AuditResult, Finding, Results
-from audit.rules.answers import recorded_answers
+from audit.rules.effects import recorded_answers
 from verify.answers import AnswerFile
 
 EXTERNAL = "external predictions"

@@ -2,26 +2,204 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise, zip_longest
 from typing import Any
 
+from audit import results
 from audit import results as results_file
-from audit.gates.parse import CHANGE_SUBJECTS, SUBJECTS, parse
+from audit.api.lookup import found_questions, locked_questions
+from audit.errors import UsageError
+from audit.gates.changes import decide_changes
+from audit.gates.gate_set import GateSet
+from audit.gates.parse import CHANGE_SUBJECTS, SUBJECTS, GateQuestion, ResolvedGate, Subject, parse, resolve_gate, same_group
 from audit.output.directory import AUDIT, COMPARISON
+from audit.records import comparison
 from audit.records import comparison as comparison_file
+from audit.records.comparison import Comparisons
 from audit.records.plan_lock import FILE, PlanLock
 from audit.results import Results
 from audit.rules.effects import with_effects
-from audit.rules.gates import with_change_gates, with_gates
 from audit.rules.lock import with_lock
-from audit.rules.pages import PROFILE, profile_problems, rendered_again
-from audit.rules.stated import compare_stated
+from audit.types import Group
 from audit.version import __version__
+from reports.profile.rows import profile_csv
+from reports.profile.statements import Statements
+from reports.rendered import files_of_audit, files_of_comparison
+from strictio.limits import parse_json
 from verify.answers import AnswerFile
 from verify.command import Rendered, SecondStep
-from verify.ledger import Ledger, Path
-from verify.source import PREDICTIONS, ArchiveSource, Source, parsed
+from verify.ledger import Difference, Ledger, Path
+from verify.source import PREDICTIONS, ArchiveSource, Source, UnreadableError, parsed
+
+# What an audit says about its data and its probe, and what was chosen: against the copy beside the answers, and the recorded command.
+#
+# Anyone who deletes a note, a list of left out images or a limit from the results makes a page that does not name it. No number depends
+# on these, and equal copies prove nothing: they are not counted as verified, but a difference is one.
+
+
+RUN = "vlm-audit run"
+NOTES = {"--cluster": "cluster_chosen", "--weights": "weights_chosen"}
+"""Option of the command -> code of the note about its column."""
+
+
+def compare_stated(results: Mapping[str, Any], stated: Sequence[Mapping[str, Any]] | None, ledger: Ledger) -> None:
+    """Compare the records of data and probe with their copy (None: the answers have none), and notes with the options of the command."""
+    copies = {(copy["model"], copy["probe"]["name"]): copy for copy in stated or ()}
+    options = _options(results["command"])
+    for at, audit in enumerate(results["audits"]):
+        copy = copies.get((audit["model"]["name"], audit["probe"]["name"]), {})
+        for part in ("data", "probe"):
+            for name, copied in copy.get(part, {}).items():
+                _compare(("audits", at, part, name), audit[part].get(name), copied, ledger)
+        for flag, code in NOTES.items():
+            columns = [note["values"].get("column") for note in audit["data"]["notes"] if note["code"] == code]
+            if flag in options and columns != [options[flag]]:
+                ledger.differences.append(Difference(("audits", at, "data", code), columns, [options[flag]]))
+
+
+def _compare(path: Path, recorded: Any, copied: Any, ledger: Ledger) -> None:
+    """Compare a field with its copy; of a list, a difference shows what is missing, or is there in addition."""
+    if recorded == copied or any(difference.path[: len(path)] == path for difference in ledger.differences):
+        return
+    if not (isinstance(recorded, list) and isinstance(copied, list)):
+        ledger.differences.append(Difference(path, recorded, copied))
+        return
+    more = [Difference((*path, at), one, None) for at, one in enumerate(recorded) if one not in copied]
+    missing = [Difference((*path, "missing", at), None, one) for at, one in enumerate(copied) if one not in recorded]
+    ledger.differences += [*more, *missing] or [Difference(path, recorded, copied)]
+
+
+def _options(command: Sequence[str]) -> dict[str, str]:
+    """The options of a recorded command with their values; empty for another command than `run`.
+
+    >>> _options(["vlm-audit run", "--cluster", "person", "--weights=w"])
+    {'--cluster': 'person', '--weights': 'w'}
+    """
+    found = {}
+    for word, after in pairwise([*command, ""] if command[:1] == [RUN] else []):
+        flag, equals, value = word.partition("=")
+        if flag in NOTES:
+            found[flag] = value if equals else after
+    return found
+
+
+# Decides the gates of a run, or of a comparison, again.
+
+
+Recorded = Sequence[Mapping[str, Any]]
+"""Gates as their file has them."""
+
+
+def with_gates(results: Results, gates: Recorded, lock: PlanLock | None) -> Results:
+    """The results with their gates decided; raises UsageError for a gate on no question."""
+    questions = _known(found_questions(results), () if lock is None else locked_questions(lock))
+    groups = [rate.group for audit in results.audits for finding in audit.findings for rate in finding.by_group]
+    return GateSet(tuple(_resolved(gate, questions, groups, SUBJECTS) for gate in gates)).decide(results)
+
+
+def with_change_gates(facts: Comparisons, gates: Recorded, sides: Sequence[Results]) -> Comparisons:
+    """A comparison with its gates decided; `sides` are the audits that it compares."""
+    questions = _known([question for side in sides for question in found_questions(side)])
+    groups = [cell.before.group for one in facts.comparisons for change in one.changes for cell in change.by_group]
+    resolved = [_resolved(gate, questions, groups, CHANGE_SUBJECTS) for gate in gates]
+    return replace(facts, gates=tuple(decide_changes(gate, facts) for gate in resolved))
+
+
+def _known(found: Sequence[GateQuestion], locked: Sequence[GateQuestion] = ()) -> list[GateQuestion]:
+    """The questions that a gate may name, each once. All were planned when the gate was read, if it needs that."""
+    every = {question.id: replace(question, primary=True) for question in (*locked, *found)}
+    return list(every.values())
+
+
+def _resolved(
+    gate: Mapping[str, Any], known: Sequence[GateQuestion], groups: Collection[Group], subjects: Sequence[Subject]
+) -> ResolvedGate:  # fmt: skip
+    """A gate with its question: by its name, or else that of its checks, since some names are known only before a run."""
+    parsed = parse(gate["expression"], subjects)
+    try:
+        return resolve_gate(parsed, known, "change" if subjects is CHANGE_SUBJECTS else "gap")
+    except UsageError:
+        named = {check["finding"] for check in gate["checks"]}
+        if parsed.name is None or len(named) != 1 or None in named:
+            raise
+        [finding] = named
+        question = next((question for question in known if question.id == finding), GateQuestion(finding, (), ()))
+        parts = parsed.name.split(" for ")
+        written = [" for ".join(parts[at:]) for at in range(1, len(parts))]
+        group = next((name for name in written if any(same_group(name, group) for group in groups)), None)
+        return ResolvedGate(parsed, question.id, question.attributes, group, question.better)
+
+
+# Renders again, from the results alone, what people read: page, summary, model cards, tables, and the profile of an archive.
+
+
+PROFILE = "profile.csv"
+OF_ROWS = frozenset({"tables/near_duplicates.csv"})
+"""Tables that do not follow from the results."""
+
+
+def rendered_again(source: Source) -> Rendered:
+    """Render again what follows from the results alone, and name the files that have other bytes."""
+    names, here = source.names(), f"vlm-audit {__version__}"
+    name = AUDIT if AUDIT in names else COMPARISON
+    try:
+        facts = source.read(name).decode()
+        tool = parse_json(facts)["tool"]
+        if tool != here:
+            return Rendered(omitted=f"they are of {ascii(str(tool))[1:-1][:80]}, and this is {here}")
+        files = _files(name, facts)
+    except MemoryError:
+        raise
+    except Exception as error:  # results that contradict themselves
+        return Rendered(omitted="", problems=(f"{name} cannot be rendered ({type(error).__name__}: {ascii(str(error))[1:-1][:200]})",))
+    others = {name for name in names if name.startswith(("tables/", "model_card")) and name not in OF_ROWS} - {*files}
+    problems = [problem for name, text in files.items() if (problem := _problem(source, name, text, names))]
+    problems += [f"{ascii(name)[1:-1]}: no such file follows from the results" for name in sorted(others)]
+    return Rendered(len(files), tuple(problems), omitted="")
+
+
+def _files(name: str, facts: str) -> Mapping[str, str]:
+    return files_of_audit(results.from_json(facts), facts) if name == AUDIT else files_of_comparison(comparison.from_json(facts))
+
+
+def _problem(source: Source, name: str, text: str, names: set[str]) -> str:
+    """Say how a file differs from what follows from the results; empty if it does not."""
+    if name not in names:
+        return f"{name}: it follows from the results, and is missing"
+    expected = text.encode()
+    try:
+        found = source.read(name)
+    except UnreadableError as error:
+        return str(error).split(",", maxsplit=1)[0]
+    if found == expected:
+        return ""
+    lines = zip_longest(found.split(b"\n"), expected.split(b"\n"))
+    line = next(number for number, (one, other) in enumerate(lines, 1) if one != other)
+    return f"{name}: line {line:,} is not what follows from the results"
+
+
+def profile_problems(content: bytes, results: Results) -> Iterator[str]:
+    """Yield each cell of a bias profile that does not follow from the results, with its row; what people state is not compared."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        yield f"{PROFILE}: it is not a table ({type(error).__name__})"
+        return
+    expected = list(csv.DictReader(io.StringIO(profile_csv(results, Statements()), newline="")))
+    if len(rows) != len(expected):
+        yield f"{PROFILE}: {len(rows):,} rows; results.json has {len(expected):,} groups of questions"
+        return
+    ours = results.tool == f"vlm-audit {__version__}"  # another version may have fewer columns
+    for number, (row, cells) in enumerate(zip(rows, expected, strict=True), 1):
+        for column, value in cells.items():
+            if not column.startswith("stated_") and row.get(column) != value and (ours or column in row):
+                yield f"{PROFILE}: row {number}, {column}: {ascii(row.get(column))[:40]}, in results.json {ascii(value)[:40]}"
+
 
 Facts = Mapping[str, Any]
 ASKED = ("kind", "measurement", "outcome", "metric", "attribute", "primary", "tolerance")

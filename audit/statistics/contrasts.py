@@ -11,8 +11,7 @@ import numpy as np
 from audit.records.finding import ClaimResult, Contrast, Gap, LeadingPair, MoreImages, WithinClusters
 from audit.statistics.equivalence import too_few
 from audit.statistics.multiplicity import holm
-from audit.statistics.power import detectable_difference, detectable_within
-from audit.statistics.sample_size import more_images
+from audit.statistics.power import detectable_difference, detectable_within, more_images
 from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval, shown_ratio, widest_pair
 from audit.ties import first_largest, least_equal
 from audit.types import Group, Settings

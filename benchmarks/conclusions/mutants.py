@@ -60,7 +60,7 @@ LIBRARIES = ("fairlearn.metrics", "hypothesis", "jinja2", "pandas", "pyarrow.par
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 EQUIVALENT: dict[str, str] = {
     "audit/statistics/units/cluster_null.py:_normal_statistics 1 #1": "how many rows are held at once; every row is its own",
-    "audit/statistics/units/cluster_shuffles.py:into 1 #2": "NumPy takes any negative length, not only -1, as the unknown one",
+    "audit/statistics/units/cluster_null.py:into 1 #2": "NumPy takes any negative length, not only -1, as the unknown one",
     "reports/text/headline/audits.py:_undecided 1.0 #0": "no detectable difference is above 1, so 1.6 comes last as well",
     "audit/extensions/natural_shift/computation.py:_largest 1 #4": "NumPy takes any negative length, not only -1, as the unknown one",
     "audit/statistics/findings.py:_check_estimates sum #1": "numbers of images are never negative: the largest is above 0 where the sum is",

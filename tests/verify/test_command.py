@@ -15,8 +15,8 @@ from in_toto_attestation.v1.statement import Statement
 from audit import audit
 from audit.__main__ import main
 from audit.output.run_directory import RunDirectory
-from audit.rules import pages as again
-from audit.rules.pages import rendered_again
+from audit.rules import step as again
+from audit.rules.step import rendered_again
 from audit.version import __version__
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once

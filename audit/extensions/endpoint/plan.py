@@ -130,7 +130,7 @@ def _questions(plan: ProbePlan, manner: Manner) -> Iterator[tuple[Question, int]
     from audit.analyses import kinds
     from audit.engine.texts import given_texts
     from audit.measure.asked.questionnaire import questionnaire
-    from audit.measure.asked.row_interview import askings
+    from audit.measure.asked.interview import askings
 
     probe, dataset, seed = plan.probe, plan.dataset, plan.settings.seed
     prepared = questionnaire(probe, seed, manner)

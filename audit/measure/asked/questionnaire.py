@@ -36,7 +36,7 @@ class Compared:
     others: tuple[Question, ...]
     """The same question, asked differently or again; empty if each row provides its question."""
     askings: slice
-    """Which of the ways to ask a row's question are compared (`audit.measure.asked.row_interview`)."""
+    """Which of the ways to ask a row's question are compared (`audit.measure.asked.interview`)."""
 
 
 @dataclass(frozen=True)

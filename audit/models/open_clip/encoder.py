@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -20,11 +22,10 @@ from audit.errors import DataError, UsageError
 from audit.models import single_file
 from audit.models.attack import PixelScale, attacked_rows
 from audit.models.folder_weights import adapter_notes, file_sha256, foreign_class_notes
+from audit.models.huggingface.outline import build_outline
 from audit.models.huggingface.pretrained import call_transformers, tokenizer_sha256
 from audit.models.huggingface.sealed import sealed
 from audit.models.model_args import override_notes, read_overrides
-from audit.models.open_clip.build import build_architecture, fill_weights
-from audit.models.open_clip.pixels import OpenClipPixels
 from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
 from audit.models.quick_gelu import QuickGELUFold
 from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
@@ -33,7 +34,9 @@ from audit.types import ModelRecord, Note
 from strictio.model_folders.check import check_folder
 from strictio.model_folders.tokenizers import bounded_tokenizer, check_tokenizer
 from strictio.weights.adapter import refuse_beside
+from strictio.weights.fill import SCALARS, check_fit, skip_init
 from strictio.weights.unwrap import unwrap
+from strictio.weights.weight_names import from_hugging_face, without_text_prefix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +44,74 @@ if TYPE_CHECKING:
 
     from strictio.weights.contents import Contents
     from strictio.weights.overrides import ModelOverrides
+
+# open_clip's transform in two parts: Pillow's steps for each image, and torch's steps for the bytes of a batch.
+
+
+class OpenClipPixels:
+    """A transform that ends with ``ToTensor`` and ``Normalize``, like those of open_clip: both are applied per batch.
+
+    Other transforms are applied completely, image by image.
+    """
+
+    def __init__(self, transform: Any, size: int | Sequence[int]):
+        self.size: int = min(size) if isinstance(size, Sequence) else size
+        self._transform, steps = transform, getattr(transform, "transforms", [])
+        self._split = [type(step).__name__ for step in steps[-2:]] in (["ToTensor", "Normalize"], ["MaybeToTensor", "Normalize"])
+
+    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
+        """uint8[n, 3, h, w]; for other transforms their output."""
+        return torch.stack([self._prepared(image) for image in images])
+
+    def normalise(self, pixels_nchw: Tensor) -> Tensor:
+        """float32 of the same shape, on the same device."""
+        if not self._split:
+            return pixels_nchw
+        normalised: Tensor = self._transform.transforms[-1](pixels_nchw.float().div(255))
+        return normalised
+
+    def _prepared(self, image: Any) -> Tensor:
+        if not self._split:
+            whole: Tensor = self._transform(image)
+            return whole
+        for step in self._transform.transforms[:-2]:
+            image = step(image)
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+# Builds open_clip's own classes with weights from our reader: strictly, without a random weight left, and without downloading anything.
+
+
+def build_architecture(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) -> Any:
+    """Build the model of a plan with open_clip, its weights not yet loaded; an untrusted plan may not exceed `tensors`."""
+    open_clip = import_open_clip()
+    settings = deepcopy(dict(plan.config))
+    custom = settings.pop("custom_text", False) or bool(settings["text_cfg"].get("hf_model_name"))
+    if settings["vision_cfg"].get("timm_model_name"):
+        settings["vision_cfg"]["timm_model_pretrained"] = False
+    cls = (open_clip.CoCa if "multimodal_cfg" in settings else open_clip.CustomTextCLIP) if custom else open_clip.CLIP
+    if not plan.trusted:
+        build_outline(lambda: cls(**deepcopy(settings)), tensors)
+    with skip_init():
+        return cls(**settings)
+
+
+def fill_weights(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Load a model's weights, strictly, from any of the naming schemes that open_clip itself knows."""
+    from open_clip.convert import convert_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    state = convert_state_dict(model, dict(tensors))
+    if "vision_model.embeddings.class_embedding" in state:
+        state = from_hugging_face(state)
+    state = convert_to_custom_text_state_dict(state) if hasattr(model, "text") else without_text_prefix(state)
+    wanted = model.state_dict()
+    state = {
+        name: tensor.reshape(wanted[name].shape) if name in SCALARS and name in wanted and tensor.numel() == 1 else tensor
+        for name, tensor in state.items()
+    }
+    check_fit(wanted, state)
+    model.load_state_dict(state, strict=True, assign=True)
 
 
 class OpenClipEncoder(OnTower):

@@ -8,7 +8,7 @@ import numpy as np
 
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds
 from audit.statistics.resampling import exceedance_p
-from audit.statistics.units.cluster_shuffles import shuffles
+from audit.statistics.units.cluster_null import shuffles
 from audit.ties import first_largest, least_equal
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import pytest
 
 from audit.analyses.plans import TextAssociationPlan
 from audit.api.pipeline import audit as run_audit
-from audit.comparison.engine import compare
+from audit.comparison.engine import Checkpoint, compare, follow_claim
 from audit.comparison.sides import read
-from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.errors import DataError, UsageError
 from audit.records.comparison import SeriesAxis, from_json, json_schema, to_json
 from audit.statistics.intervals import newcombe

@@ -8,7 +8,7 @@ from scipy.stats import chi2_contingency
 
 from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.findings import decide_verdicts
-from audit.statistics.sample_size import more_images
+from audit.statistics.power import more_images
 from audit.types import Claim, Settings
 from tests.support import report_samples as samples
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from audit.errors import DataError, UsageError
-from audit.rules.pages import profile_problems
+from audit.rules.step import profile_problems
 from reports.profile.page import profile_page
 from reports.profile.rows import check_compared, profile_csv
 from reports.profile.statements import NOT_STATED, Statements, read_statements

@@ -16,8 +16,7 @@ from audit.extensions.mitigate.record import Form
 from audit.models import single_file
 from audit.models.huggingface.pretrained import call_transformers
 from audit.models.huggingface.sealed import sealed
-from audit.models.open_clip.build import build_architecture, fill_weights
-from audit.models.open_clip.encoder import allowed_overrides, image_preprocessing, tokenizer_folder
+from audit.models.open_clip.encoder import allowed_overrides, build_architecture, fill_weights, image_preprocessing, tokenizer_folder
 from audit.models.open_clip.spec import CONFIGURATION, IMAGE_SETTINGS, WEIGHT_NAMES, OpenClipSpec, fetch_parts, from_folder, from_name
 from audit.models.runtime import located
 from strictio.folders import Folder

@@ -6,7 +6,7 @@ from scipy.special import ndtri, stdtrit
 
 from audit.statistics.intervals import newcombe, score_ratio, wilson
 from audit.statistics.paired.intervals import agresti_min
-from audit.statistics.units.cluster_intervals import difference_intervals, rate_intervals, rate_limits, ratio_intervals
+from audit.statistics.units.cluster_units import difference_intervals, rate_intervals, rate_limits, ratio_intervals
 from audit.statistics.units.clusters import ClusterTable, cluster_table
 
 FIRST, SECOND = np.array([0]), np.array([1])

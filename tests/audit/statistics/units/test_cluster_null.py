@@ -8,8 +8,7 @@ from scipy.special import stdtr
 
 from audit.statistics.null import gap_test, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
-from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
-from audit.statistics.units.cluster_shuffles import shuffles
+from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p, shuffles
 from audit.statistics.units.clusters import ClusterTable, cluster_table
 from tests.support.cluster_tables import nested
 
@@ -73,7 +72,7 @@ def people_in_poses():
 @pytest.mark.parametrize("together", [1, 0], ids=["kinds", "one by one"])
 def test_dealing_people_over_crossed_groups_by_enumeration(together, monkeypatch):
     """6 x 2 x 2 x 2 x 2 ways; drawn by kinds of people, and person by person."""
-    monkeypatch.setattr("audit.statistics.units.cluster_shuffles._TOGETHER", together)
+    monkeypatch.setattr("audit.statistics.units.cluster_null._TOGETHER", together)
     pairs = [(1, 1), (1, 0), (1, 0), (0, 0)]
     gaps = []
     for first in itertools.combinations(range(4), 2):
@@ -97,7 +96,7 @@ def test_mixed_clusters_are_dealt_among_their_own_kind():
 @pytest.mark.parametrize("limit", [120, 0], ids=["listed", "one by one"])
 def test_products_of_a_shuffle_are_those_of_a_table(limit, monkeypatch):
     """What all shuffles share: events, images and their squares in all, and products within a set."""
-    monkeypatch.setattr("audit.statistics.units.cluster_shuffles._ARRANGEMENTS", limit)
+    monkeypatch.setattr("audit.statistics.units.cluster_null._ARRANGEMENTS", limit)
     table = ClusterTable(np.array([[2, 1, 0], [0, 3, 1], [1, 0, 0]]), np.array([[3, 3, 2], [2, 4, 2], [4, 0, 0]]), np.array([4, 6, 3]))
     (sums,) = shuffles(table, 50, np.random.default_rng(0))
     for name in ("e", "n", "ee", "en", "nn"):

@@ -6,12 +6,10 @@ from scipy.stats import binomtest, fisher_exact
 
 from audit.statistics.null import generator
 from audit.statistics.paired.intervals import agresti_min
-from audit.statistics.units.cluster_intervals import rate_intervals, rate_limits
-from audit.statistics.units.cluster_units import ClusterUnits
+from audit.statistics.units.cluster_units import ClusterUnits, rate_intervals, rate_limits
 from audit.statistics.units.clusters import ClusterTable
 from audit.statistics.units.sampling_unit import gap_interval
-from audit.statistics.units.within_clusters import shared_correlation, spans_groups
-from audit.statistics.units.within_pair import WithinPair
+from audit.statistics.units.within_clusters import WithinPair, shared_correlation, spans_groups
 
 FIRST, SECOND = np.array([0]), np.array([1])
 
