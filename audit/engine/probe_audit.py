@@ -24,7 +24,7 @@ from audit.engine.forecast import counted_levels
 from audit.engine.plan import ProbePlan, check_model, plan_probe
 from audit.engine.plan_lock import restricted
 from audit.engine.shares import findings_by_share, without_shares
-from audit.engine.texts import given_texts, texts_to_embed
+from audit.engine.texts import GivenTexts, given_texts, texts_to_embed
 from audit.engine.written import classifier_left_out, table_of_texts, texts_for, with_left_out, writing_note
 from audit.evidence.prompt_sensitivity import Answered, SpecificationCurve, specification_curve
 from audit.measure import predict
@@ -35,6 +35,7 @@ from audit.measure.classified.answers import predict as classified
 from audit.measure.classified.questions import classified_probe
 from audit.measure.label_sets import COMMON_KIND, answer_all
 from audit.measure.row_options import questions_of_rows, row_texts_record
+from audit.plans import WhatIfPlan
 from audit.predictions.units import clustered
 from audit.predictions.weights import weighing
 from audit.records.effect import EffectResult
@@ -186,32 +187,64 @@ def ask_probe(
 
     Raises DataError if too many images are unreadable, or no group can be compared.
     """
-    probe, dataset, settings = plan.probe, plan.dataset, plan.settings
-    images, texts_of = partial(stages, "images"), partial(stages, "texts")
-    images(0, len(dataset.images))
+    stages("images", 0, len(plan.dataset.images))
+    how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size}
     if isinstance(encoder, Answerer):
-        undecided = _asked(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size)
-        return undecided.then(lambda done: replace(done, result=_with_account(done.result, encoder)))
-    if not isinstance(encoder, TextEncoder):
-        return _classified(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size, verify=verify)
+        asked = _interviewed(encoder, plan, stages, **how)
+    elif isinstance(encoder, TextEncoder):
+        asked = _embedded(encoder, plan, stages, **how, verify=verify)
+    else:
+        asked = _classified(encoder, plan, stages, **how, verify=verify)
+    undecided = _tested(asked.answered, asked.probe, plan.settings, stages)
+
+    def finish(audited: AuditedProbe) -> AuditedProbe:
+        records = asked.preconditions
+        if (inputs := asked.inputs) is not None:
+            tried = _what_ifs(asked.what_ifs, plan.methods, inputs, stages)
+            records = {**records, **kinds.analyse(replace(inputs, predictions=audited.predictions)), **tried}
+        result = asked.texts.added_to(audited.result.with_analyses(records))
+        return replace(audited, result=encoder.with_account(result) if isinstance(encoder, Accounted) else result, texts=asked.written)
+
+    return undecided.then(finish)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a model answered, and what the analyses of its probe need."""
+
+    answered: AnsweredProbe
+    probe: Probe
+    """With the questions that were asked: a generative model has more, a classifier may have fewer."""
+    texts: GivenTexts
+    """Those that it read."""
+    inputs: AnalysisInputs | None
+    """Without predictions, which get clusters and weights; None: nothing is analysed."""
+    preconditions: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Field of the results -> its records."""
+    what_ifs: tuple[WhatIfPlan, ...] = ()
+    written: pd.DataFrame | None = None
+    """`AuditedProbe.texts`."""
+
+
+def _embedded(encoder: TextEncoder, plan: ProbePlan, stages: Stages, *, cache_root: CacheRoot, batch_size: int, verify: bool) -> _Asked:
+    """Compare images, or texts alone, with texts by their embeddings."""
+    probe, dataset, settings, what_ifs = plan.probe, plan.dataset, plan.settings, plan.what_ifs
+    embed = partial(embed_known_images, cast("Encoder", encoder), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     if probe.load is None or not isinstance(encoder, Encoder):  # the probe only has texts (`check_model`)
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
     else:
-        embeddings = embed_known_images(
-            encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images, verify=verify
-        )
+        embeddings = embed(dataset, progress=partial(stages, "images"), verify=verify)
     attributes = dataset.attributes.iloc[embeddings.rows]
-    probe_texts = given_texts(probe, plan.what_ifs)
+    probe_texts = given_texts(probe, what_ifs)
     ordered, private = texts_to_embed(probe_texts.texts, probe.measurements, dataset.texts)
-    texts_of(0, len(ordered))
-    texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of, private=private), strict=True))
+    stages("texts", 0, len(ordered))
+    vectors = embed_texts(encoder, ordered, cache_root, progress=partial(stages, "texts"), private=private)
+    texts = dict(zip(ordered, vectors, strict=True))
     row_texts = None if dataset.texts is None else dataset.texts.iloc[embeddings.rows]
-    embed = partial(embed_known_images, cast("Encoder", encoder), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     inputs = AnalysisInputs(probe, dataset, attributes, encoder, embeddings, texts, {}, settings, embed)
     checked, met = kinds.check_preconditions(inputs)
     if not met:
-        probe = without_questions(probe)
-        plan = replace(plan, probe=probe)
+        probe, what_ifs = without_questions(probe), ()
 
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes, row_texts)
@@ -222,24 +255,12 @@ def ask_probe(
     seen = (embeddings.exclusions, embeddings.conversions)
     record = with_left_out(encoder.record, probe)
     answered = AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen, lock=plan.lock)
-    undecided = _tested(answered, probe, settings, stages)
     # Attacks need all capabilities of the model, so a deferred one is loaded.
     model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
     # Clusters of one image each are images: methods that shuffle images can be used.
-    alone = probe.cluster is not None and attributes[probe.cluster].is_unique
-    analysed_probe = replace(probe, cluster=None) if alone else probe
-
-    def finish(audited: AuditedProbe) -> AuditedProbe:
-        tried = _what_ifs(plan, inputs, stages)
-        analysed = kinds.analyse(replace(inputs, probe=analysed_probe, model=model, predictions=audited.predictions))
-        found = audited.result.with_analyses({**checked, **analysed, **tried})
-        return replace(audited, result=_with_account(probe_texts.added_to(found), encoder))
-
-    return undecided.then(finish)
-
-
-def _with_account(result: AuditResult, model: AnyModel) -> AuditResult:
-    return model.with_account(result) if isinstance(model, Accounted) else result
+    alone = probe.cluster in attributes and attributes[probe.cluster].is_unique
+    analysed = replace(inputs, probe=replace(probe, cluster=None) if alone else probe, model=model)
+    return _Asked(answered, probe, probe_texts, analysed, checked, what_ifs)
 
 
 def without_questions(probe: Probe) -> Probe:
@@ -257,25 +278,26 @@ def specified(
     return [[next(answered) for _ in plan.specifications] for plan in probe.specifications]
 
 
-def _what_ifs(plan: ProbePlan, inputs: AnalysisInputs, stages: Stages) -> dict[str, tuple[Any, ...]]:
+def _what_ifs(plans: Sequence[WhatIfPlan], methods: Sequence[str], inputs: AnalysisInputs, stages: Stages) -> dict[str, tuple[Any, ...]]:
     """Try what-ifs after the verdict and independently of it, since they are about another model: field of the results -> records."""
-    if not plan.what_ifs:
+    if not plans:
         return {}
-    stage, tried = Stage("what-ifs", len(plan.what_ifs), stages), kinds.what_if_analysis()
+    stage, tried = Stage("what-ifs", len(plans), stages), kinds.what_if_analysis()
     computation = import_module(tried.computation)
     records: list[Any] = []
-    for what_if in plan.what_ifs:
-        records += computation.analyse(what_if, inputs, plan.methods)
+    for what_if in plans:
+        records += computation.analyse(what_if, inputs, methods)
         stage.advance()
     return {tried.field: tuple(records)}
 
 
-def _classified(model: Classifier, plan: ProbePlan, stages: Stages, **how: Any) -> UndecidedProbe:
+def _classified(model: Classifier, plan: ProbePlan, stages: Stages, *, cache_root: CacheRoot, batch_size: int, verify: bool) -> _Asked:
     """Classify every image, and answer the questions that the labels can answer."""
     dataset, settings = plan.dataset, plan.settings
     fitted = classified_probe(plan.probe, model.labels, plan.label_map)
     probe = fitted.probe
-    embeddings = embed_known_images(model, dataset, max_skip=settings.max_skip, progress=partial(stages, "images"), **how)
+    embed = partial(embed_known_images, model, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    embeddings = embed(dataset, progress=partial(stages, "images"), verify=verify)
     attributes = dataset.attributes.iloc[embeddings.rows]
     with one_thread():
         predictions = {
@@ -285,20 +307,12 @@ def _classified(model: Classifier, plan: ProbePlan, stages: Stages, **how: Any) 
     scores = LabelScores.of(model.record, embeddings.vectors, plan.label_map)
     record = replace(model.record, notes=(*model.record.notes, *fitted.notes, *classifier_left_out(probe, scores.names)))
     seen = (embeddings.exclusions, embeddings.conversions)
-    undecided = _tested(AnsweredProbe(record, dataset, attributes, predictions, (), *seen, lock=plan.lock), probe, settings, stages)
-    embed = partial(embed_known_images, model, cache_root=how["cache_root"], batch_size=how["batch_size"], max_skip=settings.max_skip)
-
-    def finish(audited: AuditedProbe) -> AuditedProbe:
-        inputs = AnalysisInputs(
-            probe, dataset, attributes, model, embeddings, {}, audited.predictions, settings, embed, label_scores=scores
-        )  # fmt: skip
-        analysed = kinds.analyse(inputs)
-        return replace(audited, result=audited.result.with_analyses(analysed))
-
-    return undecided.then(finish)
+    answered = AnsweredProbe(record, dataset, attributes, predictions, (), *seen, lock=plan.lock)
+    inputs = AnalysisInputs(probe, dataset, attributes, model, embeddings, {}, {}, settings, embed, label_scores=scores)
+    return _Asked(answered, probe, GivenTexts(), inputs)
 
 
-def _asked(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: CacheRoot, batch_size: int) -> UndecidedProbe:
+def _interviewed(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: CacheRoot, batch_size: int) -> _Asked:
     """Ask a generative model the questions of a probe, and let it write the texts that the probe's analyses need."""
     probe, dataset, settings = plan.probe, plan.dataset, plan.settings
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "progress": partial(stages, "images")}
@@ -313,21 +327,14 @@ def _asked(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: Cach
     notes = (writing_note(model),) if written else ()
     record = replace(held.record, asked=(*held.record.asked, *notes))
     answered = AnsweredProbe(record, dataset, held.attributes, held.predictions, held.specifications, *seen, lock=plan.lock)
-    probe_texts = given_texts(replace(held.probe, analyses=plans))
-    undecided = _tested(answered, held.probe, settings, stages).then(lambda done: replace(done, result=probe_texts.added_to(done.result)))
+    texts = given_texts(replace(held.probe, analyses=plans))
     if written is None:
-        return undecided
+        return _Asked(answered, held.probe, texts, None)
     embed: Any = partial(embed_images, cast(Any, model), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     inputs = AnalysisInputs(
-        replace(probe, analyses=plans), dataset, held.attributes, model, held.scores, {}, held.predictions, settings, embed, written.texts
+        replace(probe, analyses=plans), dataset, held.attributes, model, held.scores, {}, {}, settings, embed, written.texts
     )  # fmt: skip
-    table = table_of_texts(plans, written, held.attributes)
-
-    def finish(audited: AuditedProbe) -> AuditedProbe:
-        analysed = kinds.analyse(inputs)
-        return replace(audited, result=audited.result.with_analyses(analysed), texts=table)
-
-    return undecided.then(finish)
+    return _Asked(answered, held.probe, texts, inputs, written=table_of_texts(plans, written, held.attributes))
 
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:

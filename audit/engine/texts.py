@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class GivenTexts:
     """The texts of an audit."""
 
-    texts: tuple[str, ...]
+    texts: tuple[str, ...] = ()
     """Without duplicates, those of the measurements first."""
-    sets: tuple[TextSet, ...]
+    sets: tuple[TextSet, ...] = ()
     """Those of other prompt templates and of what-ifs, by their indices in `texts`."""
 
     def added_to(self, result: AuditResult) -> AuditResult:

@@ -129,8 +129,8 @@ def _questions(plan: ProbePlan, manner: Manner) -> Iterator[tuple[Question, int]
     """Yield every question of a probe, and its number of images."""
     from audit.analyses import kinds
     from audit.engine.texts import given_texts
-    from audit.measure.asked.questionnaire import questionnaire
     from audit.measure.asked.interview import askings
+    from audit.measure.asked.questionnaire import questionnaire
 
     probe, dataset, seed = plan.probe, plan.dataset, plan.settings.seed
     prepared = questionnaire(probe, seed, manner)
