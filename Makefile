@@ -91,7 +91,7 @@ gallery: $(READY)  ## the sample reports in docs/samples and their page; trains 
 	$(BIN)/python -m docs.tools.gallery
 
 pictures: $(READY)  ## the pictures of README and site; needs Chromium
-	$(BIN)/python -m docs.tools.pictures
+	$(BIN)/python -m docs.tools.screenshots
 
 bench: $(READY)  ## one ratio a script, against a peer in the same run
 	for script in benchmarks/*/*.py; do $(BIN)/python -m $$(echo $${script%.py} | tr / .) || exit 1; done

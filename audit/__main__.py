@@ -20,7 +20,7 @@ COMMANDS = {
     "verify": ("audit.commands.verify", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
     "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
     "schema": ("audit.commands.schema", "main", "the JSON Schema of a file that this version writes"),
-    "pictures": ("reports.pictures", "main", "write the figures of a finished audit as files"),
+    "pictures": ("reports.figures", "main", "write the figures of a finished audit as files"),
     "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),
     "export": ("contrastive.export", "main", "a trained model for transformers, open_clip or as safetensors"),
     "cache": ("audit.commands.cache", "main", "the size of cached embeddings; remove old ones, or trust another user's"),

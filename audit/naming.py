@@ -50,14 +50,14 @@ def levels_of(attributes: Sequence[str], groups: Sequence[tuple[str, ...]]) -> d
     return {name: tuple(dict.fromkeys(group[position] for group in groups)) for position, name in enumerate(attributes)}
 
 
-def told_apart(names: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]:
+def unique_names(names: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]:
     """Make names unique: duplicates get their folder or, if that is not enough, a number.
 
     Examples
     --------
-    >>> told_apart(["ckpt.pt", "ckpt.pt", "other"], ["seed0", "seed1", ""])
+    >>> unique_names(["ckpt.pt", "ckpt.pt", "other"], ["seed0", "seed1", ""])
     ('ckpt.pt (seed0)', 'ckpt.pt (seed1)', 'other')
-    >>> told_apart(["fake", "fake"], ["", ""])
+    >>> unique_names(["fake", "fake"], ["", ""])
     ('fake #1', 'fake #2')
     """
     shown = [f"{name} ({folder})" if folder and names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)]

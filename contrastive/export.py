@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from contrastive.cli.command import command_parser, require_place, run_command
 from strictio.console import put
-from strictio.errors import MachineError, VlmAuditError, of_machine
+from strictio.errors import MachineError, VlmAuditError, as_machine_error
 from strictio.folders import Folder
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     except OSError as error:
         raise MachineError("the export cannot be written", where=str(out), why=error.strerror) from error
     except Exception as error:  # safetensors and tokenizers raise their own errors for a full disk
-        machine = None if isinstance(error, VlmAuditError) else of_machine(error)
+        machine = None if isinstance(error, VlmAuditError) else as_machine_error(error)
         if machine is None:
             raise
         machine.where = str(out)

@@ -24,8 +24,8 @@ from contrastive.cli.command import typed_as, wait_asleep
 from contrastive.config import Config, read_config, recipes, require_local
 from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams, put
-from strictio.errors import MachineError, VlmAuditError, of_machine
-from strictio.signals import patient
+from strictio.errors import MachineError, VlmAuditError, as_machine_error
+from strictio.stop_requests import patient
 
 if TYPE_CHECKING:
     from contrastive.training.loop import RunInputs, Training
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as problem:
         if options.debug:
             traceback.print_exc()
-        error = problem if isinstance(problem, VlmAuditError) else of_machine(problem) or problem
+        error = problem if isinstance(problem, VlmAuditError) else as_machine_error(problem) or problem
         code = _explain(error)
         _leave_status(folder, code, error)
         return code

@@ -16,7 +16,7 @@ from jinja2.bccache import Bucket
 
 from audit.extension import find, templates
 from reports.text import changes, comparison, evidence, gates, notes, numbers, phrases, reasons, responsiveness, sentences
-from reports.text import verdicts as verdict_text
+from reports.text import comparison_headline as verdict_text
 from reports.text.detail import answering, citation, found
 from reports.text.numbers import clean, isolated
 

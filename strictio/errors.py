@@ -73,22 +73,22 @@ _OF_SYSTEM = re.compile(r"\(os error (\d+)\)")  # how libraries written in Rust 
 _GONE = ("Connection closed by peer", "Connection reset by peer", "Socket closed", "remote process exited")
 
 
-def of_machine(error: BaseException) -> VlmAuditError | None:
+def as_machine_error(error: BaseException) -> VlmAuditError | None:
     """Return the error that a person can act on for one caused by the machine, in whichever form a library raises it; None for any other.
 
     It is a MachineError, but for a name that the file system cannot have: UsageError.
 
-    >>> of_machine(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
+    >>> as_machine_error(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
     'out of memory'
-    >>> of_machine(SystemError("<function _find_and_load at 0x7f2f8575bce0> returned NULL without setting an exception")).what
+    >>> as_machine_error(SystemError("<function _find_and_load at 0x7f2f8575bce0> returned NULL without setting an exception")).what
     'out of memory'
-    >>> of_machine(RuntimeError("Read error [127.0.0.1]:11180: Connection reset by peer")).what
+    >>> as_machine_error(RuntimeError("Read error [127.0.0.1]:11180: Connection reset by peer")).what
     'another process of this run has ended'
-    >>> of_machine(Exception("I/O error: No space left on device (os error 28)")).why
+    >>> as_machine_error(Exception("I/O error: No space left on device (os error 28)")).why
     'No space left on device'
-    >>> of_machine(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000)).why
+    >>> as_machine_error(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000)).why
     'File name too long'
-    >>> of_machine(ValueError("embedded null byte"))
+    >>> as_machine_error(ValueError("embedded null byte"))
     """
     text = str(error)
     number = error.errno if isinstance(error, OSError) else int(match[1]) if (match := _OF_SYSTEM.search(text)) else None

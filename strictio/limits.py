@@ -99,7 +99,7 @@ def most_unfolded(stored: int) -> int:
 def check_unfolded(name: str, stored: int, unfolded: int) -> None:
     """Raise `UnsafeError` if a file of `stored` bytes unfolds to too many."""
     if unfolded > most_unfolded(stored):
-        raise bomb(name, f"its {stored:,} bytes unfold to {unfolded:,} or more")
+        raise expansion_error(name, f"its {stored:,} bytes unfold to {unfolded:,} or more")
 
 
 def zip_directory_size(end: bytes) -> int | None:
@@ -116,7 +116,7 @@ def zip_directory_size(end: bytes) -> int | None:
     return int(size)
 
 
-def bomb(name: str, reason: str) -> UnsafeError:
+def expansion_error(name: str, reason: str) -> UnsafeError:
     """Return the error about a file that would fill the memory."""
     why = f"{reason}; allowed are {ALWAYS // 2**20} MiB, and {RATIO} times the size of the file"
     return UnsafeError(

@@ -1,4 +1,4 @@
-"""A program that kills another one which was asked to stop and does not: `strictio.signals` starts it, by its path.
+"""A program that kills another one which was asked to stop and does not: `strictio.stop_requests` starts it, by its path.
 
 It reads from a pipe into which Python writes the number of each signal as it comes, whatever native code does at the time. 0 says that the
 other program is done with it; the end of the pipe, that it has ended.

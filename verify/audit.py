@@ -12,8 +12,8 @@ from verify.comparison import ComparisonRun, Side, verify_comparisons
 from verify.finding import OF_COMPOSITION, Question, Run
 from verify.images import EqualTruth, Units, equal_truth
 from verify.ledger import Ledger
-from verify.looks import recognises_nothing, responsiveness
 from verify.paired import verify_pairs
+from verify.responsiveness import recognises_nothing, responsiveness
 from verify.verdicts import Facts, Tested, adjusted, decided, of_audit
 
 

@@ -47,7 +47,7 @@ class ModelPlan:
     """The folder where a served model may keep its answers."""
 
     @property
-    def in_full(self) -> ModelPlan:
+    def full_precision(self) -> ModelPlan:
         """The same model in float32 with exact decoding."""
         return replace(self, dtype="float32", decode="exact")
 
@@ -92,7 +92,7 @@ def _args_by_model(request: AuditRequest) -> list[dict[str, str]]:
     return [parse_model_args(args) if isinstance(args, str) else dict(args or {}) for args in model_args]
 
 
-def models_in_turn(models: Sequence[ModelPlan]) -> Iterator[ModelPlan]:
+def iter_models(models: Sequence[ModelPlan]) -> Iterator[ModelPlan]:
     """Yield each model, and prefetch the weights of the next one meanwhile."""
     for model, following in zip(models, (*models[1:], None), strict=True):
         if following is not None:

@@ -13,8 +13,8 @@ from audit.api.audit_output import Clock, assemble_results, write
 from audit.api.audits import Audit
 from audit.api.inputs import probe_sources
 from audit.api.junit import junit_of_errors
-from audit.api.models import ModelPlan, loaded, models_in_turn, quiet_log
-from audit.api.plan import AuditPlan, check_fit, check_models, names_apart, plan_audit
+from audit.api.models import ModelPlan, iter_models, loaded, quiet_log
+from audit.api.plan import AuditPlan, check_fit, check_models, plan_audit, unique_model_names
 from audit.api.plan_lock import answers_under_lock, run_lock, under_lock, with_model_name
 from audit.api.tracking import check_trackers, log_audit
 from audit.comparison.within import has_several_models, pair_models
@@ -71,11 +71,11 @@ def run_audit(request: AuditRequest) -> Audit:
     plan = plan_audit(request)
     check_trackers(request.log_to)
     with RunDirectory(request.out, log=LOG, log_format=request.log_format) as directory:
-        audited = _told_apart(list((_audit_files if plan.files else _audit_models)(plan, directory, stages)), request)
-        audited = _beside_other_models(audited, plan)
+        audited = _rename_models(list((_audit_files if plan.files else _audit_models)(plan, directory, stages)), request)
+        audited = _with_effective_robustness(audited, plan)
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
-        results = replace(_together(results, audited, request), lock=run_lock(plan, results.audits))
+        results = replace(_combine_models(results, audited, request), lock=run_lock(plan, results.audits))
         results = plan.gates.decide(results)
         if directory.folder is not None:
             stages("writing", 0, 1)
@@ -89,7 +89,7 @@ def run_audit(request: AuditRequest) -> Audit:
     return done
 
 
-def _beside_other_models(audited: list[AuditedProbe], plan: AuditPlan) -> list[AuditedProbe]:
+def _with_effective_robustness(audited: list[AuditedProbe], plan: AuditPlan) -> list[AuditedProbe]:
     """Complete analyses by what the other models show; replicates of one model do not count as other models."""
     if not kinds.any_beside([audited_probe.result for audited_probe in audited]):
         if plan.request.baseline_models is not None:
@@ -123,7 +123,7 @@ def notes_in_words(record: logging.LogRecord) -> bool:
     return True
 
 
-def _together(results: Results, audited: Sequence[AuditedProbe], request: AuditRequest) -> Results:
+def _combine_models(results: Results, audited: Sequence[AuditedProbe], request: AuditRequest) -> Results:
     """Add the combined results of several models: as replicates of one, or each compared with the first."""
     if request.as_replicates:
         return replace(results, replicates=replicates(audited, request.settings))
@@ -136,7 +136,7 @@ _Audited = Iterator[tuple[Any, list[AuditedProbe]]]
 """A model, or predictions, as in the request, with its audits."""
 
 
-def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]], request: AuditRequest) -> list[AuditedProbe]:
+def _rename_models(audited: Sequence[tuple[Any, list[AuditedProbe]]], request: AuditRequest) -> list[AuditedProbe]:
     """The audits in their order, with models (or files) renamed that have a name in the request, or the same name as another.
 
     Predictions and pages identify them by name.
@@ -146,7 +146,7 @@ def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]], request: Audi
         for source, audited_probes in audited
         for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)
     ]
-    apart = iter(names_apart(named, request))
+    apart = iter(unique_model_names(named, request))
     done = []
     for _, audited_probes in audited:
         names = {name: next(apart) for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)}
@@ -172,7 +172,7 @@ def _audit_files(plan: AuditPlan, directory: RunDirectory, stages: Stages) -> _A
 
 def _audit_models(plan: AuditPlan, directory: RunDirectory, stages: Stages) -> _Audited:
     check_models(plan)
-    for model in models_in_turn(plan.models):
+    for model in iter_models(plan.models):
         yield model.model, _audit_model(model, plan, directory, stages)
         if isinstance(model.model, str):
             gc.collect()  # one model at a time in memory; an object of the caller stays, and the search for it takes up to .3 s
@@ -221,7 +221,7 @@ def _tested_probes(encoder: Any, plan: AuditPlan, how: Mapping[str, Any]) -> Ite
 def _samples_in_full(model: ModelPlan, plan: AuditPlan) -> list[SampleAnswers | None]:
     """The model's answers for a sample of each data set without any shortcut."""
     LOG.info("asking a sample of the images again in float32, decoded exactly")
-    with quiet_log(), loaded(model.in_full) as (encoder, root):
+    with quiet_log(), loaded(model.full_precision) as (encoder, root):
         return [_sample(encoder, probe, root, plan.request) for probe in plan.probes]
 
 

@@ -23,7 +23,7 @@ from audit.gates.gate_set import GateSet
 from audit.gates.parse import GateQuestion
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.classified.questions import classified_probe, read_label_map
-from audit.naming import told_apart
+from audit.naming import unique_names
 from audit.options.audits import AuditRequest
 from audit.output.directory import check_regular, check_writable
 from audit.predictions.read import PredictionFile
@@ -158,19 +158,19 @@ def check_replicates(plan: AuditPlan, models: Sequence[NamedModel]) -> None:
     if not plan.request.as_replicates or any(model.served for model in plan.models):
         return
     by_probe: dict[str, list[ModelQuestions]] = {}
-    for name, model in zip(names_apart([(model.source, model.name) for model in models], plan.request), models, strict=True):
+    for name, model in zip(unique_model_names([(model.source, model.name) for model in models], plan.request), models, strict=True):
         for probe in model.probes:
             by_probe.setdefault(probe.name, []).append(ModelQuestions.of(name, probe))
     for probe_name, replicates in by_probe.items():
         check_planned(replicates, probe_name)
 
 
-def names_apart(models: Sequence[tuple[Any, str]], request: AuditRequest) -> tuple[str, ...]:
+def unique_model_names(models: Sequence[tuple[Any, str]], request: AuditRequest) -> tuple[str, ...]:
     """Distinct names of models, each given with its source: those of --name; else with the folder, if several have the same name."""
     if request.name:
         return request.name  # one for each source, none of which holds several models
     folders = [Path(source).parent.name if isinstance(source, str | Path) else "" for source, _ in models]
-    return told_apart([name for _, name in models], folders)
+    return unique_names([name for _, name in models], folders)
 
 
 def _check_outputs(request: AuditRequest) -> None:

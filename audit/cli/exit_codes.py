@@ -13,8 +13,8 @@ from pathlib import Path
 from audit.cli.logs import LogFormat, write_message
 from audit.errors import AuditError, UsageError
 from strictio.console import discard, visible
-from strictio.errors import of_machine
-from strictio.signals import Stopped, stopping
+from strictio.errors import as_machine_error
+from strictio.stop_requests import Stopped, stopping
 
 # Checks that the program's own packages are imported: ``python -m`` looks into the working directory first.
 
@@ -65,7 +65,7 @@ def ended(
     except SystemExit:
         raise
     except BaseException as error:  # any other, including a panic in Rust, is the machine's or our defect: exit code 1 would mean a finding
-        if (known := of_machine(error)) is not None:
+        if (known := as_machine_error(error)) is not None:
             return _report(f"error[E{known.exit_code}] {known}", known.exit_code, debug, log_format)
         logging.getLogger("audit").debug("internal error", exc_info=True)
         message = f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}\nfix: run again with --debug and report what it prints"

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.errors import DataError, UsageError
-from audit.naming import told_apart
+from audit.naming import unique_names
 from audit.output.directory import STATUS
 from audit.output.manifest import checked_folder, is_complete
 from audit.predictions.own_tables import LISTS, SCORE, column_of
@@ -151,7 +151,7 @@ def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
         raise UsageError(
             "a comparison needs two models", why=f"there is {len(sides) or 'none'}", fix="vlm-audit compare BEFORE AFTER [AFTER …]"
         )
-    return told_apart([side.side.name for side in sides], [side.side.directory for side in sides])
+    return unique_names([side.side.name for side in sides], [side.side.directory for side in sides])
 
 
 def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -39,7 +39,7 @@ def require_context(encoder: TextEncoder, texts: Sequence[str], cache_root: Cach
         }  # texts that were embedded were short enough
         if not composed:
             return
-        encoder = encoder.itself()
+        encoder = encoder.loaded_encoder()
     if isinstance(encoder, CountingEncoder) and composed:
         shown = [PRIVATE if original in private else repr(original) for original in composed.values()]
         require_length(encoder.record, shown, encoder.count_tokens(list(composed)), encoder.context)

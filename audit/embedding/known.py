@@ -141,7 +141,7 @@ class DeferredEncoder:
         """The noted record, or that of the loaded encoder, which may have more notes."""
         return self._record if self._loaded is None else self._loaded.record
 
-    def itself(self) -> Encoder:
+    def loaded_encoder(self) -> Encoder:
         """The loaded encoder; raises DataError if its files have changed to another model since they were checked."""
         if self._loaded is None:
             before, log.disabled = log.disabled, True  # its notes were logged when it was recognised
@@ -156,25 +156,25 @@ class DeferredEncoder:
         return self._loaded
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        return self.itself().encode_images(images)
+        return self.loaded_encoder().encode_images(images)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        return self.itself().encode_texts(texts)
+        return self.loaded_encoder().encode_texts(texts)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        encoder = self.itself()
+        encoder = self.loaded_encoder()
         assert isinstance(encoder, TokenCounter)  # noqa: S101  (all but plug-ins are, and `known_encoder` does not defer those)
         return encoder.count_tokens(texts)
 
     def untrained(self, seed: int) -> Encoder | None:
         """None if this kind of model cannot be built untrained."""
-        draw = getattr(self.itself(), "untrained", None)
+        draw = getattr(self.loaded_encoder(), "untrained", None)
         return cast("Encoder | None", draw(seed)) if draw else None
 
 
-def itself(encoder: Any) -> Any:
+def loaded_encoder(encoder: Any) -> Any:
     """The actual encoder with all its capabilities: loads a deferred one."""
-    return encoder.itself() if isinstance(encoder, DeferredEncoder) else encoder
+    return encoder.loaded_encoder() if isinstance(encoder, DeferredEncoder) else encoder
 
 
 def known_encoder(
@@ -261,7 +261,7 @@ def embed_known_images(
     root = default_root() if cache_root is None else cache_root
     files = dataset.images.files if isinstance(dataset.images, LazyImages) else None
     if files is None or not isinstance(root, Path):
-        return embed_images(itself(encoder), dataset, cache_root, **how)
+        return embed_images(loaded_encoder(encoder), dataset, cache_root, **how)
     folder, names = files
     notes, about = Notes(root), {"folder": os.path.realpath(folder), "policy": decode_policy(encoder)}
     before = [identity(f"{folder}/{name}") for name in names]
@@ -272,7 +272,7 @@ def embed_known_images(
             progress(len(names), len(names))
         return embeddings
     settled = [file_identity is not None and file_identity.settled for file_identity in before]
-    embeddings = embed_images(itself(encoder), dataset, cache_root, **how)
+    embeddings = embed_images(loaded_encoder(encoder), dataset, cache_root, **how)
     for row, key in zip(embeddings.rows.tolist(), embeddings.contents, strict=True):
         seen = before[row]
         if settled[row] and seen is not None and identity(f"{folder}/{names[row]}") == seen:

@@ -63,8 +63,8 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
 
     Raises DataError if no row has a listed identifier, or no row is left.
     """
-    kept, vain = zip(*(exclude(answers.predictions, listed) for answers in file.answers), strict=True)
-    unknown = sorted(set.intersection(*vain))
+    kept, not_found = zip(*(exclude(answers.predictions, listed) for answers in file.answers), strict=True)
+    unknown = sorted(set.intersection(*not_found))
     if len(unknown) == len(set(listed)):
         raise DataError(
             f"{name} lists no row of {file.name}", why=f"{unknown[0]!r} is not found", fix="list identifiers as the file has them"

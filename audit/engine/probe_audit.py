@@ -18,7 +18,7 @@ from audit.analyses import kinds
 from audit.analyses.kinds import AnalysisInputs
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
-from audit.embedding.known import embed_known_images, itself
+from audit.embedding.known import embed_known_images, loaded_encoder
 from audit.engine.evidence import add_evidence
 from audit.engine.forecast import counted_levels
 from audit.engine.plan import ProbePlan, check_model, plan_probe
@@ -256,7 +256,7 @@ def _embedded(encoder: TextEncoder, plan: ProbePlan, stages: Stages, *, cache_ro
     record = with_left_out(encoder.record, probe)
     answered = AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen, lock=plan.lock)
     # Attacks need all capabilities of the model, so a deferred one is loaded.
-    model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
+    model = loaded_encoder(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
     # Clusters of one image each are images: methods that shuffle images can be used.
     alone = probe.cluster in attributes and attributes[probe.cluster].is_unique
     analysed = replace(inputs, probe=replace(probe, cluster=None) if alone else probe, model=model)

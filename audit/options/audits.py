@@ -277,7 +277,7 @@ class AuditRequest(ModelsRequest, GatedRequest, ReadersRequest):
     stages: StagesOf | None = option(None, None, "Called with the stage of the run, the steps done, and their total.")
     command: Several[Text] = option((), None, "The command line, for the results.")
 
-    def check_together(self) -> None:
+    def check_combination(self) -> None:
         """Raise UsageError for options that are missing, or that do not apply to this kind of run."""
         if self.models is not None:
             self._read_models(self.models)

@@ -93,7 +93,7 @@ class CompareRequest(GatedRequest):
     stages: StagesOf | None = _as_in_audit("stages", None)
     command: Several[Text] = option((), None, "The command line, for the results.")
 
-    def check_together(self) -> None:
+    def check_combination(self) -> None:
         """Raise UsageError for names that do not fit the sides, and for options about gates without a gate."""
         check_model_names(self.name, len(self.sides), "side")
         self.check_gates(self.fail_on, "change > 0.02")

@@ -77,11 +77,11 @@ class Options(BaseModel):
             raise _usage_error(error, type(self), values) from error
 
     @model_validator(mode="after")
-    def _together(self) -> Self:
-        self.check_together()
+    def _check_combination(self) -> Self:
+        self.check_combination()
         return self
 
-    def check_together(self) -> None:
+    def check_combination(self) -> None:
         """Raise `UsageError` for options that cannot be combined."""
 
     def _settle(self, **values: Any) -> None:

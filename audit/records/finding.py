@@ -10,8 +10,8 @@ from audit.records.base import FindingVerdict, Verdict, record
 from audit.types import Better, Group
 
 Unresponsive = Literal["constant", "unclear", "order", "no better", "varies", "undecided", "invalid", "units"]
-"""`audit.records.inputs.Look` without "looks"; `invalid`: everything that can be checked about the probe fails (`recognises_nothing`);
-`units`: rows may belong together, and the audit was not told which (`audit.records.inputs.undeclared_units`)."""
+"""`audit.records.inputs.ImageDependence` without "looks"; `invalid`: everything that can be checked about the probe fails
+(`recognises_nothing`); `units`: rows may belong together, and the audit was not told which (`audit.records.inputs.undeclared_units`)."""
 CellStatus = Literal["ok", "small", "not estimable", "absent", "unknown"]
 """`small`: under the minimum group size; shown, but not used for gap, tests and verdict. `unknown` (missing attribute values): likewise."""
 

@@ -8,7 +8,7 @@ from typing import Literal
 from audit.records.base import record
 from audit.types import Exclusion, Group, Note
 
-Look = Literal["looks", "constant", "unclear", "order", "no better", "varies", "undecided"]
+ImageDependence = Literal["looks", "constant", "unclear", "order", "no better", "varies", "undecided"]
 """Whether the answers depend on the images. `looks`: they agree with the labels more often than the best constant answer. With the other
 codes, accuracy says nothing about groups: every image, or every question if rows have their own, gets one answer (`constant`); nearly every
 image is "unclear"; nearly every image gets one answer, and another one in another order of the options (`order`); we found no evidence
@@ -50,7 +50,7 @@ class AgainstConstant:
 class Responsiveness:
     """Whether the answers to a measurement depend on the images."""
 
-    code: Look | None
+    code: ImageDependence | None
     """None if it cannot be determined: without true answers, or with a single one that is not one role among others."""
     n: int
     """Number of images with an answer."""
@@ -76,7 +76,7 @@ def recognises_nothing(records: Iterable[Responsiveness | None]) -> bool:
     return bool(checked & {"no better", "varies"}) and not checked & {"looks", "undecided", None}
 
 
-def _recognised(record: Responsiveness) -> Look | None:
+def _recognised(record: Responsiveness) -> ImageDependence | None:
     """The look of a measurement; "looks" if answers follow the truth and recognise the true answers better than a guess."""
     against = record.against_constant
     recall = None if against is None else against.recall_above_guess

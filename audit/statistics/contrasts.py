@@ -39,7 +39,7 @@ def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Setting
     null = units.null(settings.draws, rng)
     rates, (high, low) = units.events / units.n, widest_pair(units)
     lower, upper = gap_interval(units, settings.alpha)
-    leading, open_pair = _pairs_to_tell(compared, null.chance, settings.alpha)
+    leading, open_pair = _leading_and_open_pairs(compared, null.chance, settings.alpha)
     variance = units.variance()
     most = ratios_of.equivalence_ratio(settings.alpha) if ratios_of else np.inf
     return Gap(
@@ -74,7 +74,9 @@ def _within(units: SamplingUnits) -> WithinClusters | None:
     return None if design is None else WithinClusters(**(design._asdict() | {"images_left_out": round(design.images_left_out)}))
 
 
-def _pairs_to_tell(compared: ComparedGroups, chance: Float[np.ndarray, "g g"], alpha: float) -> tuple[LeadingPair | None, LeadingPair]:
+def _leading_and_open_pairs(
+    compared: ComparedGroups, chance: Float[np.ndarray, "g g"], alpha: float
+) -> tuple[LeadingPair | None, LeadingPair]:
     """The significant pair that differs most, if any, and the most uncertain pair.
 
     Intervals and chance are simultaneous over all pairs. It matters which limit decides: with groups of 5,000, 5,000 and 40 images

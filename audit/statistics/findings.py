@@ -23,7 +23,7 @@ from audit.records.finding import (
     Unresponsive,
     planned_verdicts,
 )
-from audit.records.inputs import Look
+from audit.records.inputs import ImageDependence
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable, with_more_images
 from audit.statistics.counts import GroupedCounts, all_counts
 from audit.statistics.intervals import newcombe, wilson
@@ -392,7 +392,7 @@ def decide_verdicts(
     settings: Settings,
     *,
     limited: bool,
-    looks: Mapping[str, Look | None] | None = None,
+    looks: Mapping[str, ImageDependence | None] | None = None,
     invalid: bool = False,
     others: Sequence[ClaimResult] = (),
     effects: Sequence[float] = (),
@@ -459,7 +459,7 @@ def _open(finding: ClaimResult) -> ClaimResult:
     return replace(finding, gap=finding.gap and replace(finding.gap, leading=finding.gap.open_pair))
 
 
-def _responsive(finding: ClaimResult, look: Look | None, alpha: float) -> ClaimResult:
+def _responsive(finding: ClaimResult, look: ImageDependence | None, alpha: float) -> ClaimResult:
     why = unresponsive(finding, look, alpha)
     return _without_verdict(finding, why) if why else finding
 

@@ -16,7 +16,7 @@ from audit.naming import ASKINGS, order_name
 from audit.plans import RowQuestions
 from audit.records.counts import CountRecord
 from audit.records.finding import ClaimResult, Composition
-from audit.records.inputs import AgainstConstant, Look, Responsiveness
+from audit.records.inputs import AgainstConstant, ImageDependence, Responsiveness
 from audit.statistics.counts import CellTable, grouped_counts, unpack
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
@@ -72,7 +72,7 @@ def _of_measurement(
     return replace(record, code=_code(record, settings.alpha, questions and look_of_rows(predictions, questions, settings.alpha)))
 
 
-def _code(record: Responsiveness, alpha: float, by_rows: Look | None) -> Look | None:
+def _code(record: Responsiveness, alpha: float, by_rows: ImageDependence | None) -> ImageDependence | None:
     against, kept = record.against_constant, record.same_in_another_order
     if by_rows in ("looks", "constant"):
         return by_rows
@@ -92,7 +92,7 @@ def _code(record: Responsiveness, alpha: float, by_rows: Look | None) -> Look | 
     return "undecided" if against.high is not None and against.high >= RECOGNISED else "no better"
 
 
-def look_of_rows(predictions: Predictions, questions: RowQuestions, alpha: float) -> Look | None:
+def look_of_rows(predictions: Predictions, questions: RowQuestions, alpha: float) -> ImageDependence | None:
     """What answers to per-row questions say about the use of the images; None if they say nothing.
 
     If one role is right in every row, the texts do not reveal it: a model that is right more often than a guess (the interval of the rate
@@ -122,7 +122,7 @@ def _one_answer_each(question: Int[np.ndarray, "n"], y_pred: np.ndarray) -> bool
     return bool(2 * shared["size"].sum() >= len(y_pred) and (shared["nunique"] == 1).all())
 
 
-def _against_a_guess(predictions: Predictions, guessed: float, alpha: float) -> Look | None:
+def _against_a_guess(predictions: Predictions, guessed: float, alpha: float) -> ImageDependence | None:
     """Whether the only right role is chosen more often than by guessing; None if no role, or more than one, is right."""
     known = np.zeros(len(predictions.y_pred), bool) if predictions.y_true is None else predictions.y_true != UNKNOWN
     if predictions.y_true is None or len(pd.unique(predictions.y_true[known])) != 1:

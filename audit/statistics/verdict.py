@@ -10,7 +10,7 @@ from scipy.special import betaincinv
 
 from audit.records.base import FindingVerdict, Verdict
 from audit.records.finding import ClaimResult, FilledTruth, Rate, Unresponsive
-from audit.records.inputs import Look
+from audit.records.inputs import ImageDependence
 from audit.statistics.metrics import ERROR_RATES
 from audit.types import NO_ANSWER, UNCLEAR
 
@@ -140,7 +140,7 @@ def _beyond_ratio(finding: ClaimResult) -> bool:
     return gap is not None and gap.ratio_low is not None and most is not None and gap.ratio_low > most
 
 
-def unresponsive(finding: ClaimResult, look: Look | None, alpha: float) -> Unresponsive | None:
+def unresponsive(finding: ClaimResult, look: ImageDependence | None, alpha: float) -> Unresponsive | None:
     """Why a finding has no verdict although groups can be compared; None if it has one.
 
     Accuracy says nothing about groups without evidence that the answers are better than one answer for every image; but a difference that

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from audit.extensions.mitigate.methods import METHODS, FitInputs, GroupShuffle, fit_map, random_map
-from audit.extensions.mitigate.shown import DRAWS, MORE_DRAWS, ShownHalf
+from audit.extensions.mitigate.shown import DRAWS, MORE_DRAWS, TestHalf
 from audit.linear_maps import LinearMap, unit
 from audit.measure import predict
 from audit.measure.embedded import AskedMeasurement
@@ -26,7 +26,7 @@ from audit.types import Claim, LabelSet, Measurement, ModelRecord, Predictions, 
 IMAGES, DIMENSIONS, ANSWERS, GROUPS, TIMED, LONGEST = 10_000, 512, 66, ("a", "b", "c"), 20, 120.0
 
 
-def made() -> tuple[FitInputs, ShownHalf]:
+def made() -> tuple[FitInputs, TestHalf]:
     """Two halves in which groups differ along one direction."""
     rng = np.random.default_rng(0)
     answers, codes = (rng.integers(kinds, size=IMAGES) for kinds in (ANSWERS, len(GROUPS)))
@@ -45,17 +45,17 @@ def made() -> tuple[FitInputs, ShownHalf]:
     record = ModelRecord("m", "k", "f", "s", 0, DIMENSIONS, "float32", "softmax", 100.0, None, "a", "p", "t")
     judge = Judge("answer/accuracy/group", METRICS["accuracy"], None, ("group",), {"group": GROUPS}, Settings())
     asked = AskedMeasurement(measurement, record, images[1::2], prompts, attributes)
-    return inputs, ShownHalf(asked, judge, (), ("image", "text"))
+    return inputs, TestHalf(asked, judge, (), ("image", "text"))
 
 
-def plainly(shown: ShownHalf, change: LinearMap) -> Predictions:
+def plainly(shown: TestHalf, change: LinearMap) -> Predictions:
     """The answers of mapped embeddings."""
     task, matrix = shown.task, change.matrix
     texts = {prompt: matrix @ unit(vector) for prompt, vector in task.text_embeddings.items()}
     return predict(task.measurement, task.record, unit(task.image_embeddings) @ matrix.T, texts, task.attributes)
 
 
-def timed(answers: Callable[[np.random.Generator], Predictions], shown: ShownHalf, draws: int) -> tuple[float, tuple[float, ...]]:
+def timed(answers: Callable[[np.random.Generator], Predictions], shown: TestHalf, draws: int) -> tuple[float, tuple[float, ...]]:
     start = time.process_time()  # of all threads: other programs on the machine do not count
     gaps = control_gaps(answers, shown.target, draws, np.random.default_rng(1))
     return time.process_time() - start, gaps

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from strictio.arguments import ArgumentParser
 from strictio.console import prepare_streams, put
-from strictio.errors import MachineError, VlmAuditError, of_machine
-from strictio.signals import Stopped, stopping
+from strictio.errors import MachineError, VlmAuditError, as_machine_error
+from strictio.stop_requests import Stopped, stopping
 
 _INTERRUPTED, _CLOSED_PIPE = 130, 141
 
@@ -77,7 +77,7 @@ def _known(problem: Exception) -> VlmAuditError | None:
     """Return the message of an error that the user can fix; None for a bug."""
     if isinstance(problem, VlmAuditError):
         return problem
-    machine = of_machine(problem)
+    machine = as_machine_error(problem)
     if machine is None and isinstance(problem, OSError):
         where, why = str(problem.filename or "") or None, problem.strerror or str(problem)
         return MachineError("a file cannot be read or written", where=where, why=why, fix="make room, or name another place")

@@ -13,10 +13,20 @@ from contrastive.loss.bag_of_words import BagOfWords
 from contrastive.loss.by_group import FixedWeights, GroupDRO, GroupLoss
 from contrastive.loss.caption import Caption
 from contrastive.loss.distillation import Distillation
-from contrastive.loss.objective import Contrast, Objective, Together, make_objective
+from contrastive.loss.objective import Contrast, ModelWithHead, Objective, make_objective
 from contrastive.loss.per_pair import UNTAUGHT, PerPair
 
 __all__ = [
-    "UNTAUGHT", "BagOfWords", "Caption", "Contrast", "Distillation", "FixedWeights", "GroupDRO", "GroupLoss", "Objective", "PerPair",
-    "Together", "make_objective",
+    "UNTAUGHT",
+    "BagOfWords",
+    "Caption",
+    "Contrast",
+    "Distillation",
+    "FixedWeights",
+    "GroupDRO",
+    "GroupLoss",
+    "ModelWithHead",
+    "Objective",
+    "PerPair",
+    "make_objective",
 ]  # fmt: skip

@@ -40,7 +40,7 @@ Objective = Contrast | PerPair
 """``objective(model, images_nchw, ids_nl, kept_nk=None)``: the loss, a scalar, the mean over the given pairs."""
 
 
-class Together(nn.Module):
+class ModelWithHead(nn.Module):
     """A model and an objective with parameters, to be called, wrapped and optimised as a whole."""
 
     def __init__(self, model: CLIP, objective: Objective) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from contrastive.data.pairs import PairSet
 from contrastive.data.reading import Identities
 from contrastive.distributed import local_tensor
-from contrastive.loss import Together
+from contrastive.loss import ModelWithHead
 from contrastive.loss.dense import LOSSES
 from contrastive.model.clip import CLIP
 from contrastive.model.preprocess import Preprocess
@@ -47,7 +47,7 @@ def held_out(
 
 
 @torch.no_grad()
-def held_out_loss(learner: Together, pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess) -> dict[str, float]:
+def held_out_loss(learner: ModelWithHead, pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess) -> dict[str, float]:
     """Return the mean loss over the pairs of `rows` for an objective with independent pairs. Leaves everything in eval mode."""
     batches = _batches(pairs, rows, preprocess, learner.model.logit_scale.device)
     total = sum(len(batch[1]) * float(learner.eval()(*batch)) for batch in batches)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from contrastive.config import OptimConfig
-from contrastive.loss import Together
+from contrastive.loss import ModelWithHead
 from contrastive.model.clip import CLIP
 from contrastive.model.lora import is_addition
 from strictio.errors import UsageError
@@ -47,7 +47,7 @@ def multiplier(name: str, multipliers: Mapping[str, float]) -> float:
 
 
 def named(learner: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Return the parameters by their names in files and settings: for a `Together`, without ``model.``."""
+    """Return the parameters by their names in files and settings: for a `ModelWithHead`, without ``model.``."""
     return [(name.removeprefix("model."), parameter) for name, parameter in learner.named_parameters()]
 
 
@@ -98,7 +98,7 @@ PAPER_MOMENTS: dict[str, tuple[tuple[float, float], float]] = {"resnet": ((0.9, 
 """Image tower -> betas and epsilon, if they differ from those of a vision transformer: Radford et al. 2021, table 18."""
 
 
-def make_optimizer(model: CLIP | Together, config: OptimConfig) -> torch.optim.AdamW:
+def make_optimizer(model: CLIP | ModelWithHead, config: OptimConfig) -> torch.optim.AdamW:
     """Return AdamW for the unlocked parameters; fused, so that a step is one pass over memory."""
     groups = parameter_groups(named(model), config.weight_decay, config.multipliers, config.decay_positions)
     betas, eps = PAPER_MOMENTS.get(model.config.vision.kind, ((0.9, 0.98), 1e-6))

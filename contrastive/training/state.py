@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from contrastive import distributed
 from contrastive.checkpoint.file import Checkpoint, kind_of, load_head, save
 from contrastive.config import first_difference, with_defaults
-from contrastive.loss import UNTAUGHT, Distillation, GroupDRO, GroupLoss, Objective, PerPair, Together
+from contrastive.loss import UNTAUGHT, Distillation, GroupDRO, GroupLoss, ModelWithHead, Objective, PerPair
 from contrastive.loss.grad_cache import refuse_batch_statistics
 from contrastive.model.blocks import Block, Transformer
 from contrastive.model.clip import CLIP, as_portable, load_portable, portable_state
@@ -35,7 +35,7 @@ class Training:
     objective: Objective
     """The training objective, with or without a head."""
     learner: nn.Module
-    """Everything with parameters: the model, or model and head (`Together`)."""
+    """Everything with parameters: the model, or model and head (`ModelWithHead`)."""
     wrapped: nn.Module
     """The learner, wrapped for distributed training; in a single process, the learner itself. Call it as a whole."""
     optimizer: torch.optim.AdamW
@@ -76,7 +76,7 @@ def start(inputs: RunInputs, checkpoint: Checkpoint | None = None) -> Training:
         add_low_rank(model, low_rank, config.optim.lora_alpha, generator)
     if initial and isinstance(objective, PerPair) and (checkpoint or kind_of(initial) == config.loss.kind):
         load_head(objective, initial)
-    learner, untaught = (Together(model, objective), UNTAUGHT) if isinstance(objective, PerPair) else (model, {})
+    learner, untaught = (ModelWithHead(model, objective), UNTAUGHT) if isinstance(objective, PerPair) else (model, {})
     lock(learner.to(device), {**untaught, **config.optim.multipliers}, only_additions=low_rank > 0)
     set_up(learner, recompute=config.run.recompute, compiled=config.run.compile)
     if config.optim.accumulate > 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contrastive import distributed
 from contrastive.config import Config
-from contrastive.loss import Together
+from contrastive.loss import ModelWithHead
 from contrastive.training import average
 from contrastive.training.evaluate import RECALL_AT, held_out, held_out_loss
 from contrastive.training.inputs import RunInputs
@@ -23,7 +23,7 @@ def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
 
     def of_model() -> dict[str, float]:
         values: dict[str, float] = {}
-        if len(inputs.held_out_rows) and isinstance(training.learner, Together):
+        if len(inputs.held_out_rows) and isinstance(training.learner, ModelWithHead):
             values = held_out_loss(training.learner, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
         elif len(inputs.held_out_rows):
             measured = inputs.held_out, inputs.held_out_rows, inputs.preprocess, inputs.held_out_same

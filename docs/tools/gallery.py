@@ -255,7 +255,7 @@ def make(sample: Sample) -> None:
 
 def draw(sample: Sample) -> None:
     """Render a sample's page, and take the picture of its first screen."""
-    from docs.tools.pictures import first_screen
+    from docs.tools.screenshots import first_screen
 
     sample.page.write_text(rendered(sample), "utf-8")
     first_screen(sample.page, sample.folder / "first-screen.png")
@@ -292,9 +292,9 @@ def headline_of_sample(sample: Sample) -> str:
     """Return the first sentence of a sample's page."""
     from audit.extensions.causes import sentences as causes
     from audit.extensions.mitigate.sentences import OUTCOMES, outcome_sentence
-    from reports.text.errors import comparison_as_errors
+    from reports.text.comparison_headline import comparison_sentence
+    from reports.text.error_rates import comparison_as_errors
     from reports.text.headline import headline_of
-    from reports.text.verdicts import comparison_sentence
 
     facts = _read(sample)
     if sample.file == "comparison.json":

@@ -9,7 +9,7 @@ from audit.records.comparison import GapChange
 from reports.charts.gaps import ChangeMark, change_mark, changes_axis
 from reports.comparison.context import ComparisonContext, PlacedChange
 from reports.text import comparison as text
-from reports.text import verdicts
+from reports.text import comparison_headline
 from reports.text.changes import change_tags
 from reports.text.headline import captions
 from reports.text.numbers import end, number
@@ -52,7 +52,7 @@ def view(context: ComparisonContext) -> ChangedQuestions | None:
     scale, ticks = changes_axis(changes)
     return ChangedQuestions(
         title=captions.questions_title(len(context.primary)),
-        caption=verdicts.changes_caption(changes, context.comparisons.family, settings),
+        caption=comparison_headline.changes_caption(changes, context.comparisons.family, settings),
         ticks=ticks,
         rows=[_row(placed, gap, change_mark(placed.change, gap, scale), settings.alpha) for placed, gap in judged],
         rest=[placed for placed in context.primary if placed.change.gap is None],
@@ -69,5 +69,5 @@ def _row(placed: PlacedChange, gap: GapChange, mark: ChangeMark, alpha: float) -
         size=number(gap.difference, places, signed=True),
         interval=f"{end(gap.low, places, signed=True)} to {end(gap.high, places, signed=True)}",
         mark=mark,
-        moved=verdicts.moved_names(change, alpha),
+        moved=comparison_headline.moved_names(change, alpha),
     )

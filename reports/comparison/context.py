@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from audit.records.comparison import Change, Comparison, Comparisons
 from audit.records.inputs import ProbeRecord
 from reports.text import comparison as text
-from reports.text import verdicts
+from reports.text import comparison_headline
 
 MANY_GROUPS = 18
 """With more groups than this, a chart is collapsed and a table over steps is shortened."""
@@ -58,6 +58,7 @@ def comparison_contexts(comparisons: Comparisons) -> tuple[ComparisonContext, ..
 
 def _placed(key: str, comparison: Comparison) -> tuple[PlacedChange, ...]:
     placed = (
-        PlacedChange(f"{key}-f{i}", verdicts.question_title(change, comparison), change) for i, change in enumerate(comparison.changes, 1)
+        PlacedChange(f"{key}-f{i}", comparison_headline.question_title(change, comparison), change)
+        for i, change in enumerate(comparison.changes, 1)
     )
     return tuple(sorted(placed, key=lambda placed_change: text.by_weight(placed_change.change)))

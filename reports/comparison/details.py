@@ -11,8 +11,8 @@ from reports.comparison.verdict import DrawnChange, drawn_change, drawn_changes
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import changes, phrases, sentences
 from reports.text import comparison as text
+from reports.text.comparison_headline import comparison_sentence
 from reports.text.numbers import count, p_value
-from reports.text.verdicts import comparison_sentence
 
 MOST_OPEN, MOST_FOLDED = 2, 4
 """The most open changes, and the most collapsed ones that get their own line; others are collapsed together."""

@@ -11,7 +11,7 @@ from reports.charts.gaps import model_mark, models_axis
 from reports.charts.multiples import MOST_COLUMNS, ChartedModel, ModelGap, ModelsChart, ModelVerdict, QuestionColumn
 from reports.comparison.context import ComparisonContext, PlacedChange
 from reports.text import comparison as text
-from reports.text import phrases, several, verdicts
+from reports.text import comparison_headline, phrases, several
 from reports.text.next_steps import preferred_model
 from reports.text.numbers import number, span
 
@@ -43,8 +43,8 @@ def comparisons_overview(contexts: Sequence[ComparisonContext]) -> ComparisonsOv
     drawn = sorted(questions.values(), key=lambda asked: min(text.by_weight(placed.change) for _, placed in asked))[:MOST_COLUMNS]
     worst = ordered[0].comparison
     return ComparisonsOverview(
-        counts=verdicts.comparison_counts([context.comparison for context in contexts]),
-        headline=f"{text.which(worst)}: {verdicts.comparison_sentence(worst, contexts[0].comparisons.settings).headline}",
+        counts=comparison_headline.comparison_counts([context.comparison for context in contexts]),
+        headline=f"{text.which(worst)}: {comparison_headline.comparison_sentence(worst, contexts[0].comparisons.settings).headline}",
         steps=[_preferred(drawn[0])] if drawn else [],
         chart=_chart(drawn, ordered) if drawn else None,
     )
@@ -68,8 +68,8 @@ def _chart(drawn: Sequence[Sequence[_Asked]], contexts: Sequence[ComparisonConte
         models=[ChartedModel(name, _verdicts(name, contexts), "") for name in models],
         columns=[_column(asked, models, scale) for asked in drawn],
         ticks=ticks,
-        caption=verdicts.models_chart_caption(first),
-        legend=verdicts.models_chart_legend(changes, contexts[0].comparisons.settings),
+        caption=comparison_headline.models_chart_caption(first),
+        legend=comparison_headline.models_chart_legend(changes, contexts[0].comparisons.settings),
     )
 
 
@@ -87,7 +87,7 @@ def _verdicts(name: str, contexts: Sequence[ComparisonContext]) -> list[ModelVer
         ModelVerdict(
             context.key,
             text.outcome(context.comparison),
-            verdicts.comparison_sentence(context.comparison, context.comparisons.settings).word,
+            comparison_headline.comparison_sentence(context.comparison, context.comparisons.settings).word,
             context.comparison.probe,
         )
         for context in own

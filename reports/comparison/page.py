@@ -15,7 +15,7 @@ from reports.section import Article, Page, Section, appendix_parts, contents, sh
 from reports.text import comparison as text
 from reports.text import phrases
 from reports.text.detail.found import appendix_note
-from reports.text.errors import comparisons_as_errors
+from reports.text.error_rates import comparisons_as_errors
 
 OF_COMPARISON: Sequence[Section[ComparisonContext]] = (
     Section("Verdict", "comparison/verdict", verdict.view),

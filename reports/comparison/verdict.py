@@ -9,11 +9,11 @@ from audit.records.comparison import Change, Comparison
 from audit.types import Note
 from reports.charts.dumbbells import ChangeChart, change_chart
 from reports.comparison.context import ComparisonContext
-from reports.text import verdicts
+from reports.text import comparison_headline
 from reports.text.changes import unpaired_images
+from reports.text.comparison_headline import VerdictSentence
 from reports.text.next_steps import comparison_steps
 from reports.text.notes import sentence
-from reports.text.verdicts import VerdictSentence
 
 MOST_ROWS = 14
 """The most groups, over both changes of a headline, for which both are drawn."""
@@ -50,14 +50,14 @@ class FirstScreen:
 def view(context: ComparisonContext) -> FirstScreen:
     """Return the first screen."""
     comparison, settings = context.comparison, context.comparisons.settings
-    verdict = verdicts.comparison_sentence(comparison, settings)
+    verdict = comparison_headline.comparison_sentence(comparison, settings)
     charts = (drawn_change(change, context) for change in drawn_changes(verdict))
     return FirstScreen(
         lead=[sentence(note) for note in context.comparisons.notes if _is_lead(note, comparison)],
         verdict=verdict,
-        counts=verdicts.outcome_counts(comparison),
-        details=(*verdicts.moved_sentences(verdict.leading, comparison, settings), *unpaired_images(comparison)),
-        tiles=verdicts.change_tiles(verdict, comparison, settings),
+        counts=comparison_headline.outcome_counts(comparison),
+        details=(*comparison_headline.moved_sentences(verdict.leading, comparison, settings), *unpaired_images(comparison)),
+        tiles=comparison_headline.change_tiles(verdict, comparison, settings),
         steps=comparison_steps(verdict, comparison, context.comparisons) if len(context.comparisons.comparisons) == 1 else (),
         charts=[chart for chart in charts if chart],
     )
@@ -79,6 +79,6 @@ def drawn_change(change: Change, context: ComparisonContext) -> DrawnChange | No
     marks = change_chart(change, context.comparisons.settings.alpha)
     if marks is None:
         return None
-    title = f"{verdicts.question_title(change, context.comparison)}, before and after"
-    legend = verdicts.models_legend(context.comparison)
-    return DrawnChange(marks, title, legend, verdicts.groups_chart_caption(change, context.comparisons.settings.alpha))
+    title = f"{comparison_headline.question_title(change, context.comparison)}, before and after"
+    legend = comparison_headline.models_legend(context.comparison)
+    return DrawnChange(marks, title, legend, comparison_headline.groups_chart_caption(change, context.comparisons.settings.alpha))

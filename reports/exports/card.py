@@ -8,9 +8,9 @@ from html import escape
 from audit.records.comparison import Comparison, Comparisons
 from audit.results import AuditResult, Results
 from audit.types import Settings
-from reports.text import changes, phrases, sentences, verdicts
+from reports.text import changes, comparison_headline, phrases, sentences
 from reports.text import comparison as comparison_text
-from reports.text.errors import comparisons_as_errors
+from reports.text.error_rates import comparisons_as_errors
 from reports.text.headline import headline_of
 from reports.text.numbers import clean, in_words
 from reports.text.order import planned
@@ -49,7 +49,7 @@ def _audit(audit: AuditResult, results: Results) -> str:
 
 def _comparison(compared: Comparison, settings: Settings) -> str:
     primary = sorted((change for change in compared.changes if change.primary), key=comparison_text.by_weight)
-    verdict = verdicts.comparison_sentence(compared, settings)
+    verdict = comparison_headline.comparison_sentence(compared, settings)
     return (
         f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {verdict.word}.</strong> "
         f"{_text(verdict.sentence)} {_text(changes.comparison_reason(compared, settings))}</p>"

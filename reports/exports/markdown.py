@@ -13,8 +13,9 @@ from audit.types import ModelRecord, Settings
 from reports.provenance import written_date
 from reports.text import analyses, changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
+from reports.text.comparison_headline import VerdictSentence, comparison_sentence
 from reports.text.effects import brief_sentence, planned_effects
-from reports.text.errors import as_errors, comparison_as_errors, comparisons_as_errors, confused
+from reports.text.error_rates import comparison_as_errors, comparisons_as_errors, confused, with_error_rates
 from reports.text.evidence import within_sentence
 from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule, signal_sentence
@@ -26,7 +27,6 @@ from reports.text.order import by_significance, leading, planned, strongest_sign
 from reports.text.plan_lock import lock_sentences, stated
 from reports.text.reasons import in_suite, needs_sentence, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence
-from reports.text.verdicts import VerdictSentence, comparison_sentence
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
 _MOST_CHANGES, _MOST_REPLICATED = 15, 3
@@ -163,7 +163,7 @@ def questions_markdown(audit: AuditResult, settings: Settings, rows: int | None 
 def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[str, ...]:
     words = [sentences.VERDICTS[finding.verdict].word.lower(), evidence.shift_tag(finding)]
     words += ["group composition"] if composition_sentence(finding) else []
-    shown = as_errors(finding, audit)
+    shown = with_error_rates(finding, audit)
     led = phrases.leading_pair(shown)
     ends = [] if led is None else [phrases.short_rate(shown, group) for group in (led.higher, led.lower)]
     remarks = (

@@ -13,7 +13,7 @@ from reports.charts.gaps import gap_marks, gaps_axis
 from reports.charts.multiples import MOST_COLUMNS, ChartedModel, ModelGap, ModelsChart, ModelVerdict, QuestionColumn
 from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases, several
-from reports.text.errors import as_errors
+from reports.text.error_rates import with_error_rates
 from reports.text.headline import captions, headline_of, interval_level, question
 from reports.text.next_steps import models_steps
 from reports.text.plan_lock import lock_sentences_of_run
@@ -190,7 +190,7 @@ def _drawn_column(one: _Question, models: Sequence[str], scale: Scale, *, alike:
 
 
 def _gap(placed: PlacedFinding, audit: AuditResult, scale: Scale, places: int) -> ModelGap:
-    finding, shown = placed.finding, as_errors(placed.finding, audit)
+    finding, shown = placed.finding, with_error_rates(placed.finding, audit)
     pair = phrases.leading_pair(shown)
     if pair is None or not captions.is_judged(finding):
         return ModelGap("not estimable", None, "", "", "", placed.key)

@@ -11,9 +11,10 @@ from reports.text import phrases
 from reports.text.analyses import withheld
 from reports.text.changes import levelling, worse_cells
 from reports.text.comparison import reversed_pair
+from reports.text.comparison_headline import VerdictSentence
 from reports.text.detail.trust import trust_lines
 from reports.text.effects import planned_effects
-from reports.text.errors import as_errors, confused, two_digits
+from reports.text.error_rates import confused, two_digits, with_error_rates
 from reports.text.evidence import shifted
 from reports.text.gates import change_gate_rows, gate_rows
 from reports.text.headline import Headline
@@ -27,7 +28,6 @@ from reports.text.replicates import replicates_of
 from reports.text.responsiveness import composition_sentence, is_invalid
 from reports.text.several import Asked, by_task
 from reports.text.units import declare_step
-from reports.text.verdicts import VerdictSentence
 
 MOST_STEPS = 3
 _COMPARE = "After changes, audit the same images and run `vlm-audit compare`."
@@ -301,7 +301,7 @@ def _can_mitigate(finding: Finding, audit: AuditResult) -> bool:
 
 def _reliance(finding: Finding, audit: AuditResult) -> str:
     """Say what not to use the answers for."""
-    shown, attributes = as_errors(finding, audit), phrases.attributes(finding.attributes)
+    shown, attributes = with_error_rates(finding, audit), phrases.attributes(finding.attributes)
     taken = confused(finding, audit)
     outcome = taken[1] if taken else finding.outcome
     named = f"the answer ‘{outcome}’" if outcome else (answers_phrase(finding, audit) or "these answers")

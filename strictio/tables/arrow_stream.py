@@ -11,7 +11,7 @@ from pathlib import Path
 
 from strictio.errors import DataError
 from strictio.files import read_text
-from strictio.limits import bomb, parse_json
+from strictio.limits import expansion_error, parse_json
 
 _DICTIONARY, _RECORDS = 2, 3
 
@@ -44,9 +44,9 @@ def _check_stream(path: Path) -> None:
         except (struct.error, IndexError) as error:
             raise DataError(f"{path.name} is damaged", why="the head of a message cannot be read", fix="save the data again") from error
         if compressed:
-            raise bomb(path.name, "its columns are compressed, which datasets does not do")
+            raise expansion_error(path.name, "its columns are compressed, which datasets does not do")
         if rows > bits:
-            raise bomb(path.name, f"it says that it has {rows:,} rows")
+            raise expansion_error(path.name, f"it says that it has {rows:,} rows")
 
 
 def _messages(path: Path) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from strictio.child.serve import Answer, write_shared
 from strictio.errors import DataError, MachineError
-from strictio.limits import bomb, check_unfolded, most_unfolded
+from strictio.limits import check_unfolded, expansion_error, most_unfolded
 from strictio.tables.text_table import check_distinct, quoted
 
 if TYPE_CHECKING:
@@ -377,7 +377,7 @@ def _by_size(opened: OpenedParquet, groups: Sequence[int], wanted: Sequence[str]
             total += most
             small.append(name)
         elif lists:
-            raise bomb(name_of_file, f"the column {quoted(name)} of lists of text may unfold to {most:,} bytes")
+            raise expansion_error(name_of_file, f"the column {quoted(name)} of lists of text may unfold to {most:,} bytes")
         else:
             large[name] = max(1, _AT_ONCE // max(1, largest))
     return small, large

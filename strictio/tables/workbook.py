@@ -14,7 +14,7 @@ from typing import IO
 from strictio.child.process import EndedError, TooMuchMemoryError, shared_child
 from strictio.errors import DataError, UnsafeError
 from strictio.files import open_file
-from strictio.limits import bomb, check_unfolded
+from strictio.limits import check_unfolded, expansion_error
 from strictio.tables.text_table import Row, TextTable, collect, named_columns
 
 MAX_MEMORY = 4 * 2**30
@@ -55,7 +55,7 @@ def _rows(path: Path, wanted: Sequence[str] | None, *, only_header: bool) -> Ite
                 with child.answering(request, seconds, [content.fileno()]) as answer:
                     yield _lines(child.file, answer["length"])
             except TooMuchMemoryError as error:
-                raise bomb(path.name, f"reading it takes over {MAX_MEMORY // 2**30} GiB") from error
+                raise expansion_error(path.name, f"reading it takes over {MAX_MEMORY // 2**30} GiB") from error
             except EndedError as error:
                 if error.took_too_long:
                     raise UnsafeError(f"reading {path.name} does not end", why=f"it took over {seconds:.0f} s", fix=_AS_CSV) from error

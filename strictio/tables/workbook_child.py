@@ -16,7 +16,7 @@ from xml.etree.ElementTree import ParseError
 
 from strictio.child.serve import Answer
 from strictio.errors import DataError
-from strictio.limits import bomb
+from strictio.limits import expansion_error
 from strictio.tables.text_table import Row, named_columns
 
 _MOST_ROWS, _MOST_EMPTY = 2**20, 20_000_000  # Excel itself has no more rows
@@ -109,7 +109,7 @@ def _rows(sheet: Any, name: str) -> Iterator[tuple[int, list[str]]]:
         empty += len(values) - width + (0 if width else _EMPTY_ROW)
         if empty > _MOST_EMPTY or number > _MOST_ROWS:
             what = f"over {_MOST_EMPTY:,} empty cells" if empty > _MOST_EMPTY else f"over {_MOST_ROWS:,} rows"
-            raise bomb(name, f"it has {what}")
+            raise expansion_error(name, f"it has {what}")
         if width:
             yield number, [_text(value) for value in values[:width]]
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from strictio.errors import DataError, UnsafeError, VlmAuditError, of_machine
+from strictio.errors import DataError, UnsafeError, VlmAuditError, as_machine_error
 from strictio.weights.archive import AGAIN, SAFETENSORS, Zip, open_zip
 from strictio.weights.safe_pickle import HARMLESS, Machine, Name, OpaqueObject
 
@@ -88,7 +88,7 @@ def located(path: str | Path) -> Iterator[None]:
         error.where = error.where or str(path)
         raise
     except (OSError, MemoryError, RuntimeError) as error:
-        if machine := of_machine(error):
+        if machine := as_machine_error(error):
             machine.where = str(path)
             raise machine from error
         if not isinstance(error, OSError):

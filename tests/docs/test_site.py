@@ -15,7 +15,7 @@ from pkgutil import resolve_name
 import pytest
 
 import audit
-from docs.tools import pictures, terminal
+from docs.tools import screenshots, terminal
 from tests.support.accessibility import SCHEMES, faults
 from tests.support.house import ROOT
 
@@ -212,7 +212,7 @@ def test_what_is_said_of_the_picture_is_true_of_its_report(example):
 def test_the_picture_shows_every_part_that_the_page_explains(example, browser, tmp_path):
     page = browser.new_page()
     page.goto(example.as_uri())
-    assert [part for part in pictures.PARTS if page.locator(part).count() == 0] == []
+    assert [part for part in screenshots.PARTS if page.locator(part).count() == 0] == []
     assert [
         name
         for name, tile in zip(("gap", "chance", "tolerance"), page.locator(".tiles > *").all(), strict=True)
@@ -220,5 +220,5 @@ def test_the_picture_shows_every_part_that_the_page_explains(example, browser, t
     ] == []
     assert "Can it be trusted?" in READING
     assert page.get_by_role("heading", name="Can it be trusted?").count() > 0
-    assert len(re.findall(r"^\d\. \*\*", READING.split("## Four")[0], re.MULTILINE)) == len(pictures.PARTS)
+    assert len(re.findall(r"^\d\. \*\*", READING.split("## Four")[0], re.MULTILINE)) == len(screenshots.PARTS)
     page.close()

@@ -10,8 +10,8 @@ from PIL import Image
 from audit.output.directory import OutputFolder
 from audit.output.publish import replacing_files
 from audit.results import to_json
-from reports import pictures as module
-from reports.pictures import pictures
+from reports import figures as module
+from reports.figures import pictures
 
 
 @pytest.fixture(scope="module")

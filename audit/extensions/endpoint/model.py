@@ -17,8 +17,8 @@ from audit.extensions.endpoint import modes
 from audit.extensions.endpoint.account import with_endpoint
 from audit.extensions.endpoint.answer_log import Answer, AnswerLog
 from audit.extensions.endpoint.complaints import RefusedError
+from audit.extensions.endpoint.image_payload import Picture
 from audit.extensions.endpoint.modes import Body
-from audit.extensions.endpoint.pictures import Picture
 from audit.extensions.endpoint.reply import READING
 from audit.extensions.endpoint.sending import ChatRequest, Sender, key_of_request
 from audit.extensions.endpoint.settings import EndpointSettings

@@ -13,8 +13,8 @@ from PIL import Image
 from audit.errors import DataError
 from audit.extensions.endpoint.answer_log import Answer
 from audit.extensions.endpoint.complaints import RefusedError, final
+from audit.extensions.endpoint.image_payload import Picture
 from audit.extensions.endpoint.modes import Body, option_likelihood, requests
-from audit.extensions.endpoint.pictures import Picture
 from audit.extensions.endpoint.settings import AUTO, MODES
 from audit.types import Note, Question
 

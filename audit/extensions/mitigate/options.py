@@ -115,7 +115,7 @@ class MitigateRequest(GatedRequest):
     stages: StagesOf | None = option(None, None, "Called with the stage of the run, the steps done, and their total.")
     command: Several[Text] = option((), None, "The command line, for the results.")
 
-    def check_together(self) -> None:
+    def check_combination(self) -> None:
         """Raise UsageError for an option that is missing, a folder that exists, or options about gates without a gate."""
         self.check_gates(self.fail_on, "change > 0.02")
         for name in ("model", "probe", "out"):
@@ -132,7 +132,7 @@ class MitigateRequest(GatedRequest):
     @property
     def folder(self) -> FilePath:
         """The folder of the changed model."""
-        assert self.out is not None  # noqa: S101  (`check_together`)
+        assert self.out is not None  # noqa: S101  (`check_combination`)
         return self.out
 
     def audit_request(self, **more: Any) -> AuditRequest:

@@ -14,7 +14,7 @@ from audit.extensions.mitigate import halves
 from audit.extensions.mitigate.methods import FitInputs
 from audit.extensions.mitigate.models.output_layers import Tower
 from audit.extensions.mitigate.record import Half
-from audit.extensions.mitigate.shown import ShownHalf
+from audit.extensions.mitigate.shown import TestHalf
 from audit.linear_maps import unit
 from audit.measure.embedded import AskedMeasurement, require_disjoint, unit_names
 from audit.measure.label_sets import COMMON_KIND
@@ -85,7 +85,7 @@ class SplitQuestion:
     """What is not split: a column, or `CONTENT`."""
     seed: int
     inputs: FitInputs
-    shown: ShownHalf
+    shown: TestHalf
     fitted_half: Half
     shown_half: Half
 
@@ -163,7 +163,7 @@ def split_question(question: TargetQuestion, data: EmbeddedData, cluster: str | 
     described = [_half(data.dataset, rows, units, codes, groups) for rows in (fit, ~fit)]
     return SplitQuestion(
         question, fit, unit_name, halves.split_seed(data.fingerprint), _fit_inputs(question, data, fit, codes, units),
-        ShownHalf(task.of(~fit), target, others, towers), *described,
+        TestHalf(task.of(~fit), target, others, towers), *described,
     )  # fmt: skip
 
 

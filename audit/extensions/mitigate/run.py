@@ -66,7 +66,7 @@ from audit.statistics.paired.counted import utility
 from audit.types import Dataset, Encoder, Measurement, Note, Probe
 from audit.version import __version__
 from reports.exports.junit import junit_xml
-from strictio.errors import of_machine
+from strictio.errors import as_machine_error
 from strictio.folders import Folder
 
 LOG = logging.getLogger("audit")
@@ -297,7 +297,7 @@ class _Run:
         except OSError as error:
             raise MachineError("the changed model cannot be written", where=str(out), why=error.strerror, fix="make room") from error
         except Exception as error:  # safetensors raises its own error for a full disk
-            if isinstance(error, AuditError) or (machine := of_machine(error)) is None:
+            if isinstance(error, AuditError) or (machine := as_machine_error(error)) is None:
                 raise
             machine.where = str(out)
             raise machine from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from audit.extensions.mitigate.record import CapabilityCode, Form, MapControl, Mitigation, Outcome
 from audit.records.comparison import Change
 from audit.types import Note
-from reports.text import verdicts
+from reports.text import comparison_headline
 from reports.text.comparison import few_places
 from reports.text.next_steps import MOST_STEPS, gate_steps
 from reports.text.notes import sentence
@@ -199,7 +199,7 @@ def _reason(note: Note, facts: Mitigation) -> str:
 
 def changed_rate(change: Change, facts: Mitigation) -> str:
     """Name the rate and the attribute of a question: ``role accuracy by gender``."""
-    return verdicts.tested_rate(change, several=len({other.measurement for other in facts.comparison.changes}) > 1)
+    return comparison_headline.tested_rate(change, several=len({other.measurement for other in facts.comparison.changes}) > 1)
 
 
 def _sizes(change: Change) -> str:

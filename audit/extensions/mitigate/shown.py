@@ -40,7 +40,7 @@ MOST_MOVED = 12
 
 
 @dataclass(frozen=True)
-class ShownHalf:
+class TestHalf:
     """The question on the shown half."""
 
     task: AskedMeasurement
@@ -77,7 +77,7 @@ class ShownHalf:
 
 
 def try_maps(
-    methods: Sequence[str], inputs: FitInputs, shown: ShownHalf, trained: Mapping[str, Predictions] | None = None
+    methods: Sequence[str], inputs: FitInputs, shown: TestHalf, trained: Mapping[str, Predictions] | None = None
 ) -> tuple[tuple[TriedMap, ...], tuple[RefusedMap, ...]]:
     """Judge every method on the shown half; `trained` has the answers of models that were trained further, which come first."""
     before = shown.task.answers()
@@ -93,7 +93,7 @@ def try_maps(
     return _adjusted(tried), tuple(refused)
 
 
-def _tried(method: str, rank: int | None, before: Predictions, after: Predictions, shown: ShownHalf) -> TriedMap:
+def _tried(method: str, rank: int | None, before: Predictions, after: Predictions, shown: TestHalf) -> TriedMap:
     changes = {judge.finding: _change(judge, before, after) for judge in (shown.target, *shown.others)}
     settings = replace(shown.target.settings, alpha=CAPABILITY_ALPHA)
     accuracy = None if before.y_true is None else utility(before, after, settings, shown.target.cluster).change
@@ -121,7 +121,7 @@ def _adjusted(tried: Sequence[TriedMap]) -> tuple[TriedMap, ...]:
 # ---- controls ------------------------------------------------------------------------------------------------------------------------
 
 
-def random_controls(method: str, fit: LinearFit, inputs: FitInputs, shown: ShownHalf) -> tuple[MapControl, ...]:
+def random_controls(method: str, fit: LinearFit, inputs: FitInputs, shown: TestHalf) -> tuple[MapControl, ...]:
     """Random maps of the same rank, and the same fit on shuffled groups; a map of prompts has no groups to shuffle."""
     observed = gap_of_answers(shown.answers(fit.map), shown.target)
     made = [_control("random directions", lambda rng: shown.answers(random_map(fit, rng)), observed, method, shown.target)]

@@ -104,7 +104,7 @@ def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranki
             gallery = gallery_of(attributes[attribute].iloc[ranked], dataset.levels[attribute], settings, with_small=True)
             for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):
                 reason = _not_estimable(probe, gallery, k, settings, own=plan.gallery is not None)
-                put = _Put(plan, attribute, gallery, k)
+                put = RankedGallery(plan, attribute, gallery, k)
                 if reason is not None:
                     rankings.append(put.record(reason))
                 elif plan.gallery is None:
@@ -141,7 +141,7 @@ def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings, *
 
 
 @dataclass(frozen=True)
-class _Put:
+class RankedGallery:
     """The queries of a plan on one gallery, for one k."""
 
     plan: RankingPlan

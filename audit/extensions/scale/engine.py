@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from audit.embedding.batch import Progress
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import keep_images
-from audit.embedding.known import itself
+from audit.embedding.known import loaded_encoder
 from audit.types import Dataset, Exclusion, ImageEncoder
 
 
@@ -43,5 +43,5 @@ def embed_here(
     encoder: ImageEncoder, dataset: Dataset, cache_root: CacheRoot, *, batch_size: int, max_skip: float | None, progress: Progress | None
 ) -> KeptCounts:
     """Embed the images in this process."""
-    kept = keep_images(itself(encoder), dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)
+    kept = keep_images(loaded_encoder(encoder), dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)
     return KeptCounts(len(kept.keys), kept.computed, kept.exclusions, kept.whole)

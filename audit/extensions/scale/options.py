@@ -66,14 +66,14 @@ class EmbedRequest(AuditRequest):
         "core)", metavar="MIN,MAX",
     )  # fmt: skip
 
-    def check_together(self) -> None:
+    def check_combination(self) -> None:
         """Raise UsageError for options about results, and for options of another engine."""
         for name in JUDGING:
             if is_given(getattr(self, name)) and getattr(self, name) != type(self).model_fields[name].default:
                 raise UsageError(f"{flag(name)} cannot be used with embed", why="it judges nothing", fix="give it to vlm-audit run")
         if served := next(filter(served_kind, self.model), None):
             raise no_embeddings(repr(served))
-        super().check_together()
+        super().check_combination()
         for name in ("ray_address", "ray_actors") if self.engine != "ray" else ():
             if getattr(self, name) is not None:
                 raise UsageError(f"{flag(name)} requires --engine ray", fix="leave it out")

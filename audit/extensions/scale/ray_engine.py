@@ -20,7 +20,7 @@ from audit.embedding.batch import SHARD_ROWS, SHARD_S, PreparedEncoder, Progress
 from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
 from audit.embedding.cores import cores
 from audit.embedding.embed import exclude_unreadable, keep_images
-from audit.embedding.known import itself
+from audit.embedding.known import loaded_encoder
 from audit.errors import AuditError, DataError
 from audit.extensions.scale.engine import KeptCounts
 from audit.models import load
@@ -185,7 +185,7 @@ def embed_on_ray(
 
     Raises MachineError if Ray is not installed, finds no cluster, or fails; errors of an actor's own as on this machine.
     """
-    encoder, record = itself(encoder), encoder.record
+    encoder, record = loaded_encoder(encoder), encoder.record
     cache = EmbeddingCache(cache_root, record.fingerprint, "image", record.dimensions, record.name)
     cache.expect(len(dataset.images) - len(cache))
     known = np.sort(np.array([key.encode() for key in cache], dtype="S64"))

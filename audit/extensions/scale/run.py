@@ -25,7 +25,7 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
 
     Raises the AuditErrors of an audit, before the first image if possible; MachineError if the cache did not take everything.
     """
-    from audit.api.models import loaded, models_in_turn
+    from audit.api.models import iter_models, loaded
     from audit.api.pipeline import notes_in_words
     from audit.api.plan import check_fit, check_models, plan_audit
     from audit.embedding.parts import WHOLE
@@ -38,7 +38,7 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
     check = partial(_check_kept, request)
     check_models(plan, check)
     done: list[Filled] = []
-    for model in models_in_turn(plan.models):
+    for model in iter_models(plan.models):
         with loaded(model) as (encoder, root):
             check(encoder, root)
             check_fit(encoder, plan, root)

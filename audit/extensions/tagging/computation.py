@@ -68,7 +68,7 @@ def analyse(plans: Sequence[TaggingPlan], inputs: AnalysisInputs) -> tuple[Taggi
         offered = len(own.labels) if own else len(labels)
         blank = Tagging(plan.question, "", None, record.score_rule, None if own else record.logit_scale, offered, (), (), (), None)
         for attribute in plan.by or tuple(inputs.dataset.levels):
-            put = _Put(labels, replace(blank, attribute=attribute), inputs.probe, inputs.settings)
+            put = TaggedGallery(labels, replace(blank, attribute=attribute), inputs.probe, inputs.settings)
             column, levels = inputs.attributes[attribute], inputs.dataset.levels[attribute]
             taggings += put.at_thresholds(shares, plan.thresholds, column, levels)
     return _decided(taggings, inputs.settings, limited=inputs.dataset.limited)
@@ -89,7 +89,7 @@ def analyse_external(inputs: ExternalInputs) -> tuple[Tagging, ...]:
     blank = Tagging(QUESTION, "", None, "given", None, len(inputs.tags), (), (), (), None)
     taggings = []
     for attribute in map(str, inputs.attributes.columns):
-        put = _Put(tuple(inputs.tags), replace(blank, attribute=attribute), inputs.probe, inputs.settings)
+        put = TaggedGallery(tuple(inputs.tags), replace(blank, attribute=attribute), inputs.probe, inputs.settings)
         taggings.append(put.record(kept, gallery_of(inputs.attributes[attribute], inputs.dataset.levels[attribute], inputs.settings)))
     return _decided(taggings, inputs.settings, limited=inputs.dataset.limited)
 
@@ -105,7 +105,7 @@ def _ordered(labels: Sequence[TaggedLabel]) -> tuple[TaggedLabel, ...]:
 
 
 @dataclass(frozen=True)
-class _Put:
+class TaggedGallery:
     """A label set and the groups of one attribute."""
 
     labels: Group

@@ -60,7 +60,7 @@ def watch(source: Any, out: Any, **options: Any) -> Watched:
 def run_watch(request: WatchRequest) -> Watched:
     """Read what is new, test every gap on all rows, and write the state and the page."""
     clock, source, out = Clock(), request.source[0], request.out
-    assert out is not None  # noqa: S101  (`check_together`)
+    assert out is not None  # noqa: S101  (`check_combination`)
     _check_out(out, source)
     try:
         above = Folder.of(out.resolve().parent, make=True)

@@ -45,7 +45,7 @@ class WatchRequest(Options):
 
     command: Several[Text] = option((), None, "The command line, for the results.")
 
-    def check_together(self) -> None:
+    def check_combination(self) -> None:
         """Raise UsageError for an option that is missing, or bins whose edges would depend on later rows."""
         if len(self.source) != 1 or self.out is None:
             what = "--out is missing" if len(self.source) == 1 else f"a watch is over one file or folder; {len(self.source)} were given"

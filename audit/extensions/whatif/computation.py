@@ -13,7 +13,7 @@ from audit.engine.shares import without_shares
 from audit.errors import AuditError
 from audit.extensions.whatif.compare import Tried, furthest_pair, what_if
 from audit.extensions.whatif.frontier import frontier, holm_corrected
-from audit.extensions.whatif.methods import METHODS, RERANKING, Candidate, Method, Shown, Workshop
+from audit.extensions.whatif.methods import METHODS, RERANKING, Candidate, FitContext, Method, Shown
 from audit.extensions.whatif.record import Refused, WhatIf, WhatIfs
 from audit.extensions.whatif.reranking import search
 from audit.measure.embedded import AskedMeasurement, fit_half, require_disjoint, unit_names
@@ -117,9 +117,9 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: 
     pairs = _pairs(halves, refused)
     if halves.target.finding in pairs:
         by = halves.target.by[0]
-        shop = Workshop(plan, halves.fit, halves.fitted, by, inputs.texts, inputs.levels[by], inputs.settings)
+        context = FitContext(plan, halves.fit, halves.fitted, by, inputs.texts, inputs.levels[by], inputs.settings)
         for method in methods:
-            for candidate in _candidates(method, shop, refused):
+            for candidate in _candidates(method, context, refused):
                 _judged(candidate, plan, halves, pairs, judged, refused)
     corrected = {name: holm_corrected(what_ifs, inputs.settings.alpha) for name, what_ifs in judged.items()}
     frontiers = {name: frontier(what_ifs, name, len(halves.fit.attributes)) for name, what_ifs in corrected.items()}
@@ -153,9 +153,9 @@ def _pairs(halves: Halves, refused: list[Refused]) -> dict[str, tuple[Group, Gro
     return pairs
 
 
-def _candidates(method: Method, shop: Workshop, refused: list[Refused]) -> list[Candidate]:
+def _candidates(method: Method, context: FitContext, refused: list[Refused]) -> list[Candidate]:
     try:
-        candidates = list(method.candidates(shop))
+        candidates = list(method.candidates(context))
     except AuditError as error:
         refused.append(Refused(method.name, "", Note.of(error.what)))
         return []

@@ -57,7 +57,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class FitContext:
     """The inputs on which methods are fitted."""
 
     plan: WhatIfPlan
@@ -78,10 +78,10 @@ class Workshop:
         return np.array([places.get(level, len(self.levels)) for level in attributes[self.attribute]], np.int64)
 
 
-def neutral(shop: Workshop) -> Iterator[Candidate]:
+def neutral(context: FitContext) -> Iterator[Candidate]:
     """Add a label that blames no one."""
-    for position, (label, prompts) in enumerate(shop.plan.neutral.items()):
-        vectors = {prompt: shop.texts[prompt] for prompt in prompts}
+    for position, (label, prompts) in enumerate(context.plan.neutral.items()):
+        vectors = {prompt: context.texts[prompt] for prompt in prompts}
 
         def change(shown: Shown, label: str = label, vectors: Mapping[str, np.ndarray] = vectors) -> Predictions:
             return neutral_label(shown.asked, label, vectors).answers()
@@ -89,22 +89,22 @@ def neutral(shop: Workshop) -> Iterator[Candidate]:
         yield Candidate("neutral-label", f"with ‘{label}’ as one more answer", position == 0, NOTHING, change)
 
 
-def combined(shop: Workshop) -> Iterator[Candidate]:
+def combined(context: FitContext) -> Iterator[Candidate]:
     """Combine each answer with other attributes, and sum."""
-    prompts = shop.plan.combined
+    prompts = context.plan.combined
     if not prompts:
         return
-    vectors = {text: shop.texts[text] for texts in prompts.values() for text in texts}
-    record = shop.fit.record
+    vectors = {text: context.texts[text] for texts in prompts.values() for text in texts}
+    record = context.fit.record
     rule = "probabilities summed" if record.score_rule == "softmax" else "the probability of at least one,"
     setting = f"{len(prompts)} combined prompts, {rule} at scale {record.logit_scale:.3g}"
     yield Candidate("combined-prompts", setting, True, NOTHING, lambda shown: aggregate(shown.asked, prompts, vectors).answers())
 
 
-def abstention(shop: Workshop) -> Iterator[Candidate]:
+def abstention(context: FitContext) -> Iterator[Candidate]:
     """Abstain if the two best answers are close; the control withholds equally many answers at random."""
     for coverage in COVERAGES:
-        margin = margin_at(shop.fitted, coverage)
+        margin = margin_at(context.fitted, coverage)
 
         def answers(shown: Shown, rng: np.random.Generator | None = None, margin: float = margin) -> Predictions:
             before = shown.before
@@ -114,11 +114,11 @@ def abstention(shop: Workshop) -> Iterator[Candidate]:
         yield Candidate("abstention", setting, coverage == DEFAULT_COVERAGE, NOTHING, answers, answers)
 
 
-def projection(shop: Workshop) -> Iterator[Candidate]:
+def projection(context: FitContext) -> Iterator[Candidate]:
     """Remove the direction of the attribute from the prompts, or from prompts and images."""
-    if shop.plan.direction is None:
+    if context.plan.direction is None:
         return
-    directions = _contrasts(shop, shop.plan.direction.pairs)
+    directions = _contrasts(context, context.plan.direction.pairs)
     planned, rank = orthogonal_projection(directions), int(np.linalg.matrix_rank(directions))
     for images in (False, True):
 
@@ -133,13 +133,13 @@ def projection(shop: Workshop) -> Iterator[Candidate]:
         yield Candidate("projection", setting, not images, WORDS, change, control)
 
 
-def calibrated(shop: Workshop) -> Iterator[Candidate]:
+def calibrated(context: FitContext) -> Iterator[Candidate]:
     """Remove the direction and align prompts that should mean the same; the control does the same to random directions."""
-    direction = shop.plan.direction
+    direction = context.plan.direction
     if direction is None or not direction.same:
         return
-    directions = _contrasts(shop, direction.pairs)
-    first, second = (np.stack([shop.texts[pair[side]] for pair in direction.same]) for side in (0, 1))
+    directions = _contrasts(context, direction.pairs)
+    first, second = (np.stack([context.texts[pair[side]] for pair in direction.same]) for side in (0, 1))
     basis = np.linalg.svd(np.vstack([directions, contrast(first, second)]), full_matrices=False)[2]
     for strength in STRENGTHS:
         planned = calibrated_projection(directions, first, second, strength)
@@ -154,21 +154,21 @@ def calibrated(shop: Workshop) -> Iterator[Candidate]:
         yield Candidate("calibrated-projection", setting, strength == DEFAULT_STRENGTH, WORDS, change, control)
 
 
-def _contrasts(shop: Workshop, pairs: Pairs) -> Float[np.ndarray, "r d"]:
-    return contrast(*(np.stack([shop.texts[pair[side]] for pair in pairs]) for side in (0, 1)))
+def _contrasts(context: FitContext, pairs: Pairs) -> Float[np.ndarray, "r d"]:
+    return contrast(*(np.stack([context.texts[pair[side]] for pair in pairs]) for side in (0, 1)))
 
 
-def dropped(shop: Workshop) -> Iterator[Candidate]:
+def dropped(context: FitContext) -> Iterator[Candidate]:
     """Drop the coordinates that are most informative about the attribute; the control drops equally many random ones.
 
     They are ranked on embeddings of length 1, from which they are then dropped: lengths carry no information, as similarities are cosines.
     """
-    codes = shop.codes(shop.fit.attributes)
-    known = codes < len(shop.levels)
-    information = mutual_information(unit(shop.fit.image_embeddings[known]), codes[known])
+    codes = context.codes(context.fit.attributes)
+    known = codes < len(context.levels)
+    information = mutual_information(unit(context.fit.image_embeddings[known]), codes[known])
     dimensions = len(information)
     count = max(round(DROPPED * dimensions), 1)
-    needs = (Note("fitted_groups", {"attribute": shop.attribute}),)
+    needs = (Note("fitted_groups", {"attribute": context.attribute}),)
 
     def answers(shown: Shown, rng: np.random.Generator | None = None) -> Predictions:
         chosen = most_telling(information, count) if rng is None else rng.choice(dimensions, count, replace=False)
@@ -177,33 +177,33 @@ def dropped(shop: Workshop) -> Iterator[Candidate]:
     yield Candidate("dropped-dimensions", f"{count} of {dimensions} coordinates", True, needs, answers, answers)
 
 
-def group_thresholds(shop: Workshop) -> Iterator[Candidate]:
+def group_thresholds(context: FitContext) -> Iterator[Candidate]:
     """Fit a threshold for each group if the answer is yes or no; the default is controlled by shuffled groups."""
-    if shop.fitted.y_true is None or len(shop.fitted.answers) != 2:
+    if context.fitted.y_true is None or len(context.fitted.answers) != 2:
         return
     for constraint in CONSTRAINTS:
-        answers = partial(_by_group, shop, constraint)
+        answers = partial(_by_group, context, constraint)
         default = constraint == CONSTRAINTS[0]
         setting = constraint.replace("_", " ")
         # A fit takes a third of a second on a FairFace half, and a control needs a hundred.
         yield Candidate("group-thresholds", setting, default, thresholds.NEEDS, answers, answers if default else None)
 
 
-def _by_group(shop: Workshop, constraint: thresholds.Constraint, shown: Shown, rng: np.random.Generator | None = None) -> Predictions:
+def _by_group(context: FitContext, constraint: thresholds.Constraint, shown: Shown, rng: np.random.Generator | None = None) -> Predictions:
     """Answer by group if a threshold could be fitted; small and unknown groups keep their answers."""
-    both, measurement = (shop.fitted, shown.before), shown.asked.measurement
-    codes = [shop.codes(predictions.attributes) for predictions in both]
+    both, measurement = (context.fitted, shown.before), shown.asked.measurement
+    codes = [context.codes(predictions.attributes) for predictions in both]
     if rng is not None:
         codes = [rng.permutation(group_codes) for group_codes in codes]
-    yes = np.asarray(shop.fitted.y_true == shop.fitted.answers[0])
-    offered = [code for code in range(len(shop.levels)) if _enough(yes[codes[0] == code], shop.settings.min_group_size)]
+    yes = np.asarray(context.fitted.y_true == context.fitted.answers[0])
+    offered = [code for code in range(len(context.levels)) if _enough(yes[codes[0] == code], context.settings.min_group_size)]
     rows = [np.isin(group_codes, offered) for group_codes in codes]
     if not offered or not rows[1].any():
         raise UsageError("no group of the fitted half has enough images of both true answers", fix="give more images")
     scores = [_share_of_first(predictions, measurement) for predictions in both]
     fit = thresholds.fit_thresholds(scores[0][rows[0]], yes[rows[0]], codes[0][rows[0]], constraint)
     answers = shown.before.y_pred.copy()
-    answers[rows[1]] = np.where(fit.answer(scores[1][rows[1]], codes[1][rows[1]], shop.settings.seed), *shown.before.answers)
+    answers[rows[1]] = np.where(fit.answer(scores[1][rows[1]], codes[1][rows[1]], context.settings.seed), *shown.before.answers)
     return replace(shown.before, y_pred=answers)
 
 
@@ -223,7 +223,7 @@ class Method:
     """A way to change the answers."""
 
     name: str
-    candidates: Callable[[Workshop], Iterator[Candidate]]
+    candidates: Callable[[FitContext], Iterator[Candidate]]
     """Every setting that is tried; none if the plan lacks what the method needs."""
     lacks: str
     """Code of the note about what the plan lacks."""

@@ -106,8 +106,8 @@ class _Stratum:
 
     def drawn(self, size: int, rng: np.random.Generator) -> Float[np.ndarray, "b f"]:
         """The sums of each position's parts, and of their products, over the clusters that a shuffle assigns there."""
-        dealt = self._kinds(size, rng) if self.together else self._one_by_one(size, rng)
-        return dealt.reshape(size, -1)
+        permuted = self._kinds(size, rng) if self.together else self._one_by_one(size, rng)
+        return permuted.reshape(size, -1)
 
     def _kinds(self, size: int, rng: np.random.Generator) -> Float[np.ndarray, "b p f"]:
         margins = self.counts.sum(axis=1), self.counts.sum(axis=0)
@@ -128,10 +128,10 @@ class _Stratum:
         if parts == 1:  # nothing to permute; column by column takes a quarter of the time
             return np.stack([np.add.reduceat(column[order], starts, axis=1) for column in products(lots).T.copy()], axis=-1)
         turned = rng.permuted(np.broadcast_to(np.arange(parts), (size, clusters, parts)), axis=2)
-        dealt = lots[order[..., None], turned]
+        permuted = lots[order[..., None], turned]
         if clusters < _FEW_AT_A_PLACE * len(starts):
-            return np.asarray(np.add.reduceat(products(dealt), starts, axis=1))
-        return np.stack([sums_of_products(part) for part in np.split(dealt, starts[1:], axis=1)], axis=1)
+            return np.asarray(np.add.reduceat(products(permuted), starts, axis=1))
+        return np.stack([sums_of_products(part) for part in np.split(permuted, starts[1:], axis=1)], axis=1)
 
 
 def _strata(table: ClusterTable) -> list[_Stratum]:
@@ -165,12 +165,12 @@ def _arrangements(numbers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 _CELLS = 1 << 22
 
 
-def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator, dealt: ClusterTable | None = None) -> GapNull:
+def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator, permuted: ClusterTable | None = None) -> GapNull:
     """Test "no two groups differ" by the most significant pair and by all groups together; also the gap, and what is expected by chance.
 
     Each shuffle of the clusters is divided by its own cluster-robust standard errors: the test is exact if clusters are alike, and
     asymptotically valid if groups differ in the number, size or correlation of clusters. Shuffles of few clusters are coarse, so p is at
-    least that of normal rates with the observed errors. `dealt` is shuffled instead of the table, of which it is a coarser version.
+    least that of normal rates with the observed errors. `permuted` is shuffled instead of the table, of which it is a coarser version.
 
     References
     ----------
@@ -181,7 +181,7 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
     pooled = float(sums.e.sum() / sums.n.sum())
     first, second = np.triu_indices(len(sums.n), 1)
     observed = _statistics(sums, pooled)
-    drawn = [(_statistics(shuffle, pooled), spread_of_rates(shuffle.rates)) for shuffle in shuffles(dealt or table, draws, rng)]
+    drawn = [(_statistics(shuffle, pooled), spread_of_rates(shuffle.rates)) for shuffle in shuffles(permuted or table, draws, rng)]
     gaps = np.concatenate([gap for _, gap in drawn])
     nulls = np.concatenate([statistics for statistics, _ in drawn]), _normal_statistics(sums, pooled, draws, rng)
     both = [ShuffledNull(null).p(observed) for null in nulls]

@@ -277,10 +277,10 @@ class ClusterUnits:
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         if self.within_clusters:
             return self.within.intervals(first, second, alpha, alone=len((self.like or self).n) == 2)
-        return difference_intervals(self.table, self.limits, first, second, alpha, own_effect=self.knows_own_effect)
+        return difference_intervals(self.table, self.limits, first, second, alpha, own_effect=self.has_reliable_design_effect)
 
     @property
-    def knows_own_effect(self) -> bool:
+    def has_reliable_design_effect(self) -> bool:
         """Whether clusters with events suffice for the design effect; heavy single images may by chance have no event."""
         return True
 
@@ -306,9 +306,9 @@ class ClusterUnits:
     def null(self, draws: int, rng: np.random.Generator) -> GapNull:
         if not self.events.any() or np.array_equal(self.events, self.n):
             return no_events(len(self.n))
-        return self.within.test(draws, rng) if self.within_clusters else clustered_gap_test(self.table, draws, rng, self.dealt())
+        return self.within.test(draws, rng) if self.within_clusters else clustered_gap_test(self.table, draws, rng, self.permuted())
 
-    def dealt(self) -> ClusterTable:
+    def permuted(self) -> ClusterTable:
         """The clusters that a shuffle assigns to the groups."""
         return self.table
 
@@ -352,7 +352,7 @@ class WeightedUnits(ClusterUnits):
         )  # fmt: skip
 
     @property
-    def knows_own_effect(self) -> bool:
+    def has_reliable_design_effect(self) -> bool:
         return False
 
     def equivalence_bound(self, alpha: float) -> float:
@@ -365,7 +365,7 @@ class WeightedUnits(ClusterUnits):
         ends = difference + np.hypot(up[first], down[second]), np.hypot(down[first], up[second]) - difference
         return float(max(bound, *(end.max() for end in ends)))
 
-    def dealt(self) -> ClusterTable:
+    def permuted(self) -> ClusterTable:
         return coarse(self.table)
 
     def of(self, groups: Int[np.ndarray, "h"]) -> WeightedUnits:

@@ -12,7 +12,7 @@ from reports.exports.terminal.changes import paired_lines
 from reports.exports.terminal.lines import lines_of, mark, marked, row_of, width
 from reports.text import analyses, evidence, phrases, replicates, sentences
 from reports.text.effects import brief_sentence, planned_effects
-from reports.text.errors import as_errors
+from reports.text.error_rates import with_error_rates
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule
 from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
@@ -123,7 +123,7 @@ def _rows(findings: Sequence[Finding], audit: AuditResult, settings: Settings, s
 
     If there is no space left for the rates, gap and rates have their own line; longer texts continue below, in their column.
     """
-    cells = [_HEAD, *((groups_title(finding, audit), _size(finding), _ends(as_errors(finding, audit))) for finding in findings)]
+    cells = [_HEAD, *((groups_title(finding, audit), _size(finding), _ends(with_error_rates(finding, audit))) for finding in findings)]
     title_width, gap = (max(width(screen.characters(visible(cell[column]))) for cell in cells) for column in (0, 1))
     room = screen.columns - 2
     narrow = room - title_width - gap - 4 < _ENDS
@@ -175,7 +175,7 @@ def _table(findings: Sequence[Finding], audit: AuditResult, settings: Settings, 
 
 def _row(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     pair, places = phrases.leading_pair(finding), phrases.gap_places(finding)
-    shown = as_errors(finding, audit)
+    shown = with_error_rates(finding, audit)
     groups = ", ".join(phrases.short_rate(shown, group) for group in phrases.leading_groups(shown))
     second = (groups, _size(finding), "" if finding.diffuse else number(pair.chance, places)) if pair else ()
     return [*_two_lines((groups_title(finding, audit), finding.verdict), second, screen), *_beside(finding, audit, settings, screen)]

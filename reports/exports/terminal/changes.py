@@ -12,11 +12,11 @@ from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.lines import lines_of, marked, row_of
 from reports.text import changes, phrases
 from reports.text import comparison as comparison_text
-from reports.text.errors import comparison_as_errors, comparisons_as_errors
+from reports.text.comparison_headline import comparison_sentence
+from reports.text.error_rates import comparison_as_errors, comparisons_as_errors
 from reports.text.gates import change_gate_rows, gates_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import in_words, lower_first, p_value
-from reports.text.verdicts import comparison_sentence
 
 _MOST_ROWS = 15
 _PIPE = Screen()

@@ -15,11 +15,11 @@ from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.text import comparison as comparison_text
 from reports.text import phrases
+from reports.text.comparison_headline import comparison_sentence
 from reports.text.effects import planned_effects
-from reports.text.errors import comparison_as_errors
+from reports.text.error_rates import comparison_as_errors
 from reports.text.headline import headline_of
 from reports.text.plan_lock import deviation_lines
-from reports.text.verdicts import comparison_sentence
 
 FORMAT = 1
 """Number of this set of fields; it grows when a field changes its meaning or goes."""

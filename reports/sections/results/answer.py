@@ -9,7 +9,7 @@ from audit.results import Finding
 from audit.types import Group
 from reports.charts.groups import GroupsChart, groups_chart
 from reports.context import AuditContext
-from reports.text.errors import as_errors
+from reports.text.error_rates import with_error_rates
 from reports.text.gates import GateChip, gate_chips
 from reports.text.headline import Headline, beyond_the_rest, captions, choices_sentence, headline_of, tiles_of
 from reports.text.next_steps import audit_steps
@@ -64,7 +64,7 @@ def view(context: AuditContext) -> AnswerView:
 
 
 def _chart(finding: Finding, hot: Sequence[Group], context: AuditContext) -> LeadingChart | None:
-    shown = as_errors(finding, context.audit)
+    shown = with_error_rates(finding, context.audit)
     marks = groups_chart(shown, hot)
     if marks is None:
         return None

@@ -14,7 +14,7 @@ from reports.context import AuditContext, PlacedFinding
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import phrases, sentences
 from reports.text.detail import found
-from reports.text.errors import as_errors
+from reports.text.error_rates import with_error_rates
 from reports.text.evidence import shrinkage_sentence, shrunk_rates
 from reports.text.headline import affected
 from reports.text.headline.captions import Legend, groups_legend
@@ -100,7 +100,7 @@ def _prompts(placed: PlacedFinding, context: AuditContext) -> str:
 def _chart(finding: Finding, context: AuditContext) -> tuple[GroupsChart | None, Legend]:
     """Return the chart of the compared groups, coloured if a difference was found, and what its marks mean."""
     hot = affected(finding) if finding.verdict in ("disparity", "signal") else ()
-    shown = as_errors(finding, context.audit)
+    shown = with_error_rates(finding, context.audit)
     return groups_chart(shown, hot), groups_legend(shown, hot, context.results.settings)
 
 

@@ -11,7 +11,7 @@ from reports.comparison import changes, verdict
 from reports.comparison.changes import ChangedQuestions
 from reports.comparison.context import ComparisonContext, comparison_contexts
 from reports.comparison.verdict import FirstScreen
-from reports.text.errors import comparisons_as_errors
+from reports.text.error_rates import comparisons_as_errors
 from reports.text.notes import sentence
 
 

@@ -12,7 +12,7 @@ from reports.charts.gaps import GapMark, gap_marks, gaps_axis
 from reports.charts.groups import share
 from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases
-from reports.text.errors import as_errors
+from reports.text.error_rates import with_error_rates
 from reports.text.evidence import shift_tag
 from reports.text.headline import affected, captions, question
 from reports.text.order import reversed_at_equal
@@ -79,7 +79,7 @@ def view(context: AuditContext) -> Questions | None:
 
 def _row(placed: PlacedFinding, context: AuditContext, scale: Scale, *, few: bool) -> QuestionRow:
     """Return a row; it says which images it needs if there are `few` rows, else only its card does."""
-    finding, shown = placed.finding, as_errors(placed.finding, context.audit)
+    finding, shown = placed.finding, with_error_rates(placed.finding, context.audit)
     pair = phrases.leading_pair(shown)
     value, interval = phrases.gap_and_interval(finding)
     needs = needs_tag(finding) if few else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases, sentences
-from reports.text.errors import as_errors, confused
+from reports.text.error_rates import confused, with_error_rates
 from reports.text.headline import interval_level, statement, tolerance_origin
 from reports.text.headline.captions import groups_title
 from reports.text.numbers import count
@@ -31,13 +31,13 @@ def found_title(finding: Finding, audit: AuditResult) -> str:
 
 def chart_title(finding: Finding, audit: AuditResult) -> str:
     """Return the title of the chart, which shows errors where there are only two answers."""
-    return sentences.title(finding, audit) if as_errors(finding, audit) is finding else groups_title(finding, audit)
+    return sentences.title(finding, audit) if with_error_rates(finding, audit) is finding else groups_title(finding, audit)
 
 
 def other_rate(finding: Finding, audit: AuditResult) -> list[str]:
     """Say that the statistics are about the rate that was tested, not the share of errors that title and chart show, if so."""
     pair = confused(finding, audit)
-    if pair is None or as_errors(finding, audit) is finding:
+    if pair is None or with_error_rates(finding, audit) is finding:
         return []
     rate = sentences.metric_of(finding, sentences.truth_of(finding, audit))
     return [f"The statistics below are about the {rate}: 100\u00a0% minus the share of ‘{pair[0]}’ taken for ‘{pair[1]}’."]

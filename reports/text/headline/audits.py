@@ -30,7 +30,7 @@ from reports.text.responsiveness import brief_lead, composition_sentence, invali
 from reports.text.units import declare_step, repeated_sentence
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
-_Said = tuple[str, str, Sequence[str]]
+HeadlineText = tuple[str, str, Sequence[str]]
 _MOST_RATES, _MOST_TURNED, _MOST_LINES, _MOST_VERSIONS = 3, 2, 2, 2
 _REST: dict[Verdict, str] = {"disparity": "Also unequal", "inconclusive": "Undecided", "equivalent": "Equivalent"}
 _BELOW: dict[Criterion, str] = {
@@ -194,7 +194,7 @@ def _telling_signals(audit: AuditResult) -> list[Finding]:
     return [signal for signal in strongest_signals(audit.findings) if signal.metric == "accuracy" or not again & {*signal.attributes}]
 
 
-def _beside(signal: Finding, texts: _Said, audit: AuditResult, settings: Settings) -> _Said:
+def _beside(signal: Finding, texts: HeadlineText, audit: AuditResult, settings: Settings) -> HeadlineText:
     planned = "equivalent" if audit.verdict == "equivalent" else "undecided"
     sentence = f"Planned questions: {planned}. Unplanned: {lower_first(statement(signal, audit))}."
     return sentence, size_sentence(signal, settings), (f"Planned: {lower_first(texts[0])}", *texts[2])
@@ -242,7 +242,7 @@ def _turned(finding: Finding, audit: AuditResult) -> str:
 # ---- one function for each kind: headline, size and details ----------------------------------------------------------------------------
 
 
-def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
+def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> HeadlineText:
     leading = primary[0]
     sentence = ", ".join(filter(None, (statement(leading, audit, natural=True), caution(leading))))
     return f"{sentence}.", size_sentence(leading, settings), (beyond_sentence(leading),)
@@ -272,7 +272,7 @@ def _line(finding: Finding, leading: Finding, audit: AuditResult) -> str:
     return f"{', '.join(filter(None, (statement(finding, audit), caution(finding))))}.{below}"
 
 
-def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
+def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> HeadlineText:
     where = "" if len(primary) == 1 else f" in {_all(len(primary))}"
     widest = max((finding for finding in primary if finding.gap), key=lambda finding: finding.gap.high if finding.gap else 0.0)
     return f"No difference that matters{where}: {_within(primary, audit)}.", _tested(widest, audit, settings), ()
@@ -290,7 +290,7 @@ def _tested(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     return f"In {rate}, {first} and {second} differ by {gap}, and no two groups by more than {most} (equivalence test, {level})."
 
 
-def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
+def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> HeadlineText:
     undecided, equal = ([finding for finding in primary if finding.verdict == verdict] for verdict in ("inconclusive", "equivalent"))
     equal_too = f"In {in_words(len(equal), 'question')}, {_within(equal, audit)}." if equal else ""
     beside = f"; no difference that matters in {len(equal)}" if equal else ""
@@ -334,7 +334,7 @@ def _undecided(undecided: Sequence[Finding], where: str) -> str:
     return f"Too few images to tell{where}: {best}only differences above {least} could be detected"
 
 
-def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
+def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> HeadlineText:
     if together := repeated_sentence(audit):
         return f"Nothing can be judged. {together}", "", (declare_step(audit),)
     clusters = "" if audit.data.cluster is None else " in enough clusters"
@@ -346,17 +346,17 @@ def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Set
     return f"Nothing can be compared: no two groups have {enough}.", "", ()
 
 
-def _unresponsive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
+def _unresponsive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> HeadlineText:
     return lead(audit), "", ("So the answers say nothing about groups, and no gap is judged.",)
 
 
-def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
+def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> HeadlineText:
     sample = f"A sample of {in_words(audit.data.used, 'image')} settles nothing: its verdict is always “inconclusive”."
     leading = next((finding for finding in primary if finding.gap), None)
     return sample, _most_open(leading, audit, settings) if leading else "", ()
 
 
-def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
+def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> HeadlineText:
     return no_question(audit), "", ()
 
 

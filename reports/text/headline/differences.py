@@ -9,7 +9,7 @@ from audit.records.finding import LeadingPair, Rate
 from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import phrases
-from reports.text.errors import as_errors, confused, frequency
+from reports.text.error_rates import confused, frequency, with_error_rates
 from reports.text.evidence import lost_words, shifted
 from reports.text.numbers import end, lower_first, points, upper_first
 from reports.text.responsiveness import composition_sentence
@@ -94,7 +94,7 @@ def statement(finding: Finding, audit: AuditResult, *, natural: bool = False) ->
 
     With `natural`, the rates are natural frequencies, too: ``88.6 % (1 in 9 wrong)``.
     """
-    extremes = ends(as_errors(finding, audit))
+    extremes = ends(with_error_rates(finding, audit))
     if extremes is None:
         return f"{upper_first(rate_name(finding, audit))} by {phrases.attributes(finding.attributes)} is not estimable"
     if finding.diffuse:
@@ -103,7 +103,7 @@ def statement(finding: Finding, audit: AuditResult, *, natural: bool = False) ->
     if finding.gap and finding.gap.within:
         named = f"{whom_phrase(extremes.first, finding, audit, once=True)} than for {whom_phrase(extremes.second, finding, audit)}"
         return f"{_verb(finding, audit, more)} for {named}, within the same {phrases.units_inside(finding)}"
-    shown = as_errors(finding, audit)
+    shown = with_error_rates(finding, audit)
     first, second = _rates(shown, extremes, shown.metric if natural else "")
     return (
         f"{_verb(finding, audit, more)} for {whom_phrase(extremes.first, finding, audit, once=True)}: {first}, against {second} for "
@@ -112,7 +112,7 @@ def statement(finding: Finding, audit: AuditResult, *, natural: bool = False) ->
 
 
 def _diffuse_statement(finding: Finding, audit: AuditResult) -> str:
-    rates = _far_from_the_rest(as_errors(finding, audit))
+    rates = _far_from_the_rest(with_error_rates(finding, audit))
     far = " and ".join(f"{whom_phrase(rate, finding, audit)} ({phrases.cell_value(rate)})" for rate in rates)
     differs = f"{upper_first(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
     return f"{differs}, though no two groups stand out; the most different from the rest are {far}"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from strictio.errors import DataError, UnsafeError, of_machine
+from strictio.errors import DataError, UnsafeError, as_machine_error
 from strictio.files import open_file, sha256_of_file
 from strictio.weights.contents import Contents
 from strictio.weights.torch_file import MASK, MAX_TENSORS
@@ -44,7 +44,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = load_file(path)
         check_values(path)
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
-        if machine := of_machine(error):
+        if machine := as_machine_error(error):
             machine.where = str(path)
             raise machine from error
         raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix=SAVE_AGAIN) from error

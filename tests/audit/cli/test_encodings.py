@@ -10,7 +10,7 @@ import pytest
 from tests.support import forked
 from tests.support.command import command
 
-MODULES = ("audit", "audit.run", "audit.compare", "reports.render", "reports.pictures", *(
+MODULES = ("audit", "audit.run", "audit.compare", "reports.render", "reports.figures", *(
     f"contrastive.{name}" for name in ("train", "release", "export", "unshard", "foreign")
 ))  # fmt: skip
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e\u2066"

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from strictio.signals import Stopped, stopping
+from strictio.stop_requests import Stopped, stopping
 from tests.support.forked import Forked
 
 SLOW = """
@@ -102,8 +102,8 @@ def test_while_the_program_is_imported_nothing_is_begun(tmp_path, faces, short):
 
 DEAF = """
 import collections, itertools, signal, sys, time
-from strictio import signals
-signals.PATIENCE_S = 0.5
+from strictio import stop_requests
+stop_requests.PATIENCE_S = 0.5
 
 def native():
     collections.deque(itertools.repeat(0), maxlen=0)  # holds the interpreter for ever: no handler of Python runs
@@ -115,7 +115,7 @@ def stubborn():
         time.sleep(60)
 
 def patient():
-    with signals.patient():
+    with stop_requests.patient():
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.signal(signal.SIGINT, lambda *_: None)
         for _ in range(12):
@@ -125,15 +125,15 @@ def patient():
 def again():
     for _ in range(2):
         try:
-            with signals.stopping():
+            with stop_requests.stopping():
                 signal.raise_signal(signal.SIGTERM)
-        except signals.Stopped:
+        except stop_requests.Stopped:
             pass
         time.sleep(0.7)
     print("done", flush=True)
 
 print("ready", flush=True)
-with signals.stopping():
+with stop_requests.stopping():
     globals()[sys.argv[1]]()
 """
 ENDS = {"native": -signal.SIGKILL, "stubborn": -signal.SIGKILL, "patient": 0, "again": 0}

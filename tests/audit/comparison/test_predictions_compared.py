@@ -225,8 +225,8 @@ def test_predictions_that_unfold_to_too_much_are_refused_before_they_are_read(tm
     audited(people(0), tmp_path / "after")
     path = tmp_path / "after" / "predictions.parquet"
     table = pq.read_table(path)
-    bomb = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), pa.int32()), ["x" * 2**20])
-    pq.write_table(table.set_column(table.column_names.index("id"), "id", bomb), path, compression="zstd")
+    expansion_error = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), pa.int32()), ["x" * 2**20])
+    pq.write_table(table.set_column(table.column_names.index("id"), "id", expansion_error), path, compression="zstd")
     manifest = tmp_path / "after" / "manifest.json"
     content = json.loads(manifest.read_text())
     content["files"]["predictions.parquet"] = hashlib.sha256(path.read_bytes()).hexdigest()

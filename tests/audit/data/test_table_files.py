@@ -236,7 +236,7 @@ def started(faces):
     return done
 
 
-def bomb(name):
+def expansion_error(name):
     """Return a file of under 600 kB that unfolds to far more; the first is the one of the reference attack, 7 GB."""
     if name == "gzip":
         return gzip.compress(b"race,y_pred\n" + b"A,x\n" * 2**27)
@@ -252,7 +252,7 @@ def bomb(name):
 @pytest.mark.slow_except("numbers-x.parquet")
 @pytest.mark.parametrize(("name", "file"), [("text", "x.parquet"), ("numbers", "x.parquet"), ("gzip", "x.csv.gz")])
 def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, started, name, file):
-    content = bomb(name)
+    content = expansion_error(name)
     assert len(content) < 600_000
     (tmp_path / file).write_bytes(content)
     done = limited([sys.executable, "-m", "audit.run", "--predictions", file], tmp_path, 2 * GIB)
@@ -265,7 +265,7 @@ def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, started, n
 
 @pytest.mark.slow
 def test_images_that_would_fill_the_memory_are_refused(faces):
-    (faces / "images.parquet").write_bytes(bomb("images"))
+    (faces / "images.parquet").write_bytes(expansion_error("images"))
     arguments = ["--model", "model.py:Faces", "--probe", "probe.py", "--data", "images.parquet", "--out", "bomb"]
     done = limited([sys.executable, "-m", "audit.run", *arguments], faces)
     assert done.code == 4, done.err

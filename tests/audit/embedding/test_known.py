@@ -85,7 +85,7 @@ def test_a_known_model_is_read_once_when_something_is_missing_and_gives_the_same
     assert isinstance(again, DeferredEncoder)
     assert again.record == first.record
     np.testing.assert_array_equal(again.encode_texts(["a cup"]), first.encode_texts(["a cup"]))
-    assert again.itself() is again.itself()
+    assert again.loaded_encoder() is again.loaded_encoder()
     assert again.untrained(0).record == first.untrained(0).record
 
 

@@ -42,5 +42,5 @@ def test_what_names_no_weights_here_asks_for_nothing(model, asked):
 def test_each_model_has_the_next_one_prefetched(monkeypatch):
     seen = []
     monkeypatch.setattr(models, "prefetch", seen.append)
-    turns = models.models_in_turn(models.models_of(AuditRequest(model=("a.pt", "b.pt", "c.pt"), probe="emoji")))
+    turns = models.iter_models(models.models_of(AuditRequest(model=("a.pt", "b.pt", "c.pt"), probe="emoji")))
     assert [(plan.model, list(seen)) for plan in turns] == [("a.pt", ["b.pt"]), ("b.pt", ["b.pt", "c.pt"]), ("c.pt", ["b.pt", "c.pt"])]

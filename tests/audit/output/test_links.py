@@ -139,7 +139,7 @@ def test_compare_render_pictures_and_index_follow_no_link_either(tmp_path, victi
     (tmp_path / "a" / "report.html").unlink()
     (tmp_path / "a" / "report.html").symlink_to(victim / "gaps.csv")
     assert command("a", module="reports.render").returncode == 0
-    done = command("a", module="reports.pictures")
+    done = command("a", module="reports.figures")
     assert (done.returncode, "figures is a link" in done.stderr) == (4, True), done.stderr
     done = command(".", module="audit.commands.index")
     assert (done.returncode, "is not an index" in done.stderr) == (2, True), done.stderr

@@ -248,7 +248,7 @@ def test_files_of_two_runs_are_refused_by_name(tmp_path, both):
         out = tmp_path / "out"
         kept = (out / name).read_bytes()
         (out / name).write_bytes(both["old"][name])
-        for words, module in (([out, out], "audit.compare"), ([out], "reports.pictures")):
+        for words, module in (([out, out], "audit.compare"), ([out], "reports.figures")):
             done = command(*words, module=module, cwd=tmp_path)
             assert (done.returncode, name in done.stderr) == (3, True), done.stderr
         with pytest.raises(DataError, match=name):

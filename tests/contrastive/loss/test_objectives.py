@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.loss import BagOfWords, Caption, Contrast, Distillation, Together, make_objective
+from contrastive.loss import BagOfWords, Caption, Contrast, Distillation, ModelWithHead, make_objective
 from contrastive.loss.caption import reversed_words
 from contrastive.loss.dense import info_nce
 from contrastive.loss.distillation import divergence
@@ -182,7 +182,7 @@ def test_a_teacher_reads_its_own_vocabulary():
 
 def test_a_teacher_is_never_trained():
     objective = Distillation(teacher := teacher_of(), WORDS, Preprocess(8))
-    Together(model_of(OWN), objective).train()(batch_of()[0], spoken()).backward()
+    ModelWithHead(model_of(OWN), objective).train()(batch_of()[0], spoken()).backward()
     assert not list(objective.parameters())
     assert not objective.state_dict()
     assert not teacher.model.training
@@ -204,7 +204,7 @@ def objective_of(kind):
 
 @pytest.mark.parametrize("kind", [*KINDS, "distil"])
 def test_gradients_reach_the_whole_image_tower_and_the_head_and_padding_is_ignored(kind):
-    together = Together(model_of(OWN), objective_of(kind))
+    together = ModelWithHead(model_of(OWN), objective_of(kind))
     together(batch_of()[0], spoken()).backward()
     for name, parameter in [*together.model.visual.named_parameters(), *together.objective.named_parameters()]:
         assert parameter.grad is not None, name
@@ -247,7 +247,7 @@ def colour_batch(n, generator):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_objective_teaches_to_tell_three_colours(kind):
     model = CLIP(CONFIG, seeded())
-    together = Together(model, make_objective(kind, CONFIG, seeded(1)))
+    together = ModelWithHead(model, make_objective(kind, CONFIG, seeded(1)))
     optimizer = torch.optim.AdamW(parameter_groups(together.named_parameters(), 0.0), lr=1e-2)
     generator = seeded(2)
     new, truth = colour_batch(60, seeded(3))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.loss import UNTAUGHT, Distillation, Together, make_objective, tiled
+from contrastive.loss import UNTAUGHT, Distillation, ModelWithHead, make_objective, tiled
 from contrastive.loss.grad_cache import add_up, split_parts
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig
 from contrastive.model.clip import CLIP
@@ -51,7 +51,7 @@ def learner_of(tower, kind):
         known = Checkpoint(teacher, Preprocess(8), words())
         return model, Distillation(known, words(), Preprocess(8), weight=0.7, temperature=2.0), model
     objective = make_objective(kind, config, torch.Generator().manual_seed(4)).double()
-    learner = Together(model, objective)
+    learner = ModelWithHead(model, objective)
     optim.lock(learner, UNTAUGHT)
     return model, objective, learner
 

@@ -187,7 +187,7 @@ def test_a_graph_that_takes_too_much_memory_is_refused(files, tmp_path, monkeypa
 @pytest.mark.slow
 def test_a_signal_ends_a_command_while_a_graph_computes(files, tmp_path):
     multiplying(tmp_path / "m.onnx", 2000)
-    script = "import sys; from strictio.signals import stopping; from audit.models import load; print('ready', flush=True)\n"
+    script = "import sys; from strictio.stop_requests import stopping; from audit.models import load; print('ready', flush=True)\n"
     script += f"with stopping(): load({f'onnx:{tmp_path}/m.onnx'!r}, model_args={stated(files[1])!r})"
     with Forked([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout.readline() == "ready\n"

@@ -96,7 +96,7 @@ PACKED = head(Transfer_Encoding="chunked", Content_Encoding="gzip")
 
 
 @cache
-def bomb():
+def expansion_error():
     """Return 1 MB that unpacks to 1 GB: one megabyte packed by itself, 1,024 times. (Its checksum is not reached.)"""
     packed = zlib.compressobj(9, zlib.DEFLATED, 31)
     first, again = (packed.compress(bytes(1 << 20)) + packed.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
@@ -105,7 +105,7 @@ def bomb():
 
 def test_the_bomb_unpacks_to_a_gigabyte():
     unpacked = zlib.decompressobj(31)
-    assert sum(len(unpacked.decompress(bomb()[at : at + 4096])) for at in range(0, len(bomb()), 4096)) == 1 << 30
+    assert sum(len(unpacked.decompress(expansion_error()[at : at + 4096])) for at in range(0, len(expansion_error()), 4096)) == 1 << 30
 
 
 FLOODS = {
@@ -122,9 +122,9 @@ FLOODS = {
     "8 GB": lambda server: flood(head(Content_Length=str(8 << 30)), b" " * 65536),
     "no length": lambda server: flood(head(Connection="close"), b" " * 65536),
     "a refusal": lambda server: flood(head("401 Unauthorized", Content_Length=str(8 << 30)), b" " * 65536),
-    "gzip": lambda server: [whole(bomb(), Content_Encoding="gzip")],
-    "gzip of a refusal": lambda server: [whole(bomb(), "401 Unauthorized", Content_Encoding="gzip")],
-    "gzip of gzip": lambda server: [whole(gzip.compress(bomb()), Content_Encoding="gzip, gzip")],
+    "gzip": lambda server: [whole(expansion_error(), Content_Encoding="gzip")],
+    "gzip of a refusal": lambda server: [whole(expansion_error(), "401 Unauthorized", Content_Encoding="gzip")],
+    "gzip of gzip": lambda server: [whole(gzip.compress(expansion_error()), Content_Encoding="gzip, gzip")],
     "gzip without end": lambda server: flood(PACKED, chunk(gzip.compress(b"") * 3000)),
     "brotli": lambda server: [whole(b"\x1b" * 99, Content_Encoding="br")],
 }

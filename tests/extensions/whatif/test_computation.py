@@ -12,7 +12,7 @@ from audit.extensions.whatif import EXTENSION, methods
 from audit.extensions.whatif import computation as exploring
 from audit.extensions.whatif.computation import WhatIfInputs, explore
 from audit.extensions.whatif.labels import aggregate, neutral_label
-from audit.extensions.whatif.methods import METHODS, Shown, Workshop
+from audit.extensions.whatif.methods import METHODS, FitContext, Shown
 from audit.extensions.whatif.projection import drop_dimensions, mutual_information, project
 from audit.extensions.whatif.reranking import FOUND, ndcg, rerank
 from audit.linear_maps import calibrated_projection, contrast, orthogonal_projection
@@ -68,7 +68,7 @@ def shop_of(given, plan=PLAN):
     texts = {prompt: given.texts[prompt] for prompt in ("a woman", "a man")}
     asked = AskedMeasurement(GENDER, RECORD, given.image_embeddings, texts, given.attributes)
     fit, shown = asked.of(half), asked.of(~half)
-    return Workshop(plan, fit, fit.answers(), "race", given.texts, LEVELS["race"], given.settings), Shown(shown, shown.answers())
+    return FitContext(plan, fit, fit.answers(), "race", given.texts, LEVELS["race"], given.settings), Shown(shown, shown.answers())
 
 
 def gap(answers, by="race"):
@@ -76,33 +76,33 @@ def gap(answers, by="race"):
     return right.max() - right.min()
 
 
-def settings_of(name, shop):
-    found = list(next(each for each in METHODS if each.name == name).candidates(shop))
+def settings_of(name, context):
+    found = list(next(each for each in METHODS if each.name == name).candidates(context))
     assert sum(each.default for each in found) == 1  # one setting was chosen beforehand
     return found
 
 
 def test_neutral_labels_and_combined_prompts():
-    shop, shown = shop_of(material())
-    first, second = settings_of("neutral-label", shop)
+    context, shown = shop_of(material())
+    first, second = settings_of("neutral-label", context)
     assert first.default
     for candidate, label in ((first, "child"), (second, "person")):
-        expected = neutral_label(shown.asked, label, {f"a {label}": shop.texts[f"a {label}"]}).answers()
+        expected = neutral_label(shown.asked, label, {f"a {label}": context.texts[f"a {label}"]}).answers()
         assert candidate.change(shown).y_pred.tolist() == expected.y_pred.tolist()
         assert label in candidate.setting
     assert (second.change(shown).y_pred == "person").any()
-    (candidate,) = settings_of("combined-prompts", shop)
-    expected = aggregate(shown.asked, PLAN.combined, shop.texts).answers()
+    (candidate,) = settings_of("combined-prompts", context)
+    expected = aggregate(shown.asked, PLAN.combined, context.texts).answers()
     assert candidate.change(shown).y_pred.tolist() == expected.y_pred.tolist()
     assert "scale 10" in candidate.setting  # the sum depends on it
     assert gap(candidate.change(shown)) < gap(shown.before)
 
 
 def test_silence_is_chosen_on_the_fitted_half_and_controlled_by_random_silence():
-    shop, shown = shop_of(material())
-    for candidate, coverage in zip(settings_of("abstention", shop), methods.COVERAGES, strict=True):
+    context, shown = shop_of(material())
+    for candidate, coverage in zip(settings_of("abstention", context), methods.COVERAGES, strict=True):
         answered = candidate.change(shown).y_pred != NOT_ANSWERED
-        margin = np.sort(shop.fitted.margin)[int(np.floor((1 - coverage) * len(shop.fitted.margin) + 1e-9)) - 1]
+        margin = np.sort(context.fitted.margin)[int(np.floor((1 - coverage) * len(context.fitted.margin) + 1e-9)) - 1]
         assert answered.tolist() == (shown.before.margin > margin).tolist()
         random = candidate.control(shown, np.random.default_rng(0)).y_pred != NOT_ANSWERED
         assert random.sum() == answered.sum()
@@ -111,20 +111,20 @@ def test_silence_is_chosen_on_the_fitted_half_and_controlled_by_random_silence()
 
 def test_projections_of_prompts_and_of_both_and_calibrated_ones():
     given = material()
-    shop, shown = shop_of(given)
+    context, shown = shop_of(given)
     directions = contrast(given.texts["A person"][None], given.texts["B person"][None])
     np.testing.assert_allclose(np.abs(directions[0]) > 1e-9, RACE_AXIS.astype(bool))
-    for candidate, images in zip(settings_of("projection", shop), (False, True), strict=True):
+    for candidate, images in zip(settings_of("projection", context), (False, True), strict=True):
         expected = project(shown.asked, orthogonal_projection(directions), directions, images=images).answers()
         assert candidate.change(shown).y_pred.tolist() == expected.y_pred.tolist()
         assert gap(candidate.change(shown)) < 0.06 < 0.2 < gap(shown.before)
-    random = settings_of("projection", shop)[0].control(shown, np.random.default_rng(3))
+    random = settings_of("projection", context)[0].control(shown, np.random.default_rng(3))
     chance = orthogonal_projection(np.random.default_rng(3).standard_normal((1, 6)))
     scores = cosine_scores(shown.asked.image_embeddings, np.stack([given.texts[each] for each in ("a woman", "a man")]) @ chance.matrix)
     assert random.y_pred.tolist() == np.array(LABELS.labels)[scores.argmax(axis=1)].tolist()
     # Calibrated, from prompts that should mean the same.
     first, second = (np.stack([given.texts[f"{race} {each}"] for each in ("Female", "Male")]) for race in "AB")
-    for candidate, strength in zip(settings_of("calibrated-projection", shop), (0.0, 10.0, 100.0, 1000.0), strict=True):
+    for candidate, strength in zip(settings_of("calibrated-projection", context), (0.0, 10.0, 100.0, 1000.0), strict=True):
         matrix = calibrated_projection(directions, first, second, strength)
         assert candidate.change(shown).y_pred.tolist() == project(shown.asked, matrix, directions).answers().y_pred.tolist()
         assert candidate.default == (strength == 1000)
@@ -132,8 +132,8 @@ def test_projections_of_prompts_and_of_both_and_calibrated_ones():
 
 def test_dropped_dimensions():
     given = material()
-    shop, shown = shop_of(given)
-    (found,) = settings_of("dropped-dimensions", shop)
+    context, shown = shop_of(given)
+    (found,) = settings_of("dropped-dimensions", context)
     assert found.setting == "1 of 6 coordinates"
     # Race lies along the second coordinate and nowhere else.
     assert found.change(shown).y_pred.tolist() == drop_dimensions(shown.asked, [1]).answers().y_pred.tolist()
@@ -154,8 +154,8 @@ def test_the_length_of_an_embedding_says_nothing():
 
 def test_thresholds_for_each_group():
     given = material(n=3000)
-    shop, shown = shop_of(given)
-    odds, parity = settings_of("group-thresholds", shop)
+    context, shown = shop_of(given)
+    odds, parity = settings_of("group-thresholds", context)
     assert (odds.setting, odds.control is None, parity.control is None) == ("equalized odds", False, True)
     assert "unlawful" in " ".join(map(sentence, odds.needs))
     assert gap(odds.change(shown)) < 0.05 < 0.1 < gap(shown.before)
@@ -168,8 +168,8 @@ def test_thresholds_for_each_group():
 def test_small_and_unknown_groups_keep_their_answers():
     given = material(n=1500)
     rows = given.attributes.assign(race=np.where(np.arange(1500) < 30, UNKNOWN, given.attributes["race"]))
-    shop, shown = shop_of(replace(given, attributes=rows))
-    after = next(METHODS[-1].candidates(shop)).change(shown)
+    context, shown = shop_of(replace(given, attributes=rows))
+    after = next(METHODS[-1].candidates(context)).change(shown)
     unknown = (shown.before.attributes["race"] == UNKNOWN).to_numpy()
     assert unknown.any()
     assert after.y_pred[unknown].tolist() == shown.before.y_pred[unknown].tolist()

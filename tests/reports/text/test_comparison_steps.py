@@ -12,8 +12,8 @@ from audit.types import Note
 from reports.comparison.context import comparison_contexts
 from reports.comparison.verdict import view
 from reports.render import render_comparisons
+from reports.text.comparison_headline import comparison_sentence
 from reports.text.next_steps import MOST_STEPS, comparison_steps
-from reports.text.verdicts import comparison_sentence
 from tests.reports.text.test_levelling import BOTH, GAINED, LOST, compared
 from tests.reports.text.test_verdicts import CHANGED, comparison_of
 from tests.support import comparison_samples as samples

@@ -12,7 +12,7 @@ from reports.exports.markdown import comparison_markdown
 from reports.exports.terminal.changes import comparison_lines
 from reports.render import render, render_comparisons
 from reports.text.comparison import title
-from reports.text.errors import as_errors, change_as_errors, confused, one_in
+from reports.text.error_rates import change_as_errors, confused, one_in, with_error_rates
 from reports.text.headline import question, statement
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import comparison_samples as changes
@@ -40,7 +40,7 @@ def plain(text):
 def test_what_is_not_recognised_is_taken_for_the_other_answer():
     audit = audited("true_positive_rate", "high", CELLS)
     (finding,) = audit.findings
-    shown = as_errors(finding, audit)
+    shown = with_error_rates(finding, audit)
 
     assert confused(finding, audit) == ("Male", "Female")
     # 1 - .855 and 1 - .975; the gap is the same, and the interval is turned around.
@@ -59,7 +59,7 @@ def test_what_is_wrongly_given_is_what_the_other_answer_is_taken_for():
     audit = audited("false_positive_rate", "low", WRONGLY)
     (finding,) = audit.findings
 
-    assert as_errors(finding, audit) is finding
+    assert with_error_rates(finding, audit) is finding
     assert plain(statement(finding, audit)).startswith("‘Female’ is taken for ‘Male’ more often for Black (race): 5.8 %, against 2.3 %")
 
 
@@ -69,7 +69,7 @@ def test_with_three_answers_or_without_counts_the_rate_keeps_its_name():
 
     for audit in (three, uncounted):
         assert confused(audit.findings[0], audit) is None
-        assert as_errors(audit.findings[0], audit) is audit.findings[0]
+        assert with_error_rates(audit.findings[0], audit) is audit.findings[0]
         assert statement(audit.findings[0], audit).startswith("‘Male’ is recognised less often for Black")
 
 

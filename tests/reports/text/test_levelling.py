@@ -14,7 +14,7 @@ from reports.exports.markdown import comparison_markdown
 from reports.exports.terminal.changes import comparison_lines
 from reports.render import render_comparisons
 from reports.text.changes import change_tags, comparison_reason, reason
-from reports.text.verdicts import comparison_sentence, moved_sentences
+from reports.text.comparison_headline import comparison_sentence, moved_sentences
 from tests.support import comparison_samples as samples
 from tests.support.page_text import text_of
 

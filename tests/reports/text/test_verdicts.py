@@ -17,8 +17,8 @@ from reports.exports.terminal.audits import audit_lines
 from reports.exports.terminal.changes import comparison_lines
 from reports.render import render
 from reports.render import render_comparisons as render_comparison
+from reports.text.comparison_headline import comparison_sentence, outcome_counts
 from reports.text.headline import headline_of
-from reports.text.verdicts import comparison_sentence, outcome_counts
 from tests.support import comparison_samples as changes
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of

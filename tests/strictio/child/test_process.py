@@ -112,7 +112,7 @@ def test_an_interrupted_wait_ends_it(child):
     script = f"""
 import signal, sys
 from strictio.child.process import Child
-from strictio.signals import Stopped, stopping
+from strictio.stop_requests import Stopped, stopping
 child = Child({MAKE!r}, (), 2**28)
 child.ask({{"do": "echo", "text": ""}}, 5)
 try:

@@ -117,8 +117,8 @@ def test_a_gap_between_people_is_found_where_each_has_every_pose():
 
 def test_clusters_that_are_all_alike_leave_nothing_to_deal():
     people = ClusterTable(np.array([[1, 0], [0, 1]]), np.array([[2, 0], [0, 2]]), np.array([15, 15]))
-    dealt = clustered_gap_test(people, 199, np.random.default_rng(0))  # each is right in one of two images, whoever is dealt where
-    assert (dealt.gap, dealt.p, dealt.mean, dealt.upper) == (0, 1, 0, 0)
+    permuted = clustered_gap_test(people, 199, np.random.default_rng(0))  # each is right in one of two images, whoever is dealt where
+    assert (permuted.gap, permuted.p, permuted.mean, permuted.upper) == (0, 1, 0, 0)
 
 
 def test_single_images_are_the_test_on_counts():

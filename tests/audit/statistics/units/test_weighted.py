@@ -298,11 +298,11 @@ def test_of_thousands_of_weights_those_within_a_few_percent_are_dealt_together()
     source = np.random.default_rng(0)
     codes, weight, event = source.integers(3, size=2500), source.lognormal(0, 0.8, 2500), source.random(2500) < 0.7
     made = units(codes, event, weight)
-    together, alone = made.dealt(), made.table
-    assert len(made.of(np.array([0, 1])).dealt().count) == np.isin(codes, [0, 1]).sum()  # of fewer each is dealt by itself
+    together, alone = made.permuted(), made.table
+    assert len(made.of(np.array([0, 1])).permuted().count) == np.isin(codes, [0, 1]).sum()  # of fewer each is dealt by itself
     assert len(np.unique(np.round(together.n[together.n > 0], 9))) < 250
     np.testing.assert_allclose(together.n, alone.n, rtol=1 / 32)
-    coarse, exact = (clustered_gap_test(alone, 1999, np.random.default_rng(1), dealt) for dealt in (together, None))
+    coarse, exact = (clustered_gap_test(alone, 1999, np.random.default_rng(1), permuted) for permuted in (together, None))
     assert (coarse.gap, coarse.most_significant) == (exact.gap, exact.most_significant)
     assert abs(coarse.p - exact.p) < 0.05
     assert coarse.upper == pytest.approx(exact.upper, rel=0.1)

@@ -29,7 +29,7 @@ def confused(finding: Finding, audit: AuditResult) -> tuple[str, str] | None:
     return confused_answers(finding.metric, record.outcomes.get(finding.outcome, ()), counts.answers)
 
 
-def as_errors(finding: Finding, audit: AuditResult) -> Finding:
+def with_error_rates(finding: Finding, audit: AuditResult) -> Finding:
     """Return a finding about two answers with its rates as error rates: 85.5 % right are 14.5 % taken for the other answer.
 
     Gap, intervals and verdict stay the same, since both rates add up to 1; other findings are returned unchanged.

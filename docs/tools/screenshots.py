@@ -68,7 +68,7 @@ def annotated(report: Path, picture: Path) -> None:
     """Save the first parts of a report, each numbered as in `PARTS`; LookupError if the page lacks one."""
     with opened(report) as page:
         if missing := page.evaluate(_NUMBER, list(PARTS)):
-            raise LookupError(f"the report has no {missing}; docs/tools/pictures.py and docs/reading.md are about another page")
+            raise LookupError(f"the report has no {missing}; docs/tools/screenshots.py and docs/reading.md are about another page")
         box = page.locator(PARTS[-1]).bounding_box()
         assert box is not None
         width, height = box["width"] + 2 * MARGIN, box["y"] + box["height"] + MARGIN
