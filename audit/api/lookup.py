@@ -72,7 +72,7 @@ def _named(question: NamedQuestion, truth: str | None) -> GateQuestion:
     outcome = f"‘{question.outcome}’"
     plain = title.replace(f"{outcome} {words.AT_EQUAL_TRUTH}", outcome)
     others = {plain, plain.replace(outcome, f"{outcome} {words.AT_EQUAL_TRUTH}")} - {title}
-    return replace(named, names=(*named.names, *sorted(others)))
+    return replace(named, titles=(title, *sorted(others)))
 
 
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:

@@ -19,7 +19,7 @@ from audit.gates.parse import (
     require_group,
     resolve_gate,
     same_group,
-    warn_if_turned,
+    warn_of_mistakes,
 )
 from audit.naming import levels_of
 from audit.records.base import Estimate
@@ -43,7 +43,7 @@ class ChangeGates:
         """Parse gates; raises UsageError if one is invalid, or names none of the planned questions."""
         gates = tuple(parse(expression, CHANGE_SUBJECTS) for expression in expressions)
         for gate in gates:
-            warn_if_turned(gate, resolve_gate(gate, planned, "change"))
+            warn_of_mistakes(gate, resolve_gate(gate, planned, "change"))
         return cls(gates)
 
     def decide(self, facts: Comparisons, questions: Sequence[GateQuestion]) -> Comparisons:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from audit.gates.decide import decide, decide_mean, outcome_of
-from audit.gates.parse import GateQuestion, ResolvedGate, parse, require_group, resolve_gate, warn_if_turned
+from audit.gates.parse import GateQuestion, ResolvedGate, parse, require_group, resolve_gate, warn_of_mistakes
 from audit.records.gates import REPLICATES, GateCheck, GateResult
 from audit.results import AuditResult, Results
 from audit.types import Group, Note
@@ -69,7 +69,7 @@ class GateSet:
         known = (*known, *(question for question in locked if question.id not in asked))
         resolved = tuple(resolve_gate(parse(expression), known) for expression in expressions)
         for resolved_gate in resolved:
-            warn_if_turned(resolved_gate.gate, resolved_gate)
+            warn_of_mistakes(resolved_gate.gate, resolved_gate)
         return cls(resolved)
 
     def check(self, levels: Mapping[str, Group]) -> None:

@@ -72,9 +72,12 @@ class GateQuestion:
 
     id: str
     names: tuple[str, ...]
+    """Short and full, and its id: they never change."""
     attributes: tuple[str, ...]
     primary: bool = True
     better: Better = "neither"
+    titles: tuple[str, ...] = ()
+    """What pages call it, whose words may change."""
     shown: str = ""
     """Its name on a terminal, if it is unique."""
     effect: bool = False
@@ -92,6 +95,8 @@ class ResolvedGate:
     group: str | None = None
     """One group, as written."""
     better: Better = "neither"
+    lasting: str = ""
+    """A name that never changes, where the gate has a title of a page; empty where it has such a name."""
 
 
 @dataclass(frozen=True)
@@ -227,16 +232,16 @@ def gate_question(finding: NamedQuestion, title: str, shown: str = "") -> GateQu
     by = " x ".join(finding.attributes)
     subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
     whole = (f"{subject}.{finding.metric} by {by}",) if finding.outcome else ()
-    names = (f"{subject} by {by}", *whole, finding.id, title)
-    return GateQuestion(finding.id, names, tuple(finding.attributes), finding.primary, finding.better, shown)
+    names = (f"{subject} by {by}", *whole, finding.id)
+    return GateQuestion(finding.id, names, tuple(finding.attributes), finding.primary, finding.better, (title,), shown)
 
 
 def effect_question(effect: EffectResult | PlannedEffect, title: str) -> GateQuestion:
     """An effect question with its names: ``predictions.unsafe.superiority by gender``, ``gender.accuracy.trend by age``."""
     what = ".".join(filter(None, (effect.measurement, effect.outcome, effect.metric, effect.kind)))
     short = ".".join(filter(None, (effect.measurement, effect.outcome or effect.metric, effect.kind)))
-    names = tuple(dict.fromkeys((f"{short} by {effect.attribute}", f"{what} by {effect.attribute}", effect.id, title)))
-    return GateQuestion(effect.id, names, (effect.attribute,), effect.primary, effect=True)
+    names = tuple(dict.fromkeys((f"{short} by {effect.attribute}", f"{what} by {effect.attribute}", effect.id)))
+    return GateQuestion(effect.id, names, (effect.attribute,), effect.primary, titles=(title,), effect=True)
 
 
 def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "gap") -> ResolvedGate:
@@ -262,7 +267,8 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "g
                     f"{FLAG}: {gate.name!r} is exploratory, so it has no {what}", where=repr(gate.expression),
                     fix=f"put the gate to its {number}: {number}[{gate.name}] > 0.05",
                 )  # fmt: skip
-            return ResolvedGate(gate, question.id, question.attributes, group, question.better)
+            lasting = "" if _plain(name) in map(_plain, question.names) else _own_names(known)[question.id]
+            return ResolvedGate(gate, question.id, question.attributes, group, question.better, lasting)
     where = f"position {gate.expression.index('[') + 2} of {gate.expression!r}"
     raise UsageError(f"{FLAG}: no question is called {gate.name!r}", where=where, fix=_nearest_question(gate.name, known))
 
@@ -283,7 +289,7 @@ def named_question(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
 
 
 def _called(name: str, known: Sequence[GateQuestion], flag: str = "") -> GateQuestion | None:
-    matches = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
+    matches = {question.id: question for question in known if _plain(name) in map(_plain, (*question.names, *question.titles))}
     matches = matches or {question.id: question for question in known if _plain(name) == _plain(question.shown)}
     if len(matches) > 1:
         raise UsageError(f"{flag}{name!r} means more than one question", fix=f"write one of {', '.join(matches)}")
@@ -328,7 +334,7 @@ def _nearest_question(name: str, known: Sequence[GateQuestion]) -> str:
         return "no question was judged: the first lines of summary.md say why"
     if len(names) <= _FEW:
         return nearest(name, names.values())
-    alike = {question.id: max(_likeness(name, question_name) for question_name in question.names) for question in known}
+    alike = {question.id: max(_likeness(name, each) for each in (*question.names, *question.titles)) for question in known}
     close = [
         names[question_id]
         for question_id in sorted(alike, key=lambda question_id: alike[question_id], reverse=True)[:_NAMED]
@@ -351,7 +357,7 @@ def _likeness(written: str, name: str) -> tuple[float, float]:
     return begun, difflib.SequenceMatcher(None, _plain(written), _plain(name)).ratio()
 
 
-# Warns of gates that fail what is better, which is surely a mistake, by the direction of their subject.
+# Warns of gates that fail what is better, which is surely a mistake, by the direction of their subject; and of those with a title.
 
 
 LOG = logging.getLogger("audit")
@@ -390,8 +396,14 @@ def turned(gate: Gate, better: Better = "neither", *, of_group: bool = False) ->
     return f"{before}{gate.operator.translate(str.maketrans('<>', '><'))}{value}"
 
 
-def warn_if_turned(gate: Gate, resolved: ResolvedGate | None = None) -> None:
-    """Warn of a gate that fails what is better; it stays as written. `resolved`: the same gate, if its question is known."""
+def warn_of_mistakes(gate: Gate, resolved: ResolvedGate | None = None) -> None:
+    """Warn of a gate that fails what is better, and of a title that may change; it stays as written.
+
+    `resolved` is the same gate, if its question is known.
+    """
+    if resolved is not None and resolved.lasting:
+        words = "%s %r names its question by a title, whose words may change in a later version: write %s"
+        LOG.warning(words, FLAG, gate.expression, resolved.lasting)
     of_group = resolved is not None and resolved.group is not None
     if other := turned(gate, resolved.better if resolved else "neither", of_group=of_group and gate.subject == "change"):
         LOG.warning("%s %r fails where this holds, and holds what is worse; did you mean %r?", FLAG, gate.expression, other)
