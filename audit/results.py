@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, replace
 from functools import cache
-from itertools import accumulate
 from types import GenericAlias
 from typing import Annotated, Any, Literal
 
@@ -45,7 +44,7 @@ from audit.records.replicates import Replicates
 from audit.types import Group, ModelRecord, Note, PublishedTable, Settings
 
 SCHEMA_VERSION = "2"
-_OLD = ("disparity", "equivalent", "inconclusive")
+_OF_PLANNED = ("disparity", "equivalent", "inconclusive")
 
 
 @record
@@ -111,7 +110,7 @@ class MeasurementRecord:
     """Kind of question for a dual encoder: the module of `audit.measure`."""
     evidence: MeasurementEvidence = MeasurementEvidence()
     responsiveness: Responsiveness | None = None
-    """None for measurements that compare two orders of the options, and in files of earlier versions."""
+    """None for measurements that compare two orders of the options."""
     row_texts: RowTexts | None = None
     """None if all rows have the same question and options."""
     gallery: str | None = None
@@ -252,7 +251,7 @@ class AuditResult:
     untrained_control: UntrainedControl | None = None
     evidence: AuditEvidence = AuditEvidence()
     texts: tuple[str, ...] = ()
-    """All texts given to the model, without duplicates; empty if no model was loaded, and in older files."""
+    """All texts given to the model, without duplicates; empty if no model was loaded."""
     text_sets: tuple[TextSet, ...] = ()
     """Texts in use besides those of the measurements."""
     examples: tuple[Example, ...] = ()
@@ -367,48 +366,10 @@ def _described(schema: dict[str, Any], kind: Any) -> dict[str, Any]:
 
 def from_json(text: str) -> Results:
     """Parse a `results.json`, like `File.from_json`; also raises DataError if its parts are inconsistent."""
-    results = _as_today(_FILE.from_json(text))
+    results = _FILE.from_json(text)
     if inconsistency := next(_inconsistencies(results), None):
         raise DataError("results.json is inconsistent", why=inconsistency, fix="run the audit again")
     return results
-
-
-def _as_today(results: Results) -> Results:
-    """Update results of an earlier version: exploratory findings had verdicts by unadjusted p, and intervals of gaps extended below 0."""
-
-    def updated(audit: AuditResult) -> AuditResult:
-        return replace(audit, findings=tuple(map(_not_below_0, _redecided(audit, results.settings.alpha))))
-
-    return replace(results, audits=tuple(map(updated, results.audits)))
-
-
-def _not_below_0(finding: Finding) -> Finding:
-    return replace(finding, gap=replace(finding.gap, low=0.0)) if finding.gap and finding.gap.low < 0 else finding
-
-
-def _redecided(audit: AuditResult, alpha: float) -> tuple[Finding, ...]:
-    old = {finding.id: finding.gap for finding in audit.findings if not finding.primary and finding.gap}
-    if not any(finding.id in old and finding.verdict in _OLD for finding in audit.findings):
-        return audit.findings
-    ordered = sorted(gap.p for gap in old.values())
-    # Benjamini-Hochberg, as in `audit.statistics.multiplicity`, which records do not import.
-    scaled = [min(1.0, len(ordered) * p / rank) for rank, p in enumerate(ordered, 1)]
-    adjusted = dict(zip(ordered, [*accumulate(reversed(scaled), min)][::-1], strict=True))
-    return tuple(
-        _signal(finding, adjusted[finding.gap.p], alpha, audit) if finding.id in old and finding.gap else finding
-        for finding in audit.findings
-    )
-
-
-def _signal(finding: Finding, p_adjusted: float, alpha: float, audit: AuditResult) -> Finding:
-    significant = p_adjusted <= alpha
-    return replace(
-        finding,
-        gap=finding.gap and replace(finding.gap, p_adjusted=p_adjusted),
-        pairs=finding.pairs if significant else (),
-        verdict="signal" if significant and not audit.data.limited else "no signal",
-        exceeds_tolerance=False,
-    )
 
 
 def _inconsistencies(results: Results) -> Iterator[str]:
@@ -456,5 +417,7 @@ def _of_finding(finding: Finding, audit: AuditResult) -> Iterator[str]:
         yield f"{finding.id} is by an attribute that the data do not have"
     if finding.primary and finding.verdict in ("signal", "no signal"):
         yield f"{finding.id} was planned and has the verdict {finding.verdict!r} of an exploratory one"
+    if not finding.primary and finding.verdict in _OF_PLANNED:
+        yield f"{finding.id} is exploratory and has the verdict {finding.verdict!r} of a planned question"
     if any(len(rate.group) != len(finding.attributes) for rate in finding.by_group):
         yield f"{finding.id} has a group of another number of attributes"

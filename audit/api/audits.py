@@ -102,8 +102,6 @@ class Audit:
         """One row per question and prompt: the difference of the same two groups, first minus second, with interval and p."""
         return frames.prompt_sensitivity(self.results)
 
-    wordings = prompt_sensitivity  # the older name
-
     def what_ifs(self) -> pd.DataFrame:
         """One row per question, finding and setting of the what-ifs: gap and accuracy before and after. Empty without what-ifs."""
         tried: pd.DataFrame = import_module(kinds.what_if_analysis().exports).data_frame(self.results)

@@ -18,7 +18,7 @@ from audit.errors import DataError, UsageError
 from audit.naming import unique_names
 from audit.output.directory import STATUS
 from audit.output.manifest import checked_folder, is_complete
-from audit.predictions.own_tables import LISTS, SCORE, column_of
+from audit.predictions.own_tables import SCORE, column_of
 from audit.predictions.parts import COUNTED
 from audit.records.comparison import Side
 from audit.results import AuditResult, MeasurementRecord, Results, from_json
@@ -83,7 +83,7 @@ def _predictions(path: Path, shown: str) -> pa.Table:
     try:
         if not path.exists():
             raise DataError("predictions.parquet is missing")
-        names = [name for name in parquet_schema(path).names if name != LISTS and not name.startswith(SCORE)]
+        names = [name for name in parquet_schema(path).names if not name.startswith(SCORE)]
         return read_parquet(path, names, texts=[name for name in names if name != "id"])
     except DataError as error:
         raise DataError(f"the predictions in {shown!r} cannot be read", why=error.why or error.what, fix=AGAIN) from error

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred")
-LISTS = "scores"
-"""The column with the scores of a row as a list, in older files; now each label has its own column."""
 SCORE = "score:"
 
 _PREFIX = b"vlm_audit."
@@ -97,23 +95,17 @@ def column_of(attribute: object) -> str:
     name = str(attribute)
     if name.startswith(SCORE):
         return f"attribute_{name}"
-    return f"{name}_attribute" if name in (*OWN_COLUMNS, LISTS) else name
+    return f"{name}_attribute" if name in OWN_COLUMNS else name
 
 
 def scores_of(table: pa.Table, labels: Group, what: str) -> Float[np.ndarray, "n k"] | None:
-    """The scores of one measurement's rows, from one column per label or, in older files, one list per row; None if it has none.
+    """The scores of one measurement's rows, from one column per label; None if it has none.
 
     Raises DataError, with the name `what`, if some are missing.
     """
-    if LISTS in table.column_names:
-        columns = [table[LISTS].combine_chunks().flatten()]
-        columns = columns if len(columns[0]) else []
-        complete = all(len(column) == len(labels) * len(table) for column in columns)
-    else:
-        present = [table[SCORE + label] for label in labels if SCORE + label in table.column_names]
-        columns = [column for column in present if column.null_count < len(table)]
-        complete = len(columns) in (0, len(labels)) and not any(column.null_count for column in columns)
-    if not complete:
+    present = [table[SCORE + label] for label in labels if SCORE + label in table.column_names]
+    columns = [column for column in present if column.null_count < len(table)]
+    if len(columns) not in (0, len(labels)) or any(column.null_count for column in columns):
         raise DataError(f"{what} are not one a label", why=f"its labels are {', '.join(labels)}", fix="run the audit again")
     flat = [np.asarray(column, np.float32) for column in columns]
     return np.stack(flat, axis=-1).reshape(len(table), -1) if flat else None

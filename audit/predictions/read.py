@@ -33,7 +33,7 @@ from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import FRAME, as_text, check_finite, check_printable, frame_columns, like_answers, read_columns, renamed
 from audit.predictions.join import joined
 from audit.predictions.made import Answered
-from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, notes_of_units, scores_of
+from audit.predictions.own_tables import OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, notes_of_units, scores_of
 from audit.predictions.readers import not_read, read_with, reader_of, refuse_given
 from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, code_of_units, read_rows, with_wanted_columns
 from audit.predictions.texts import MODEL, NO, SOME, TEXTS, columns_of_texts, read_texts, without_tags
@@ -289,7 +289,7 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, source: str) -> tup
     # A file of several probes has the attributes of all of them: null if a probe does not have that attribute.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
     every = {SCORE + label for label_set in labels.values() for label in label_set}
-    rows, notes = read_rows(table, wanted, {*OWN_COLUMNS, LISTS, *every, *empty} - {"id"}, source)
+    rows, notes = read_rows(table, wanted, {*OWN_COLUMNS, *every, *empty} - {"id"}, source)
     names = tuple(labels.get(f"{probe}/{measurement}", ()))
     scores = scores_of(table, names, f"{source}: the scores of {measurement!r}")
     answer_scores = None if scores is None else ScoreColumns(names, scores)

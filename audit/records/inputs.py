@@ -139,7 +139,7 @@ class ProbeRecord:
     limits: tuple[str, ...]
     not_tested: tuple[str, ...]
     made: ProbeSource | None = None
-    """None for default claims, and in files of earlier versions."""
+    """None for default claims."""
 
 
 @record

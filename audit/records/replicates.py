@@ -32,9 +32,9 @@ class MeanGap:
     differences: tuple[float, ...]
     """Highest minus lowest group in each replicate; below 0 if the order of the two groups is reversed."""
     low_adjusted: float | None = None
-    """The lower end, corrected for all planned questions: a gate on all of them is breached by any. None in older files."""
+    """The lower end, corrected for all planned questions: a gate on all of them is breached by any."""
     needed: ReplicatesNeeded | None = None
-    """For two replicates: with their one degree of freedom the interval is rarely of use. None for more, and in older files."""
+    """For two replicates: with their one degree of freedom the interval is rarely of use. None for more."""
 
 
 @record

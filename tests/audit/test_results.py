@@ -72,27 +72,15 @@ def test_facts_that_do_not_fit_together_are_refused(broken, said):
         from_json(json.dumps(plain))
 
 
-def test_an_earlier_file_with_verdicts_on_exploratory_findings_is_loaded_with_signals():
-    """It had their own p-values, "disparity" where that was at most alpha, and their pairs."""
-    today = samples.results(samples.emoji())
-    old = json.loads(to_json(today))
-    for finding in old["audits"][0]["findings"]:
-        gap = finding["gap"]
-        if not finding["primary"] and gap:
-            gap["p_adjusted"] = gap["p"]
-            finding["verdict"] = "disparity" if gap["p"] <= 0.05 else "inconclusive"
-            finding["evidence"]["family_correction"] = {"size": 2, "benjamini_hochberg": gap["p"], "max_t": gap["p"]}
-    loaded = from_json(json.dumps(old)).audits[0].findings
-
-    assert [(each.verdict, each.pairs) for each in loaded] == [(each.verdict, each.pairs) for each in today.audits[0].findings]
-    assert {each.verdict for each in loaded if not each.primary} == {"signal", "no signal", "not estimable"}
-    adjusted = [each.gap.p_adjusted for each in today.audits[0].findings if each.gap]
-    assert [each.gap.p_adjusted for each in loaded if each.gap] == pytest.approx(adjusted)
-    assert from_json(to_json(today)) == today
-
-
 def test_a_signal_of_a_planned_finding_is_refused():
     broken = json.loads(to_json(samples.results(samples.emoji())))
     next(finding for finding in broken["audits"][0]["findings"] if finding["primary"])["verdict"] = "signal"
     with pytest.raises(DataError, match="was planned and has the verdict 'signal' of an exploratory one"):
+        from_json(json.dumps(broken))
+
+
+def test_a_verdict_of_a_planned_question_on_an_exploratory_finding_is_refused():
+    broken = json.loads(to_json(samples.results(samples.emoji())))
+    next(finding for finding in broken["audits"][0]["findings"] if not finding["primary"])["verdict"] = "disparity"
+    with pytest.raises(DataError, match="is exploratory and has the verdict 'disparity' of a planned question"):
         from_json(json.dumps(broken))

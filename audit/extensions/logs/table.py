@@ -12,7 +12,7 @@ from audit.data.schema import counted, quoted
 from audit.errors import DataError, UsageError
 from audit.extensions.logs.base import BY_SCORE, LogRow, flat
 from audit.predictions.answers import Y_PRED, Y_TRUE
-from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE
+from audit.predictions.own_tables import OWN_COLUMNS, SCORE
 from audit.predictions.rows import FEW_LEVELS
 from audit.predictions.texts import TEXT
 from audit.types import NOT_ANSWERED, Note
@@ -24,7 +24,7 @@ ANSWER, CORRECT = "answer", "correct"
 Reading = Literal["answer", "answer by name", "correct", "text"]
 _MOST_KEYS, _MOST_CELLS = 1000, 50_000_000
 _NAMED = 20
-_RESERVED = (*OWN_COLUMNS, LISTS, SAMPLE, ANSWER)
+_RESERVED = (*OWN_COLUMNS, SAMPLE, ANSWER)
 
 
 @dataclass

@@ -62,7 +62,7 @@ class Ranking:
     sizes: tuple[int, ...]
     """Images of each group in the gallery, or in all galleries together."""
     left_out: tuple[tuple[str, int], ...]
-    """Unknown groups, with their numbers of images: they are not in the gallery. In older files also groups that are too small."""
+    """Unknown groups, with their numbers of images: they are not in the gallery."""
     reason: Note | None
     """Why nothing is estimable; None if it is."""
     chance_shares: tuple[ChanceBand, ...] = ()

@@ -36,4 +36,4 @@ class TextAssociation:
     draws: int
     """Random sets of concepts."""
     detectable: float | None = None
-    """Smallest d that it alone shows with a power of 80 %, before correction; None if no d up to 2 does, and in older files."""
+    """Smallest d that it alone shows with a power of 80 %, before correction; None if no d up to 2 does."""

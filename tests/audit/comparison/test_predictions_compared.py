@@ -162,7 +162,6 @@ def test_rows_whose_cluster_is_not_known_are_cases_of_their_own(tmp_path):
     table = pa.table({
         "model": list("mmmmm"), "probe": list("mmmmm"), "measurement": list("qqqqq"), "id": list("abcde"), "person": persons,
         "group": list("ababa"), "y_true": pa.nulls(5, pa.string()), "y_pred": list("stsst"),
-        "scores": pa.array([[]] * 5, pa.list_(pa.float32())),
     })  # fmt: skip
     facts = {"vlm_audit.labels": '{"m/q": []}', "vlm_audit.cluster": '{"m": "person"}'}
     pq.write_table(table.replace_schema_metadata(facts), tmp_path / "p.parquet")

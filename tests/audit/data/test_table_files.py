@@ -219,7 +219,7 @@ def test_parquet_that_is_not_utf_8_is_refused(faces, part):
 def test_metadata_that_are_damaged_are_said(faces, tmp_path):
     latin_1_parquet(faces / "latin.parquet", "metadata", huggingface=b"\xe9{")
     refused(command("--model", "model.py:Faces", "--probe", "probe.py", "--data", "latin.parquet", cwd=faces), 3, "has damaged metadata")
-    own = {name: ["a", "b"] for name in ("model", "probe", "measurement", "id", "y_true", "y_pred")} | {"scores": [[0.1], [0.2]]}
+    own = {name: ["a", "b"] for name in ("model", "probe", "measurement", "id", "y_true", "y_pred")}
     for content in (b"\xe9", b"[]", b'{"a/a": 3}', b'{"a/a": ["x", 3]}'):
         pq.write_table(pa.table(own).replace_schema_metadata({"vlm_audit.labels": content}), tmp_path / "x.parquet")
         refused(command("--predictions", "x.parquet", cwd=tmp_path), 3, "x.parquet")

@@ -60,25 +60,6 @@ def test_measurements_of_other_labels_leave_their_cells_empty_and_are_read_apart
     assert {each.scores.dtype for each in read.values()} == {np.dtype(np.float32)}
 
 
-def with_lists(table):
-    """Return predictions as older versions wrote them: the scores of a row in a list."""
-    labels = json.loads(table.schema.metadata[b"vlm_audit.labels"])
-    rows = table.to_pylist()
-    lists = [[row[f"score:{label}"] for label in labels[f"{row['probe']}/{row['measurement']}"]] for row in rows]
-    kept = table.select([name for name in table.column_names if not name.startswith("score:")])
-    return kept.append_column("scores", pa.array(lists, pa.list_(pa.float32()))).replace_schema_metadata(table.schema.metadata)
-
-
-def test_older_files_with_a_list_a_row_are_read_alike(tmp_path, four_faces, fake_encoder):
-    table = predictions_table([(result(fake_encoder), {"m": answered(("a", "b"), SCORES, four_faces.attributes)})])
-    for name, each in (("new", table), ("old", with_lists(table))):
-        pq.write_table(each, tmp_path / f"{name}.parquet")
-    new, old = (load_predictions(tmp_path / f"{name}.parquet", ColumnOptions()).answers[0] for name in ("new", "old"))
-    np.testing.assert_array_equal(new.predictions.scores, old.predictions.scores)
-    assert new.predictions.labels == old.predictions.labels
-    pd.testing.assert_frame_equal(new.predictions.attributes, old.predictions.attributes)
-
-
 def test_a_score_that_is_missing_is_refused(tmp_path, four_faces, fake_encoder):
     table = predictions_table([(result(fake_encoder), {"m": answered(("a", "b"), SCORES, four_faces.attributes)})])
     for column in (pa.array([1, None, 0.5, 0], pa.float32()), None):
