@@ -164,6 +164,23 @@ class ModelKind:
     folders of other kinds as well, so it must not import anything large for them."""
 
 
+Tier = Literal["core", "people", "capability"]
+"""What a probe asks about: whom a model treats differently, pictures of people in other tasks, or how well it does a task, and for whom."""
+
+
+@dataclass(frozen=True)
+class DeclaredProbe:
+    """A probe that ``--probe`` finds by its name."""
+
+    name: str
+    """Of its `audit.types.Probe`. No other extension has it, and a probe of the core comes first."""
+    question: str
+    """That of its `audit.types.Probe`, for lists."""
+    module: str
+    """The module that assigns the `audit.types.Probe` to ``PROBE``."""
+    tier: Tier
+
+
 @dataclass(frozen=True)
 class Extension:
     """Everything that one extension adds."""
@@ -179,6 +196,7 @@ class Extension:
     """The package whose folder holds the Jinja templates of its pages; they are named NAME/file.html."""
     models: tuple[ModelKind, ...] = ()
     accounts: tuple[Account, ...] = ()
+    probes: tuple[DeclaredProbe, ...] = ()
 
 
 class Found(NamedTuple):
@@ -230,6 +248,7 @@ def _claims(declared: Extension) -> Iterator[str]:
     yield from (f"the file {file.name!r}" for file in declared.files)
     yield from (f"the analysis {analysis.field!r}" for analysis in declared.analyses)
     yield from (f"the account {account.field!r}" for account in declared.accounts)
+    yield from (f"the probe {probe.name!r}" for probe in declared.probes)
     options = (*(one.options for one in declared.readers), *(one.options for one in declared.models))
     yield from (f"the option {option.name!r}" for several in options for option in several)
     yield from ("the analysis '--what-if'" for analysis in declared.analyses if analysis.methods)
@@ -279,6 +298,11 @@ def model_kinds() -> list[ModelKind]:
     """All kinds of models of extensions, ours first: no other package is asked before them whether a folder is its own."""
     kinds = [kind for extension in find().extensions for kind in extension.models]
     return sorted(kinds, key=lambda kind: not (kind.load or kind.plan).startswith("audit.extensions."))
+
+
+def declared_probes() -> dict[str, DeclaredProbe]:
+    """All probes of extensions, by name."""
+    return {probe.name: probe for extension in find().extensions for probe in extension.probes}
 
 
 def function(name: str) -> Any:

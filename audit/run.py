@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from audit.api.junit import junit_of_errors, junit_of_usage
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, short_name, words_of
+from audit.extension import find
 from audit.options.audits import AuditRequest
 from audit.options.command_line import given_options, options_parser
-from strictio.console import prepare_streams, visible
+from strictio.console import prepare_streams, put, visible
 
 PROGRAM = "vlm-audit run"
 _USAGE = (f"{PROGRAM} --model SPEC --probe NAME [options]", f"{PROGRAM} --predictions FILE [options]")
@@ -49,11 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def list_probes() -> int:
-    """Print the name and the question of every probe."""
+    """Print the name and the question of every installed probe; those of extensions are not imported."""
     import probes
 
-    for name in probes.names():
-        print(f"{name:<12} {probes.get(name).question}")
+    for title, group in probes.by_tier().items():
+        print(title)
+        for name in group:
+            print(f"  {name:<12} {probes.question_of(name)}")
+    for line in find().left_out:
+        put(line, sys.stderr)
     return 0
 
 

@@ -85,6 +85,11 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
     if flags := [f"--{option.name.replace('_', '-')}" for option in options]:
         assert left_out(name) in ran(packages, "-m", "audit", "run", "--predictions", str(ANSWERS), flags[0], "x").stderr
         assert not {*flags} & {*ran(packages, "-m", "audit", "run", "--help-all").stdout.split()}
+    for probe in extension.probes:
+        done = ran(packages, "-m", "audit", "run", "--model", "absent.pt", "--probe", probe.name)
+        assert (done.returncode, f"no probe {probe.name!r}" in done.stderr) == (2, True), done.stderr
+        assert left_out(name) in done.stderr
+        assert probe.name not in ran(packages, "-m", "audit", "run", "--list-probes").stdout.split()
     for scheme in (kind.scheme for kind in extension.models if kind.scheme):
         done = ran(packages, "-m", "audit", "run", "--model", f"{scheme}:x", "--probe", "text_only", "--out", str(tmp_path / "none"))
         said = " ".join(done.stderr.split())

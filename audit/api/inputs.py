@@ -108,7 +108,7 @@ def probe_sources(request: AuditRequest) -> dict[str, ProbeSource]:
     for spec in request.probe:
         if isinstance(spec, str):
             path = probes.source(spec)
-            found[probes.get(spec).name] = ProbeSource("file" if spec.endswith(".py") else "program", path.name, sha256_of_file(path))
+            found[probes.get(spec).name] = ProbeSource("program" if probes.is_ours(spec) else "file", path.name, sha256_of_file(path))
         else:
             found[spec.name] = ProbeSource("python")
     return found

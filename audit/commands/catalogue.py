@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
 from audit.cli.screen import Screen
 from audit.errors import UsageError
-from strictio.console import prepare_streams
+from audit.extension import find
+from audit.types import Probe
+from strictio.console import prepare_streams, put
 from strictio.folders import Folder
 
 _EXAMPLE = "example"
@@ -55,11 +57,22 @@ def _shown(what: str, name: str | None) -> str:
     screen = Screen.of(sys.stdout)
     if (what == "show") != (name is not None):
         raise UsageError("show and the name of a probe belong together", fix="vlm-audit probes show fairface")
-    return (
-        probe_lines(probes.get(name), screen)
-        if name
-        else catalogue_lines([probes.get(probe_name) for probe_name in probes.names()], screen)
-    )
+    if name:
+        return probe_lines(probes.get(name), screen)
+    for line in find().left_out:
+        put(line, sys.stderr)
+    return catalogue_lines({title: list(_usable(group)) for title, group in probes.by_tier().items()}, screen)
+
+
+def _usable(names: Sequence[str]) -> Iterator[Probe]:
+    """Yield the probes that can be used, and print why others cannot: one of another package must not hide the rest."""
+    import probes
+
+    for name in names:
+        try:
+            yield probes.get(name)
+        except UsageError as error:
+            put(str(error), sys.stderr)
 
 
 def new_probe(name: str, folder: Path = Path()) -> str:

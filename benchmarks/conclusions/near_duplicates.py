@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from audit.measure import near_duplicates
-from audit.measure.near_duplicates import SIDE, Fingerprints, compared, find_near_duplicates, fingerprints, similar_pairs
+from audit.extensions.capability import near_duplicates
+from audit.extensions.capability.near_duplicates import SIDE, Fingerprints, compared, find_near_duplicates, fingerprints, similar_pairs
 
 LEAST_FOUND, MOST_FALSE = 58 / 60, 1e-5
 SIMILARITIES, AGREEMENTS = (0.74, 0.78, 0.80, 0.82, 0.84, 0.86, 0.90), (0.5, 0.7, 0.8, 0.9, 0.95, 0.965, 0.98, 0.995)

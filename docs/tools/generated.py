@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -44,13 +44,18 @@ def filled(markdown: str) -> str:
 
 
 def _probes() -> str:
-    """The question of each probe; only two columns, so that the table fits between the navigation bars."""
-    rows = (f"| [`{name}`](probes.md#{name}) | {probes.get(name).question} |" for name in probes.names())
-    return "\n".join(["| `--probe` | question |", "|---|---|", *rows])
+    """The question of each probe, by tier; only two columns, so that the tables fit between the navigation bars."""
+    return "\n\n".join("\n".join([f"**{title}**", "", *_questions(group)]) for title, group in probes.by_tier().items())
+
+
+def _questions(names: Sequence[str]) -> list[str]:
+    rows = (f"| [`{name}`](probes.md#{name}) | {probes.question_of(name)} |" for name in names)
+    return ["| `--probe` | question |", "|---|---|", *rows]
 
 
 def _catalogue() -> str:
-    return "\n\n".join(_about(probes.get(name)) for name in probes.names())
+    groups = probes.by_tier().items()
+    return "\n\n".join(text for title, group in groups for text in (f"## {title}", *(_about(probes.get(name)) for name in group)))
 
 
 def _about(probe: Probe) -> str:
@@ -65,7 +70,7 @@ def _about(probe: Probe) -> str:
         "Source": probe.source,
     }
     lines = (f"* {name}: {text}" for name, text in said.items() if text)
-    return "\n".join([f"## `{probe.name}` {{ #{probe.name} }}", "", f"**{probe.question}**", "", *lines])
+    return "\n".join([f"### `{probe.name}` {{ #{probe.name} }}", "", f"**{probe.question}**", "", *lines])
 
 
 def _metrics() -> str:

@@ -1,17 +1,21 @@
 """The seams: found by declaration, sorted, ours first; what cannot be used is left out with a line and stops nothing."""
 
 import importlib.metadata
+import sys
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import pytest
 
 import audit
+import probes
 from audit import extension
 from audit.__main__ import main
+from audit.api.inputs import probe_sources
 from audit.errors import UsageError
-from audit.extension import GROUP, Analysis, AnswerReader, Command, Extension, FactsFile, Option, find
+from audit.extension import GROUP, Analysis, AnswerReader, Command, DeclaredProbe, Extension, FactsFile, Option, find
 from audit.options.audits import AuditRequest
+from probes.counterfactual import emoji
 from tests.support.rooms import EXTENSIONS
 
 TABLE = FactsFile("table.json", "table.html", "a table", "count again", "json:loads", "json:dumps")
@@ -27,6 +31,10 @@ WATCH = Extension("watch", (Command("watch", "not ours", f"{__name__}:count"),))
 TAGGING = Analysis("labels", "taggings", "Labels", 5, "labels/labels", "json:loads", "json:loads", "json", "json", "json")
 SAME_ANALYSIS = Extension("labels", analyses=(TAGGING,))
 MORE_WHAT_IFS = Extension("tries", analyses=(replace(TAGGING, field="tries", methods={"more": "More"}),))
+CUPS = DeclaredProbe("cups", "Whose cups?", "cups_of_a_package", "people")
+PROBES = Extension("cups", probes=(CUPS, replace(CUPS, name="nearby", module="audit.naming"), replace(CUPS, name="emoji")))
+SAME_PROBE = Extension("mugs", probes=(CUPS,))
+MADE = "from dataclasses import replace\nfrom probes.counterfactual.emoji import PROBE as E\n\nPROBE = replace(E, name='cups'"
 NO_EXTENSION = "count"
 pytestmark = pytest.mark.extension("tagging", "watch", "whatif")  # ours come first
 
@@ -74,6 +82,7 @@ def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, cap
         ("SAME_FILE", "the file 'table.json' of 'count' exists already"),
         ("SAME_ANALYSIS", "the analysis 'taggings' of 'tagging' exists already"),
         ("MORE_WHAT_IFS", "the analysis '--what-if' of 'whatif' exists already"),
+        ("SAME_PROBE", "the probe 'cups' of 'cups' exists already"),
         ("CARDS", "the option 'deck' of 'dice' exists already"),
         ("NO_EXTENSION", "NO_EXTENSION is not an Extension"),
         ("MISSING", "has no attribute 'MISSING'"),
@@ -82,7 +91,7 @@ def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, cap
     ],
 )
 def test_what_cannot_be_used_is_left_out_with_a_line_and_stops_nothing(installed, capsys, place, said):
-    installed(a="COUNT", b="DICE", other=place)
+    installed(a="COUNT", b="DICE", c="PROBES", other=place)
     assert main(["--help"]) == 0
     shown = capsys.readouterr()
     assert "  count     how many\n" in shown.out
@@ -90,6 +99,39 @@ def test_what_cannot_be_used_is_left_out_with_a_line_and_stops_nothing(installed
     [line] = shown.err.splitlines()
     assert line.startswith("the extension 'other' is left out: ")
     assert said in line
+
+
+def test_a_probe_of_a_package_of_yours_is_listed_by_its_declaration_and_imported_when_it_is_asked(installed, tmp_path, monkeypatch, capsys):
+    (tmp_path / "cups_of_a_package.py").write_text(f"{MADE})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed(cups="PROBES").left_out == ()
+    assert main(["run", "--list-probes"]) == 0
+    assert "  cups         Whose cups?\n" in capsys.readouterr().out
+    assert "cups_of_a_package" not in sys.modules
+    assert (probes.get("cups").name, probes.get("emoji")) == ("cups", emoji.PROBE)  # the core's own comes first
+    assert probe_sources(AuditRequest(model="x.pt", probe=("cups", "emoji")))["cups"].origin == "file"
+    assert main(["probes"]) == 0
+    shown = capsys.readouterr()
+    assert "cups\n  Does the answer change" in shown.out
+    assert "nearby" not in shown.out
+    assert "the probe 'nearby' cannot be used" in shown.err
+    with pytest.raises(UsageError, match=r"AttributeError: module 'audit.naming' has no attribute 'PROBE'"):
+        probes.get("nearby")
+
+
+def test_a_probe_of_a_package_of_yours_is_checked_as_a_file_is(installed, tmp_path, monkeypatch):
+    (tmp_path / "wrong_cups.py").write_text(f"{MADE}, limits='few')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(globals(), "WRONG", Extension("cups", probes=(replace(CUPS, module="wrong_cups"),)))
+    installed(cups="WRONG")
+    with pytest.raises(UsageError, match=r"limits: 'few', expected a tuple of strings .wrong_cups."):
+        probes.get("cups")
+
+
+def test_a_probe_of_an_extension_that_is_left_out_is_unknown_with_a_line(installed):
+    installed(other="NO_EXTENSION")
+    with pytest.raises(UsageError, match=r"no probe 'cups'\nfix: .*; the extension 'other' is left out: TypeError"):
+        probes.get("cups")
 
 
 def test_an_unknown_option_may_be_one_of_an_extension_that_is_left_out(installed, capsys):

@@ -6,6 +6,7 @@ Whether a stereotyper is found does not depend on how many there are; what an au
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from audit.api import pipeline
 from probes.prompts import emoji_drawings
 from probes.prompts.emoji_roles import ROLES
 
+TESTS = Path(__file__).parents[1]
 CLAIMS, TEMPLATES, DRAWS = 2, 3, 499
 ROLES_DRAWN = frozenset((*ROLES[::4], "unknown"))
 
@@ -21,7 +23,8 @@ ROLES_DRAWN = frozenset((*ROLES[::4], "unknown"))
 def made_data(name, folder):
     """Write made-up data of the layout of a probe; return their module, the arguments that name them, and where they are."""
     folder.mkdir()
-    made = import_module(f"tests.probes.made.{name}")
+    [file] = (*TESTS.glob(f"probes/made/{name}.py"), *TESTS.glob(f"extensions/*/made/{name}.py"))
+    made = import_module(".".join(("tests", *file.relative_to(TESTS).with_suffix("").parts)))
     arguments = made.make(folder)
     return made, arguments, arguments[arguments.index("--data") + 1] if "--data" in arguments else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from audit.cli.screen import Screen
 from audit.probe.presence import Presence, presence
@@ -19,12 +19,14 @@ PRESENCE: dict[Presence, str] = {
 }
 
 
-def catalogue_lines(probes: Sequence[Probe], screen: Screen) -> str:
-    """Return two or three lines per probe: question, data and licence, access, and whether the data are available."""
-    lines = []
-    for probe in probes:
-        lines += [screen.paint(probe.name, "teal"), *lines_of(probe.question, screen, indent=2)]
-        lines += lines_of(f"{probe.licence} · {gate(probe)} · {PRESENCE[presence(probe.data)]}", screen, indent=2)
+def catalogue_lines(groups: Mapping[str, Sequence[Probe]], screen: Screen) -> str:
+    """Return two or three lines per probe, by group: question, data and licence, access, and whether the data are available."""
+    lines: list[str] = []
+    for title, probes in groups.items():
+        lines += [*([""] * bool(lines)), *lines_of(title, screen), ""]
+        for probe in probes:
+            lines += [screen.paint(probe.name, "teal"), *lines_of(probe.question, screen, indent=2)]
+            lines += lines_of(f"{probe.licence} · {gate(probe)} · {PRESENCE[presence(probe.data)]}", screen, indent=2)
     return "\n".join([*lines, "", "vlm-audit probes show NAME shows the questions, the layout of the data, and how to get them"])
 
 

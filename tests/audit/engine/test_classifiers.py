@@ -187,6 +187,7 @@ def test_a_label_map_is_only_for_classifiers(caplog):
         AuditRequest(predictions="t.csv", label_map=MEANS)
 
 
+@pytest.mark.extension("capability")
 def test_a_plan_lock_holds_what_labels_mean(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)

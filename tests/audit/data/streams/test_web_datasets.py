@@ -65,6 +65,7 @@ def test_keys_that_repeat_in_another_shard_are_told_apart_and_an_image_may_be_mi
     assert found.images[3] == picture(7)
 
 
+@pytest.mark.extension("capability")
 def test_a_missing_shard_is_named(tmp_path):
     shard(tmp_path / "00.tar", 0, ROWS[:2])
     shard(tmp_path / "02.tar", 2, ROWS[2:])

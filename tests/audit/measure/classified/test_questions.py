@@ -9,7 +9,6 @@ from audit.analyses.plans import RankingPlan
 from audit.errors import DataError, UsageError
 from audit.measure.classified.questions import MappedLabel, classified_probe, read_label_map
 from audit.types import Claim, LabelSet, Measurement, PairedClaim
-from probes.capability.zeroshot import PROBE as ZEROSHOT
 from probes.faces.moderation import PROBE as MODERATION
 from tests.support.notes import sentences
 
@@ -157,12 +156,6 @@ def test_the_error_of_thousands_of_labels_stays_short():
     with pytest.raises(UsageError, match="no label 'clas 7'") as caught:
         classified_probe(probe(TRUE), labels, mapped(("clas 7", "apple")))
     assert len(str(caught.value)) < 1000
-
-
-def test_a_probe_about_prompts_names_the_probe_for_classifiers():
-    with pytest.raises(UsageError, match="'zeroshot' is not for image classifiers") as caught:
-        classified_probe(ZEROSHOT, ("zero", "one"))
-    assert "--probe classes" in caught.value.fix
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------------------------

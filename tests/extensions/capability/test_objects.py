@@ -3,10 +3,10 @@
 import pytest
 
 from audit.errors import DataError, UsageError
+from audit.extensions.capability import dollarstreet, geode
 from audit.types import LoadOptions
-from probes.capability import dollarstreet, geode
-from tests.probes.made import dollarstreet as made_dollarstreet
-from tests.probes.made import geode as made_geode
+from tests.extensions.capability.made import dollarstreet as made_dollarstreet
+from tests.extensions.capability.made import geode as made_geode
 
 
 def test_geode_knows_the_region_of_a_country_and_writes_no_underscores(tmp_path):

@@ -5,10 +5,10 @@ import tarfile
 import pytest
 
 from audit.errors import DataError
+from audit.extensions.capability import overlap
 from audit.types import LoadOptions
-from probes.capability import overlap
 from reports.text.notes import sentence
-from tests.probes.made.overlap import make
+from tests.extensions.capability.made.overlap import make
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from audit.analyses.plans import PromptConditionsPlan
 from audit.errors import MachineError, UsageError
+from audit.extensions.capability.labelled import DIGITS, digits
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
-from probes.capability import DIGITS, digits
 
 if TYPE_CHECKING:
     import numpy as np

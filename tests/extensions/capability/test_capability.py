@@ -6,11 +6,14 @@ import pytest
 import audit
 import probes
 from audit.analyses.plans import NaturalShiftPlan
-from audit.data.published.open_clip_prompts import imagenet_name
 from audit.errors import DataError, UsageError
+from audit.extensions.capability import EXTENSION
+from audit.extensions.capability.labelled import TEMPLATES, class_words
+from audit.extensions.capability.limits import COUNTS, SENSES, spots
+from audit.extensions.capability.open_clip_prompts import imagenet_name
+from audit.measure.classified.questions import classified_probe
+from audit.probe.check import mistakes
 from audit.types import UNKNOWN, LoadOptions
-from probes.capability import TEMPLATES, class_words
-from probes.capability.limits import COUNTS, SENSES, spots
 from reports.exports.card import card
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
@@ -164,3 +167,16 @@ def test_a_dataset_made_in_python_is_fitted_too():
     done = audit.audit(model=Refuser(), probe="zeroshot", data=faces, draws=99).results.audits[0]
     assert done.measurements[0].labels == ("Female", "Male")
     assert done.analyses["conditions"][0].results[0].verdict == "no signal"
+
+
+def test_a_probe_about_prompts_names_the_probe_for_classifiers():
+    with pytest.raises(UsageError, match="'zeroshot' is not for image classifiers") as caught:
+        classified_probe(probes.get("zeroshot"), ("zero", "one"))
+    assert "--probe classes" in caught.value.fix
+
+
+def test_what_is_declared_of_a_probe_is_what_the_probe_says():
+    for declared in EXTENSION.probes:
+        probe = probes.get(declared.name)
+        assert (probe.name, probe.question) == (declared.name, declared.question)
+        assert not list(mistakes(probe))

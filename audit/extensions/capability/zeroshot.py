@@ -6,12 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from audit.analyses.plans import PromptConditionsPlan
-from audit.data.published.open_clip_prompts import has_templates, imagenet_name, templated, templates_version
+from audit.extensions.capability.labelled import (
+    BEFORE_DATA,
+    LABELLED,
+    TEMPLATES_PRESET,
+    asked_of_classes,
+    brought_prompts,
+    compared_by,
+    load_labelled,
+)
+from audit.extensions.capability.open_clip_prompts import has_templates, imagenet_name, templated, templates_version
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
-from probes.capability import BEFORE_DATA, LABELLED, TEMPLATES_PRESET, asked_of_classes, brought_prompts, compared_by, load_labelled
 
 if TYPE_CHECKING:
-    from audit.data.published.clip_benchmark import ClassPrompts
+    from audit.extensions.capability.clip_benchmark import ClassPrompts
 
 
 def asked_of_data(dataset: Dataset) -> Probe:

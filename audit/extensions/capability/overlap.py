@@ -1,7 +1,7 @@
 """Overlap of training and test data: how many test pictures were in the training data, and does the model recognise those better?
 
 Design: Radford et al. 2021 (arXiv 2103.00020), section 5: accuracy on overlapping and on clean pictures, with its interval. Duplicates are
-found by the low frequencies of their luminance, and confirmed by overlaying the two pictures (`audit.measure.near_duplicates`).
+found by the low frequencies of their luminance, and confirmed by overlaying the two pictures (`near_duplicates`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from audit.errors import DataError
+from audit.extensions.capability.labelled import PICTURES, TEMPLATES_PRESET, asked_of_classes, load_labelled
 from audit.naming import NEAR_DUPLICATE
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, Probe, ProbeData
-from probes.capability import PICTURES, TEMPLATES_PRESET, asked_of_classes, load_labelled
 from strictio.files import open_file, read_bytes
 from strictio.streams.tars import tar_members
 
@@ -67,7 +67,7 @@ def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, 
     """Return test row -> most similar training picture, and how many training pictures were read and could not be read."""
     import numpy as np
 
-    from audit.measure.near_duplicates import find_near_duplicates, fingerprints
+    from audit.extensions.capability.near_duplicates import find_near_duplicates, fingerprints
 
     with _Thumbnails() as thumbnails:
         rows = [(row, small) for row, small in thumbnails.of(_test(dataset)) if small is not None]
@@ -115,7 +115,7 @@ class _Thumbnails:
         import numpy as np
         from PIL import Image
 
-        from audit.measure.near_duplicates import SIDE
+        from audit.extensions.capability.near_duplicates import SIDE
         from strictio.images.decode import UnreadableImage
 
         try:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audit.analyses.plans import FewShotPlan
+from audit.extensions.capability.objects import PRESET, object_labels
 from audit.types import Claim, Dataset, LoadOptions, Measurement, Probe, ProbeData
-from probes.capability import PRESET, object_labels
 
 LICENCE = "GeoDE: Ramaswamy et al., NeurIPS 2023; CC BY"
 DATA = ProbeData(

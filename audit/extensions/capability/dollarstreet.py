@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.extensions.capability.objects import PRESET, object_labels
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
-from probes.capability import PRESET, object_labels
 
 if TYPE_CHECKING:
     from audit.data.schema import Cells

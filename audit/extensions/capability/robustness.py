@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audit.analyses.plans import IMAGENET_C, AttackPlan, ImageConditionsPlan, NaturalShiftPlan
-from audit.data.published.open_clip_prompts import is_imagenet
+from audit.extensions.capability.labelled import BEFORE_DATA, LABELLED, MOST_LEVELS, asked_of_classes, load_labelled
+from audit.extensions.capability.open_clip_prompts import is_imagenet
 from audit.types import UNKNOWN, Dataset, Probe
-from probes.capability import BEFORE_DATA, LABELLED, MOST_LEVELS, asked_of_classes, load_labelled
 
 SHIFT_COLUMNS = ("condition", "source", "domain", "device", "camera", "light", "weather", "season", "country")
 """Names of columns that give the natural condition or the source of a picture."""

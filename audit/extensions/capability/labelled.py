@@ -1,38 +1,21 @@
-"""Probes of how well a model does a task, and for whom; here is what the object probes share."""
+"""Any labelled pictures: reads them, and asks which class each picture shows, for every group; the data of several probes."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.data.published.open_clip_prompts import imagenet_name
 from audit.errors import DataError
+from audit.extensions.capability.open_clip_prompts import imagenet_name
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, ProbeData
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from audit.data.published.clip_benchmark import ClassPrompts
-
-PRESET = "objects v1"
-
-
-def object_labels(name: str, words: Iterable[str]) -> LabelSet:
-    """Return a label set with one prompt per object: ``a photo of a boat``, with "an" before a vowel.
-
-    Examples
-    --------
-    >>> object_labels("objects", ["boat", "oven"]).prompts["oven"]
-    ('a photo of an oven',)
-    """
-    labels = tuple(words)
-    return LabelSet(name, labels, {label: (f"a photo of {'an' if label[0] in 'aeiou' else 'a'} {label}",) for label in labels})
-
-
-# ---- any labelled data ---------------------------------------------------------------------------------------------------------------
+    from audit.extensions.capability.clip_benchmark import ClassPrompts
 
 CLASS_COLUMNS = ("class", "label", "object", "category", "digit")
 """Possible names of the class column; the first one in the table is used."""
@@ -77,8 +60,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", "
 def load_labelled(options: LoadOptions) -> Dataset:
     """Load ``--data``: a table, a folder of class folders or a web dataset; by default, the digits."""
     from audit.data import load_dataset
-    from audit.data.published.clip_benchmark import is_benchmark_set, load_benchmark_set
     from audit.data.schema import Schema
+    from audit.extensions.capability.clip_benchmark import is_benchmark_set, load_benchmark_set
 
     if options.location is None:
         return digits()
@@ -205,7 +188,7 @@ def _known_levels(dataset: Dataset, truth: str | None) -> dict[str, int]:
 
 def brought_prompts(dataset: Dataset) -> Mapping[str, ClassPrompts]:
     """Return the classes and templates that come with the data, keyed by the truth attribute; empty without them."""
-    from audit.data.published.clip_benchmark import BenchmarkDataset
+    from audit.extensions.capability.clip_benchmark import BenchmarkDataset
 
     return dataset.asked if isinstance(dataset, BenchmarkDataset) else {}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from audit.extensions.capability.labelled import BEFORE_DATA, LABELLED, asked_of_classes, load_labelled
 from audit.types import Dataset, Probe
-from probes.capability import BEFORE_DATA, LABELLED, asked_of_classes, load_labelled
 
 
 def asked_of_data(dataset: Dataset) -> Probe:

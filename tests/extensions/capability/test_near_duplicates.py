@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from audit.measure import near_duplicates
-from audit.measure.near_duplicates import SIDE, find_near_duplicates, fingerprints, likeness, signatures, similar_pairs
+from audit.extensions.capability import near_duplicates
+from audit.extensions.capability.near_duplicates import SIDE, find_near_duplicates, fingerprints, likeness, signatures, similar_pairs
 from probes.prompts import emoji_drawings
 
 PLANTED = 50
