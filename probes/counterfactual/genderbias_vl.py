@@ -40,7 +40,7 @@ def load(options: LoadOptions) -> Dataset:
 
     from audit.data.assemble import Origin
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
-    from audit.data.published.row_images import row_images
+    from audit.data.row_images import row_images
 
     folder = folder_of(options.location, DATA)
     subfolders = ("test_meta_file/Vbias", "test_meta_file")

@@ -54,7 +54,7 @@ def load(options: LoadOptions) -> Dataset:
 
     from audit.data.assemble import Origin
     from audit.data.layout import folder_of
-    from audit.data.published.row_images import row_images
+    from audit.data.row_images import row_images
 
     folder = folder_of(options.location, DATA)
     tables = {kind: _table(folder, kind) for kind in COLUMNS}

@@ -1,11 +1,15 @@
-"""Sequences of encoded images that are read when asked for."""
+"""Sequences of encoded images that are read, or made and encoded, when asked for."""
 
 from __future__ import annotations
 
+import io
 import operator
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import SupportsIndex, overload
+from typing import TYPE_CHECKING, SupportsIndex, overload
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 class LazyImages(Sequence[bytes]):
@@ -45,3 +49,10 @@ def image_subset(images: Sequence[bytes], rows: Sequence[int]) -> LazyImages:
     """
     files = images.files if isinstance(images, LazyImages) else None
     return LazyImages(len(rows), lambda position: images[rows[position]], files and (files[0], [files[1][row] for row in rows]))
+
+
+def encode_png(picture: Image.Image) -> bytes:
+    """Encodes with little compression: the result is decoded again at once."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -6,7 +6,6 @@ its bytes are hashed, so that the cache key of an embedding depends on what the 
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import weakref
@@ -24,7 +23,7 @@ from audit.errors import DataError
 from audit.types import Exclusion, Note
 from strictio.images.decode import UnreadableImage
 from strictio.images.decoders import Decoders
-from strictio.images.lazy import LazyImages
+from strictio.images.lazy import LazyImages, encode_png
 
 _DIGITS = 6
 """Decimal digits of a pixel coordinate that count: 0.3 times 10 is slightly more than 3."""
@@ -36,9 +35,7 @@ def crops(read: Callable[[int], bytes], names: Sequence[str], regions: Sequence[
 
     def crop(row: int) -> bytes:
         image = pictures.decoded(row)
-        buffer = io.BytesIO()
-        image.crop(edges(regions[row], image.size, box)).save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
+        return encode_png(image.crop(edges(regions[row], image.size, box)))
 
     return LazyImages(len(names), crop)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +110,7 @@ def digits(per_digit: int | None = None) -> Dataset:
     from sklearn.datasets import load_digits
 
     from audit.data.assemble import fingerprint
+    from strictio.images.lazy import encode_png
 
     shown = load_digits()
     ink = shown.images.sum(axis=(1, 2))
@@ -124,10 +124,8 @@ def digits(per_digit: int | None = None) -> Dataset:
     table = table.iloc[places]
 
     def picture(pixels: Any) -> bytes:
-        buffer = io.BytesIO()
         grey = Image.fromarray((255 - pixels * (255 / 16)).astype(np.uint8))
-        grey.resize((64, 64), Image.Resampling.BICUBIC).convert("RGB").save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
+        return encode_png(grey.resize((64, 64), Image.Resampling.BICUBIC).convert("RGB"))
 
     return Dataset(
         "digits",

@@ -14,12 +14,12 @@ from audit.analyses.kinds import AnalysisInputs, ExtraPictures
 from audit.analyses.plans import HARMLESS, IMAGENET_C, AttackPlan, ConditionsPlan, ImageConditionsPlan, PromptConditionsPlan
 from audit.analyses.records import Condition, ConditionKind, Conditions
 from audit.answers import answers_of
-from audit.data.changed import corruptions, imagenet_c
-from audit.data.changed.corruptions import STRENGTHS, Change, under, word_overlay
 from audit.data.changed.subset import part_of
 from audit.errors import UsageError, nearest
+from audit.extensions.conditions import corruptions, imagenet_c
 from audit.extensions.conditions.attack import attacked_answers, part_of_predictions, sample
 from audit.extensions.conditions.corruption_error import corruption_error
+from audit.extensions.conditions.corruptions import STRENGTHS, Change, under, word_overlay
 from audit.measure import predict
 from audit.records.inputs import TextSet
 from audit.statistics.null import generator

@@ -14,7 +14,7 @@ from audit.analyses.conditions import UnderConditions
 from audit.analyses.kinds import AnalysisInputs
 from audit.analyses.plans import IMAGENET_C, ImageConditionsPlan
 from audit.analyses.records import Conditions, CorruptionError, ErrorGap, GroupError, KindError
-from audit.data.changed.imagenet_c import ALEXNET, FROST
+from audit.extensions.conditions.imagenet_c import ALEXNET, FROST
 from audit.records.base import Estimate
 from audit.records.finding import CellStatus
 from audit.statistics.counts import row_codes

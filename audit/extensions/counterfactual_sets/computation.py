@@ -14,8 +14,8 @@ from audit.analyses.kinds import AnalysisInputs
 from audit.analyses.plans import CounterfactualSetsPlan
 from audit.analyses.records import Signal
 from audit.answers import answer_probabilities, are_shares, of_any
-from audit.data.changed.harmless import HARMLESS, harmless
 from audit.errors import DataError, UsageError, nearest
+from audit.extensions.counterfactual_sets.harmless import HARMLESS, harmless
 from audit.extensions.counterfactual_sets.record import CounterfactualSets, HarmlessBaseline, HarmlessChange, MemberDifference, MemberPair
 from audit.measure import predict
 from audit.measure.zero_shot import scored_images

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from audit.analyses.plans import ImageConditionsPlan, PromptConditionsPlan
-from audit.data.changed import corruptions
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
 from audit.extensions.conditions import computation as conditions
+from audit.extensions.conditions import corruptions
 from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import Dataset, LabelSet, Measurement, Probe, Settings

@@ -11,10 +11,9 @@ from scipy.stats import norm, t
 
 from audit.analyses import kinds
 from audit.analyses.plans import HARMLESS, IMAGENET_C, AttackPlan, ImageConditionsPlan
-from audit.data.changed import imagenet_c
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
-from audit.extensions.conditions import computation, sentences
+from audit.extensions.conditions import computation, imagenet_c, sentences
 from audit.probe.variants import with_harmless_corruptions
 from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, png

@@ -8,10 +8,10 @@ import pytest
 
 from audit.analyses.kinds import AnalysisInputs
 from audit.analyses.plans import Choice, CounterfactualSetsPlan
-from audit.data.changed.harmless import HARMLESS, harmless
 from audit.engine.probe_audit import audit
 from audit.errors import DataError, UsageError
 from audit.extensions.counterfactual_sets import computation as counterfactual_sets
+from audit.extensions.counterfactual_sets.harmless import HARMLESS, harmless
 from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import UNKNOWN, Dataset, Embeddings, LabelSet, Measurement, Probe, Settings

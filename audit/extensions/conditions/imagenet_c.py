@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from audit.data.changed.corruptions import Change, as_picture, as_pixels, convolved, encode_png
+from audit.extensions.conditions.corruptions import Change, as_picture, as_pixels, convolved
 from audit.types import Dataset
 from strictio.images.decode import decode
-from strictio.images.lazy import LazyImages
+from strictio.images.lazy import LazyImages, encode_png
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from audit.data.changed.corruptions import Pixels
+    from audit.extensions.conditions.corruptions import Pixels
 
     Plane = Float[np.ndarray, "h w"]
 

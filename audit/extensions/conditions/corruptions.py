@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from audit.types import Dataset
 from strictio.images.decode import decode
-from strictio.images.lazy import LazyImages
+from strictio.images.lazy import LazyImages, encode_png
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -168,10 +168,3 @@ def as_pixels(picture: Image.Image) -> Pixels:
 def as_picture(pixels: Pixels) -> Image.Image:
     """Rounded to eight bits, and limited to their range."""
     return Image.fromarray(np.rint(255 * np.clip(pixels, 0.0, 1.0)).astype(np.uint8))
-
-
-def encode_png(picture: Image.Image) -> bytes:
-    """Encodes with little compression: the result is decoded again at once."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

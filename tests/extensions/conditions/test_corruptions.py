@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audit.data.changed.corruptions import CORRUPTIONS, corruption, under, word_overlay
+from audit.extensions.conditions.corruptions import CORRUPTIONS, corruption, under, word_overlay
 from audit.testing import four_faces, png
 from strictio.images.decode import decode
 from tests.support.planted import picture

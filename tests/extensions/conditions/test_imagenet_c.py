@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from audit.analyses.plans import IMAGENET_C
-from audit.data.changed.imagenet_c import ALEXNET, CORRUPTIONS, at_published_size, corruption
+from audit.extensions.conditions.imagenet_c import ALEXNET, CORRUPTIONS, at_published_size, corruption
 from strictio.images.decode import decode
 
 HEIGHT, WIDTH = 13, 11

@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from PIL import Image, ImageOps
 
-from audit.data.changed.corruptions import encode_png
 from audit.types import Dataset
 from strictio.images.decode import MIN_SIDE, decode
-from strictio.images.lazy import LazyImages
+from strictio.images.lazy import LazyImages, encode_png
 
 CROPPED = 0.05
 """Fraction of width and height that a crop removes, half of it at either end."""

@@ -1,1 +1,0 @@
-"""Turns published tables with images in a folder into data sets."""
