@@ -30,7 +30,12 @@ RUN = ["run", "--predictions", "answers.csv"]
         (["run", "--predictions", "answer.csv"], 3, "fix: did you mean answers.csv?"),
         (["run", "--predictions", "nothing.like"], 3, "fix: give a table with one row per prediction"),
         (["run", "--model", "config.json", "--probe", "emoji"], 3, "fix: name the folder of the model, ."),
-        (["run", "--model", "m.pt", "--probe", "zeroshot", "--data", "own.csv"], 3, "fix: --image-column photo, or name it one of"),
+        pytest.param(
+            ["run", "--model", "m.pt", "--probe", "zeroshot", "--data", "own.csv"],
+            3,
+            "fix: --image-column photo, or name it one of",
+            marks=pytest.mark.extension("capability"),
+        ),
         (["export"], 2, "error[E2] the following arguments are required: CKPT, OUT, --to\nfix: "),
         (["pictures"], 2, "error[E2] the following arguments are required: DIR\nfix: vlm-audit pictures --help\n"),
         (["export", "none.pt", "out", "--to", "transformers"], 3, "none.pt"),  # the same as huggingface
