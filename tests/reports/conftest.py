@@ -54,6 +54,17 @@ def name(request):
     return request.param
 
 
+NOTHING_FOLDED = ("words",)
+
+
+@pytest.fixture(
+    params=[name if name in EVERY_TIME else pytest.param(name, marks=pytest.mark.slow) for name in PAGES if name not in NOTHING_FOLDED]
+)
+def folded_name(request):
+    """Each page that has folded parts."""
+    return request.param
+
+
 @pytest.fixture
 def visit(browser, addresses):
     """Return a function that opens a page, by its name or address, and notes what it asks for and what it logs."""

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from tests.reports.conftest import NOTHING_FOLDED, PAGES
+
 pytestmark = pytest.mark.browser
 SHEET = 680
 """CSS pixels between the margins: 180 mm of A4."""
@@ -68,8 +70,8 @@ FOLDED = """[...document.querySelectorAll("main details:not(.fold, .foot > detai
 
 
 @pytest.mark.slow_except("report")
-def test_the_button_opens_every_part_to_print_it_and_folds_it_again(visit, name):
-    page = visit(name)
+def test_the_button_opens_every_part_to_print_it_and_folds_it_again(visit, folded_name):
+    page = visit(folded_name)
     folded = page.locator("details:not([open])").count()
     page.evaluate(
         """() => { window.print = () => {
@@ -85,8 +87,8 @@ def test_the_button_opens_every_part_to_print_it_and_folds_it_again(visit, name)
 
 
 @pytest.mark.slow_except("report")
-def test_without_scripts_a_tick_prints_every_part(visit, name):
-    page = visit(name, SHEET, java_script_enabled=False)
+def test_without_scripts_a_tick_prints_every_part(visit, folded_name):
+    page = visit(folded_name, SHEET, java_script_enabled=False)
     assert not page.locator("#print-all").is_visible()
     closed = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
     page.get_by_label("Print every part of this page opened").check()
@@ -96,9 +98,9 @@ def test_without_scripts_a_tick_prints_every_part(visit, name):
 
 
 @pytest.mark.slow_except("report")
-def test_opened_parts_fill_their_sheets(visit, name):
+def test_opened_parts_fill_their_sheets(visit, folded_name):
     """The height of all parts, laid out as wide as a sheet, against the sheets that they take: at most a quarter of them is empty."""
-    page = visit(name, SHEET)
+    page = visit(folded_name, SHEET)
     page.get_by_label("Print every part of this page opened").check()
     sheets = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
     page.emulate_media(media="print")
@@ -109,12 +111,17 @@ def test_opened_parts_fill_their_sheets(visit, name):
 
 
 @pytest.mark.slow_except("report")
-def test_headings_of_folded_parts_are_not_printed(visit, name):
+def test_headings_of_folded_parts_are_not_printed(visit, folded_name):
     """A sheet of nothing but headings says nothing; the note above them says how to print what they hold."""
-    page = visit(name, SHEET)
+    page = visit(folded_name, SHEET)
     page.emulate_media(media="print")
 
     assert page.locator("#appendix summary:visible").count() == 0
     assert page.get_by_text("Collapsed sections are not printed").is_visible()
     page.evaluate("document.querySelector('#appendix details').open = true")
     assert page.locator("#appendix summary:visible").count() > 0
+
+
+def test_a_page_without_an_appendix_has_nothing_that_is_folded():
+    for name in NOTHING_FOLDED:
+        assert "<details" not in PAGES[name]()

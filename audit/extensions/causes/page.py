@@ -27,6 +27,7 @@ from reports.environment import draw
 from reports.provenance import Provenance, provenance, written_date
 from reports.section import Article, Page, Section, appendix_parts, contents, shown_sections
 from reports.table import Columns, Row, Table, headers, table_rows
+from reports.text.detail.found import appendix_note
 from reports.text.numbers import decimal, difference, level, number, span, upper_first
 
 _MOST_OVERRIDES = 12
@@ -401,7 +402,7 @@ def causes_page(facts: Causes) -> CausesPage:
         contents=contents(("", "", shown.sections)),
         shown=shown,
         appendix=appendix_parts(("", None, shown_sections(APPENDIX, facts))),
-        appendix_note="The plan, every model, the method and how to reproduce this. causes.csv has one row per model.",
+        appendix_note=f"{appendix_note(CAUSES, has_tables=False)} causes.csv has one row per model.",
     )
 
 

@@ -114,8 +114,8 @@ def cluster_kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int
     """
     owner, names = pd.factorize(cluster)
     cells = np.bincount(owner * 4 * groups + places, weights=counted, minlength=4 * groups * len(names)).astype(np.int64)
-    kinds, often = np.unique(cells.reshape(len(names), -1), axis=0, return_counts=True)
-    return Kinds(kinds.reshape(-1, groups, 4), often)
+    kinds, often = np.unique(cells.reshape(len(names), 4 * groups), axis=0, return_counts=True)
+    return Kinds(kinds.reshape(len(kinds), groups, 4), often)
 
 
 def change_ends(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:

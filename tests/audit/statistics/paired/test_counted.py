@@ -1,5 +1,7 @@
 """What a changed model costs on the same images; what random changes leave of a gap."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +54,16 @@ def test_groups_are_counted_before_and_after_and_small_ones_are_left_out():
     assert (counted.joint.before.tolist(), counted.joint.after.tolist()) == ([40], [25])
     with pytest.raises(UsageError, match="counts other images after a change"):
         count_groups(before, after, judge("precision"))
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_without_an_image_that_counts_no_group_is_compared(rows):
+    """The half of a small sample may have none; its images come in clusters."""
+    images = pd.DataFrame({"g": list("aba")[:rows], "person": list("xyx")[:rows]}, dtype="str")
+    unknown = np.repeat(UNKNOWN, rows)
+    given = answered(np.repeat("yes", rows), images, unknown)
+    counted = count_groups(given, given, replace(judge("accuracy"), cluster="person"))
+    assert (counted.joint.groups, counted.not_compared) == ((), (("a",), ("b",)))
 
 
 def test_the_gap_after_each_random_change():
