@@ -12,21 +12,23 @@ from audit.version import __version__
 from strictio.console import prepare_streams, put
 
 COMMANDS = {
-    "plan": ("audit.commands.plan", "main", "write down what an audit will ask, before anything is embedded"),
     "run": ("audit.run", "main", "audit models, or external predictions, with probes"),
     "compare": ("audit.compare", "main", "what changed between models on the same images"),
     "render": ("reports.render", "main", "re-render the report of a finished audit or comparison"),
-    "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
     "verify": ("audit.commands.verify", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
-    "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
-    "schema": ("audit.commands.schema", "main", "the JSON Schema of a file that this version writes"),
-    "pictures": ("reports.figures", "main", "write the figures of a finished audit as files"),
-    "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),
-    "export": ("contrastive.export", "main", "a trained model for transformers, open_clip or as safetensors"),
-    "cache": ("audit.commands.cache", "main", "the size of cached embeddings; remove old ones, or trust another user's"),
+    "plan": ("audit.commands.plan", "main", "write down what an audit will ask, before anything is embedded"),
     "probes": ("audit.commands.catalogue", "main", "list the probes and their questions, or show one in detail"),
     "new-probe": ("audit.commands.catalogue", "new_main", "write a commented template of a custom probe, ready to run"),
+    "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
+    "pictures": ("reports.figures", "main", "write the figures of a finished audit as files"),
+    "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
+    "schema": ("audit.commands.schema", "main", "the JSON Schema of a file that this version writes"),
+    "cache": ("audit.commands.cache", "main", "the size of cached embeddings; remove old ones, or trust another user's"),
+    "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),
+    "export": ("contrastive.export", "main", "a trained model for transformers, open_clip or as safetensors"),
 }
+HEADINGS = {"run": "audits", "plan": "before and after an audit", "train": "training"}
+"""The first command of each group in the help, and the group's heading; extensions follow."""
 
 
 def all_commands() -> dict[str, tuple[str, str, str]]:
@@ -41,8 +43,12 @@ def all_commands() -> dict[str, tuple[str, str, str]]:
 def help_text() -> str:
     """Return what ``vlm-audit --help`` prints."""
     every = all_commands()
-    lines = [f"  {name:<9} {what}" for name, (_, _, what) in every.items()]
-    return "\n".join(["usage: vlm-audit COMMAND …    (vlm-audit COMMAND --help says more)", "", *lines])
+    headings = HEADINGS | dict.fromkeys([name for name in every if name not in COMMANDS][:1], "extensions")
+    lines = ["usage: vlm-audit COMMAND …    (vlm-audit COMMAND --help says more)"]
+    for name, (_, _, what) in every.items():
+        lines += ["", f"{headings[name]}:"] if name in headings else []
+        lines.append(f"  {name:<9} {what}")
+    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -223,9 +223,7 @@ class AuditRequest(ModelsRequest, GatedRequest, ReadersRequest):
     what_if: Several[Text] = option(
         (), QUESTIONS, "what would change if ...: neutral-label, projection, ... or all; repeatable", metavar="METHOD"
     )
-    untrained_control: Switch = option(
-        False, QUESTIONS, "audit the same architecture with untrained weights as well, as a control", older=["twin"]
-    )
+    untrained_control: Switch = option(False, QUESTIONS, "audit the same architecture with untrained weights as well, as a control")
     as_replicates: Switch = option(
         False, QUESTIONS, "the models (or files of predictions) are checkpoints or seeds of one: besides each verdict, the gaps of all of "
         "them, and intervals over images and replicates",

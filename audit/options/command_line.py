@@ -52,7 +52,7 @@ def _add(task: Any, name: str, field: FieldInfo) -> None:
     if words.get("positional"):
         task.add_argument(name, nargs="+", metavar=words["metavar"], help=help_of(field))
     else:
-        task.add_argument(flag(name), *map(flag, words.get("older", ())), dest=name, **_keywords(field))
+        task.add_argument(flag(name), dest=name, **_keywords(field))
 
 
 def _add_about(parse: Parser, *, judges: bool) -> None:

@@ -19,7 +19,7 @@ _SHOWN = 80
 def option(default: Any, task: str | None, help: str, **words: Any) -> Any:  # noqa: A002 - argparse's word
     """Define a field of `Options`; `task` is its heading in ``--help-all``, None for an option that is only available from Python.
 
-    `words` are ``metavar``, ``older`` (other names of the flag), ``basic`` (whether ``--help`` shows it) and ``positional``.
+    `words` are ``metavar``, ``basic`` (whether ``--help`` shows it) and ``positional``.
     """
     return Field(default, description=help, json_schema_extra={"task": task, **words})
 

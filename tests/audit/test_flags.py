@@ -1,4 +1,4 @@
-"""--attributes, --by, --exclude and --twin through the command, on plain pictures and a small model with random weights."""
+"""--attributes, --by, --exclude and --untrained-control through the command, on plain pictures and a small model with random weights."""
 
 import json
 
@@ -26,7 +26,7 @@ def audited(*words, out):
 def test_all_three_at_once(tmp_path, checkpoint, faces, short, capsys):
     (tmp_path / "wrong.txt").write_text("val/0.jpg\nval/1.jpg\nval/nobody.jpg\n")
     words = ("--model", checkpoint, "--probe", short, "--data", faces, "--min-group-size", 5)
-    audit = audited(*words, "--by", "race,gender,age", "--exclude", tmp_path / "wrong.txt", "--twin", out=tmp_path / "out")
+    audit = audited(*words, "--by", "race,gender,age", "--exclude", tmp_path / "wrong.txt", "--untrained-control", out=tmp_path / "out")
     deep = next(finding for finding in audit["findings"] if finding["attributes"] == ["race", "gender", "age"])
 
     assert not deep["primary"]
@@ -83,7 +83,7 @@ def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, caps
         assert [said in text for text in texts] == [covered] * 4
 
 
-REFUSED = [("--by=race", "--by requires --probe"), ("--twin", "--untrained-control cannot be used with --predictions")]
+REFUSED = [("--by=race", "--by requires --probe"), ("--untrained-control", "--untrained-control cannot be used with --predictions")]
 
 
 @pytest.mark.parametrize(("word", "said"), REFUSED)

@@ -35,7 +35,16 @@ def commands(out, models):
     gates = (f"gap[{asked}] > 0.1", f"rate[{asked} for woman] < 0.5", "gap > 0.9", "verdict == disparity")
     said = [f"--fail-on={gate}" for gate in gates]
     audit("demo", emoji, balanced, "--probe=emoji", "--what-if=all", "--include-examples=2", "--by=gender,tone", *said)
-    audit("fairface", emoji, "--probe=fairface", f"--data={faces}", "--twin", "--by=race,gender,age", "--min-group-size=5", "--what-if=all")
+    audit(
+        "fairface",
+        emoji,
+        "--probe=fairface",
+        f"--data={faces}",
+        "--untrained-control",
+        "--by=race,gender,age",
+        "--min-group-size=5",
+        "--what-if=all",
+    )
     sampled = ("--limit=120", "--seed=3", "--min-group-size=5", f"--exclude={files / 'exclude-faces.txt'}", "--fail-on=gap > 0.1")
     audit("fairface-limited", emoji, "--probe=fairface", f"--data={faces}", *sampled)
     external("again-demo", out / "demo" / "predictions.parquet", "--probe=emoji")

@@ -100,7 +100,7 @@ PATTERNS = (
     Pattern(r"\b[Mm]isfits?\b|\bstrangers?\b|\bincoherent\b", "unexpected values; untrusted input; inconsistent"),
     Pattern(r"\bowns? up\b", "report the caveat"),
     Pattern(r"\btaken up again\b|\bcarry through\b", "resume, run to completion"),
-    Pattern(r"\b[Tt]wins?\b", "untrained control", r"--twin|`twin`"),
+    Pattern(r"\b[Tt]wins?\b", "untrained control"),
     Pattern(r"\bquestions that count\b|\boutside the verdict\b", "planned questions; exploratory"),
     Pattern(r"\bnothing to divide by\b", "no images of this kind"),
     Pattern(r"\bwordings?\b", "prompt, prompt template, text"),

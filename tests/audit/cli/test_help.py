@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from audit.__main__ import all_commands
+from audit.__main__ import COMMANDS, all_commands, help_text
 from tests.support.command import command
 
 FIRST = {
@@ -28,7 +28,7 @@ def test_help_is_short_and_names_where_the_rest_is(name):
     assert listed(short.stdout) == {"help", "help-all", *FIRST[name]}
     flags = {string for action in module.parser()._actions for string in action.option_strings if string.startswith("--")}
     every = {flag.removeprefix("--") for flag in flags}
-    assert listed(long.stdout) | {"twin"} == every | {"twin"}  # an older name stands behind its flag
+    assert listed(long.stdout) == every
     count = sum(bool(action.option_strings) for action in module.parser()._actions)
     assert f"vlm-audit {name} --help-all lists all {count} options by task." in short.stdout
     assert len(short.stdout.splitlines()) < 50 < len(long.stdout.splitlines())
@@ -44,3 +44,12 @@ def test_options_are_grouped_by_task():
         ("how to run it", "batch-size"), ("gates", "junit"),
     ):  # fmt: skip
         assert flag in listed(by_task[task]), task
+
+
+def test_the_help_lists_what_most_people_want_first_and_extensions_last():
+    headings = [line for line in help_text().splitlines() if line.endswith(":")]
+    named = [line.split()[0] for line in help_text().splitlines() if line.startswith("  ")]
+    assert headings[:3] == ["audits:", "before and after an audit:", "training:"]
+    assert named[:4] == ["run", "compare", "render", "verify"]
+    assert named == list(all_commands())
+    assert set(headings[3:]) == ({"extensions:"} if set(named) - COMMANDS.keys() else set())
