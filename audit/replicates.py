@@ -18,7 +18,8 @@ from audit.naming import finding_id
 from audit.records.replicates import MeanGap, ReplicatedGap, Replicates, ReplicatesNeeded
 from audit.results import Finding
 from audit.statistics.metrics import METRICS, Outcome, Tally, extremes
-from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf, widest_pair
+from audit.statistics.units.cluster_units import UnitsOf
+from audit.statistics.units.sampling_unit import SamplingUnits, widest_pair
 from audit.types import Group, Predictions, Probe, Settings
 
 if TYPE_CHECKING:

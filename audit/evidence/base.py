@@ -16,7 +16,8 @@ from audit.records.counts import CountRecord
 from audit.records.finding import ClaimResult
 from audit.statistics.counts import CellTable, grouped_counts, row_codes, unpack
 from audit.statistics.metrics import AnswerRows, RowEvents, resolve, tally
-from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
+from audit.statistics.units.cluster_units import UnitsOf
+from audit.statistics.units.sampling_unit import SamplingUnits
 from audit.types import Claim, Group, LabelSet, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:

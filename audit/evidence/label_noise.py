@@ -19,8 +19,9 @@ from audit.statistics.metrics import METRICS
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import ShuffledNull, gap_p, generator, mcnemar_p, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
+from audit.statistics.units.cluster_units import SetUnits
 from audit.statistics.units.clusters import ClusterTable
-from audit.statistics.units.sampling_unit import SamplingUnits, SetUnits
+from audit.statistics.units.sampling_unit import SamplingUnits
 from audit.statistics.verdict import verdicts, within
 from audit.types import Group
 

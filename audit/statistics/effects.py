@@ -24,8 +24,7 @@ from audit.statistics.missing_truth import MissingTruth, TruthByAnswer, rows_by_
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.superiority import ScoredRows, Superiority, filled, superiority
 from audit.statistics.trend import LevelRates, spanning_error
-from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
-from audit.statistics.units.sampling_unit import UnitsOf
+from audit.statistics.units.cluster_units import FEWEST_CLUSTERS, UnitsOf
 from audit.statistics.verdict import can_change
 from audit.types import UNKNOWN, Claim, EffectClaim, Group, Measurement, Predictions, Probe, Settings
 

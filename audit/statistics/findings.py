@@ -45,7 +45,8 @@ from audit.statistics.missing_truth import truth_by_answer
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.paired.intervals import agresti_min
-from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
+from audit.statistics.units.cluster_units import UnitsOf
+from audit.statistics.units.sampling_unit import SamplingUnits
 from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths
 from audit.statistics.verdict import (
     decide_finding,

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from audit.statistics.equivalence import farther_end
+from audit.statistics.counts import row_codes
 from audit.statistics.intervals import wilson
+from audit.statistics.metrics import row_events
 from audit.statistics.null import GapNull, no_events
 from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
 from audit.statistics.units.cluster_sums import FEWEST_WITH_EVENTS, Sums, below_one
-from audit.statistics.units.clusters import ClusterTable, covariance
+from audit.statistics.units.clusters import ClusterTable, cluster_table, covariance, weighted_table
+from audit.statistics.units.sampling_unit import Clustering, ImageUnits, SamplingUnits
 from audit.statistics.units.weighted import WeightedTable, coarse
 from audit.statistics.units.within_clusters import WithinDesign, WithinPairs, shared_correlation, spans_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jaxtyping import Float, Int
 
-    Counted = Int[np.ndarray, "g"] | Float[np.ndarray, "g"]
-    Ends = tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]
-    from jaxtyping import Float, Int
+    from audit.statistics.metrics import Metric, Outcome, Tally
+    from audit.statistics.units.sampling_unit import Counted, Ends, Places
+    from audit.types import Group, Predictions
 
 
 # Intervals of rates, and of their differences, for images in clusters. An additional event never lowers a limit.
@@ -172,9 +176,7 @@ def difference_intervals(
     )
 
 
-def ratio_intervals(
-    table: ClusterTable, limits: tuple[RateLimits | None, ...], first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float
-) -> Ends:
+def ratio_intervals(table: ClusterTable, limits: tuple[RateLimits | None, ...], first: Places, second: Places, alpha: float) -> Ends:
     """Both limits of ratios, like those of differences, for the logarithms of the rates; 0 or infinite if a rate may be 0.
 
     The correlation of two rates is used for their logarithms, too (delta method).
@@ -200,20 +202,8 @@ FEWEST_CLUSTERS = 15
 _ROUNDING = 1e-9
 
 
-class Clustering(NamedTuple):
-    """Clustering or weights of a group's images, with the field names of `audit.records.finding.Rate`."""
-
-    clusters: int | None
-    effective_clusters: float | None
-    design_effect: float
-    intracluster_correlation: float | None
-    effective_n: float | None = None
-    standard_error: float | None = None
-    correlation_borrowed: bool = False
-
-
 @dataclass(frozen=True)
-class ClusterUnits:
+class ClusterUnits(SamplingUnits):
     """Clusters are independent, images of one cluster are not."""
 
     table: ClusterTable
@@ -270,11 +260,14 @@ class ClusterUnits:
     def intervals(self, alpha: float) -> Ends:
         return rate_intervals(self.limits, alpha)
 
-    def contrasts(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-        rates = self.table.sums.rates
-        return self.within.differences(first, second) if self.within_clusters else rates[first] - rates[second]
+    @property
+    def rates(self) -> Float[np.ndarray, "g"]:
+        return self.table.sums.rates
 
-    def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+    def contrasts(self, first: Places, second: Places) -> Float[np.ndarray, "m"]:
+        return self.within.differences(first, second) if self.within_clusters else super().contrasts(first, second)
+
+    def differences(self, first: Places, second: Places, alpha: float) -> Ends:
         if self.within_clusters:
             return self.within.intervals(first, second, alpha, alone=len((self.like or self).n) == 2)
         return difference_intervals(self.table, self.limits, first, second, alpha, own_effect=self.has_reliable_design_effect)
@@ -284,7 +277,7 @@ class ClusterUnits:
         """Whether clusters with events suffice for the design effect; heavy single images may by chance have no event."""
         return True
 
-    def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+    def ratios(self, first: Places, second: Places, alpha: float) -> Ends:
         return ratio_intervals(self.table, self.limits, first, second, alpha)
 
     def equivalence_bound(self, alpha: float) -> float:
@@ -292,15 +285,12 @@ class ClusterUnits:
 
         The latter borrows no correlation: few events must not look like many independent images.
         """
-        first, second = np.triu_indices(len(self.n), 1)
+        first, second = self.pairs
         ends = [difference_intervals(self.table, rate_limits(self.table), first, second, 2 * alpha)]
         ends += [self.differences(first, second, 2 * alpha)] if self.within_clusters else []
         return float(max(max(high.max(), -low.min()) for low, high in ends))
 
-    def equivalence_ratio(self, alpha: float) -> float:
-        return float(farther_end(*self.ratios(*np.triu_indices(len(self.n), 1), 2 * alpha)).max())
-
-    def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    def p(self, first: Places, second: Places) -> Float[np.ndarray, "m"]:
         return self.within.p(first, second) if self.within_clusters else clustered_p(self.table.sums, first, second)
 
     def null(self, draws: int, rng: np.random.Generator) -> GapNull:
@@ -360,7 +350,7 @@ class WeightedUnits(ClusterUnits):
         bound = super().equivalence_bound(alpha)
         if self.clustered:
             return bound
-        (down, up), rates, (first, second) = self.unscaled.unseen(alpha), self.table.sums.rates, np.triu_indices(len(self.n), 1)
+        (down, up), rates, (first, second) = self.unscaled.unseen(alpha), self.rates, self.pairs
         difference = rates[first] - rates[second]
         ends = difference + np.hypot(up[first], down[second]), np.hypot(down[first], up[second]) - difference
         return float(max(bound, *(end.max() for end in ends)))
@@ -379,3 +369,67 @@ class WeightedUnits(ClusterUnits):
 
     def together(self) -> WeightedUnits:
         return WeightedUnits.by(self.unscaled.together(), clustered=self.clustered)
+
+
+@dataclass(frozen=True)
+class SetUnits(ClusterUnits):
+    """Images of counterfactual sets: rates are those of independent images, groups are compared inside sets."""
+
+    enough = SamplingUnits.enough
+    clustering = SamplingUnits.clustering  # type: ignore[assignment]  # no image depends on another, so there is none
+
+    def intervals(self, alpha: float) -> Ends:
+        return wilson(self.events, self.n, alpha)
+
+    def of(self, groups: Int[np.ndarray, "h"]) -> SetUnits | ImageUnits:  # type: ignore[override]
+        """Only some of the groups; as images if too few of these lie in sets that span them."""
+        some = type(self)(self.table.of(groups), by_design=True)
+        return some if some.within_clusters else ImageUnits(some.events, some.n)
+
+    def with_rest(self) -> SetUnits:
+        return type(self)(self.table.with_rest(), like=self)
+
+    def together(self) -> ImageUnits:  # type: ignore[override]
+        return ImageUnits(self.events.sum(keepdims=True), self.n.sum(keepdims=True))
+
+
+class GalleryUnits(SetUnits):
+    """Images of galleries, from each of which a query retrieves the same number: over all images, rates depend on their sizes."""
+
+    def equivalence_bound(self, alpha: float) -> float:
+        """The bound of the differences inside galleries alone."""
+        return SamplingUnits.equivalence_bound(self, alpha) if self.within_clusters else super().equivalence_bound(alpha)
+
+
+class UnitsOf:
+    """Creates the units of a rate: images, or clusters if the predictions name them; weighted if images have weights.
+
+    Takes one pass over the images per slicing and metric. With `inside`, groups are compared inside clusters or sets if these span them.
+    """
+
+    def __init__(self, predictions: Predictions, levels: Mapping[str, Group], *, inside: bool = True):
+        self._predictions, self._levels, self._inside = predictions, levels, inside
+        self._codes: dict[tuple[str, ...], np.ndarray] = {}
+
+    def __call__(self, by: tuple[str, ...], metric: Metric, outcome: Outcome | None, tallied: Tally) -> SamplingUnits:
+        """The units of `tallied`."""
+        cluster, weight = self._predictions.cluster, self._predictions.weight
+        images = ImageUnits(tallied.events, tallied.n)
+        single = len(by) == 1 and cluster is None and weight is None
+        sets = self._predictions.sets.get(by[0]) if single and self._inside else None
+        if cluster is None and weight is None and sets is None:
+            return images
+        if by not in self._codes:
+            self._codes[by] = row_codes(self._predictions.attributes, by, self._levels)[1]
+        rows = row_events(self._predictions, metric, outcome)
+        counted, groups = rows.counted, len(tallied.groups)
+        codes, event = self._codes[by][counted], rows.event[counted]
+        if weight is not None:
+            owner = None if cluster is None else cluster[counted]
+            # Only ratios matter, and the squares of the largest must not overflow.
+            table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(initial=0.0), groups)
+            return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None, by_design=self._inside)
+        if sets is not None:
+            kind = GalleryUnits if metric.name == "retrieval_rate" else SetUnits
+            return kind(cluster_table(sets[counted], codes, event, groups), by_design=True)
+        return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups), by_design=self._inside)

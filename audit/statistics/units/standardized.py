@@ -14,14 +14,13 @@ import pandas as pd
 from scipy.special import ndtr
 
 from audit.statistics.counts import IMAGES, GroupedCounts, row_codes
-from audit.statistics.equivalence import farther_end
 from audit.statistics.intervals import wilson
 from audit.statistics.metrics import Metric, Outcome, Tally, events_of
 from audit.statistics.most_significant import max_standardized_difference, most_significant_pair
 from audit.statistics.null import GapNull
 from audit.statistics.resampling import exceedance_p
-from audit.statistics.units.cluster_units import Clustering
-from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
+from audit.statistics.units.cluster_units import UnitsOf
+from audit.statistics.units.sampling_unit import Clustering, SamplingUnits
 from audit.types import UNKNOWN, Group, Predictions
 
 if TYPE_CHECKING:
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float, Int
 
-    from audit.statistics.units.sampling_unit import Ends
+    from audit.statistics.units.sampling_unit import Ends, Places
 
 _NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
-class StandardizedUnits:
+class StandardizedUnits(SamplingUnits):
     """Independent images by true answer. The rate of group g is ``sum_y w_y k_gy / n_gy``.
 
     Examples
@@ -72,16 +71,6 @@ class StandardizedUnits:
         """Number of events that this many images would have at the standardized rate."""
         return np.asarray(self.rates * self.n)
 
-    @property
-    def within_clusters(self) -> bool:
-        return False
-
-    def within_design(self) -> None:
-        return None
-
-    def contrasts(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-        return np.asarray(self.rates[first] - self.rates[second])
-
     def enough(self) -> Bool[np.ndarray, "g"]:
         return np.asarray((self.sizes > 0).all(axis=0))
 
@@ -104,12 +93,12 @@ class StandardizedUnits:
         down, up = (np.sqrt((self.weights[:, None] ** 2 * (self.by_truth - end) ** 2).sum(axis=0)) for end in (low, high))
         return self.rates - down, self.rates + up
 
-    def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+    def differences(self, first: Places, second: Places, alpha: float) -> Ends:
         low, high = self.intervals(alpha)
         down, up, difference = self.rates - low, high - self.rates, self.rates[first] - self.rates[second]
         return difference - np.hypot(down[first], up[second]), difference + np.hypot(up[first], down[second])
 
-    def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+    def ratios(self, first: Places, second: Places, alpha: float) -> Ends:
         """The interval of the ratio of two rates from the limits of both.
 
         References
@@ -122,14 +111,7 @@ class StandardizedUnits:
             _ratio_limit(self.rates[first], high[first], self.rates[second], low[second], 1),
         )
 
-    def equivalence_bound(self, alpha: float) -> float:
-        low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
-        return float(max(high.max(), -low.min()))
-
-    def equivalence_ratio(self, alpha: float) -> float:
-        return float(farther_end(*self.ratios(*np.triu_indices(len(self.n), 1), 2 * alpha)).max())
-
-    def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    def p(self, first: Places, second: Places) -> Float[np.ndarray, "m"]:
         """Two-sided p of each difference, by the normal distribution with the standard error of shuffles of these two groups."""
         hits, sizes = (part[:, first] + part[:, second] for part in (self.hits, self.sizes))
         inverse = 1 / np.maximum(self.sizes[:, first], 1) + 1 / np.maximum(self.sizes[:, second], 1)

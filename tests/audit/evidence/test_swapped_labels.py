@@ -9,9 +9,8 @@ import pytest
 from audit.engine import AnsweredProbe, build_result
 from audit.evidence.label_noise import SwappedLabels, TippingPoint
 from audit.statistics.findings import decide_verdicts, findings
-from audit.statistics.units.cluster_units import ClusterUnits
+from audit.statistics.units.cluster_units import ClusterUnits, SetUnits
 from audit.statistics.units.clusters import ClusterTable
-from audit.statistics.units.sampling_unit import SetUnits
 from audit.types import Claim, Dataset, LabelSet, Measurement, ModelRecord, PairedClaim, Predictions, Probe, Settings
 
 MODEL = ModelRecord("m", "made up", "f" * 64, "0" * 64, 0, 2, "float32", "softmax", 100.0, None, "none", "none", "none")

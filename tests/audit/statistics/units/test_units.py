@@ -9,9 +9,9 @@ import pytest
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS, Tally
 from audit.statistics.null import between_group_variance
-from audit.statistics.units.cluster_units import FEWEST_CLUSTERS, ClusterUnits, WeightedUnits
+from audit.statistics.units.cluster_units import FEWEST_CLUSTERS, ClusterUnits, SetUnits, UnitsOf, WeightedUnits
 from audit.statistics.units.clusters import ClusterTable, cluster_table
-from audit.statistics.units.sampling_unit import ImageUnits, SetUnits, UnitsOf
+from audit.statistics.units.sampling_unit import ImageUnits
 from tests.support.answered import answered
 
 EVENTS, N = np.array([80, 50, 66]), np.array([100, 80, 90])
