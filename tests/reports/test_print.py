@@ -122,6 +122,7 @@ def test_headings_of_folded_parts_are_not_printed(visit, folded_name):
     assert page.locator("#appendix summary:visible").count() > 0
 
 
+@pytest.mark.extension("words")
 def test_a_page_without_an_appendix_has_nothing_that_is_folded():
     for name in NOTHING_FOLDED:
         assert "<details" not in PAGES[name]()
