@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -13,19 +12,12 @@ from audit.api.audit_output import Clock, assemble_results, write
 from audit.api.audits import Audit
 from audit.api.inputs import probe_sources
 from audit.api.junit import junit_of_errors
-from audit.api.models import ModelPlan, iter_models, loaded, quiet_log
-from audit.api.plan import AuditPlan, check_fit, check_models, plan_audit, unique_model_names
-from audit.api.plan_lock import answers_under_lock, run_lock, under_lock, with_model_name
+from audit.api.plan import AuditPlan, plan_audit, unique_model_names
+from audit.api.plan_lock import answers_under_lock, run_lock, with_model_name
 from audit.api.tracking import check_trackers, log_audit
 from audit.comparison.within import has_several_models, pair_models
-from audit.embedding.cache import CacheRoot
-from audit.embedding.parts import name_missing_parts
-from audit.engine import AuditedProbe, UndecidedProbe, ask_probe, decide_suite
-from audit.engine.drift import SampleAnswers, answer_sample, shortcut_of, with_drift
-from audit.engine.examples import with_examples, with_pictures
+from audit.engine import AuditedProbe
 from audit.engine.external import audit_answers
-from audit.engine.plan import ProbePlan
-from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
 from audit.options.audits import AuditRequest
 from audit.output.directory import write_text
@@ -34,7 +26,7 @@ from audit.records.inputs import ProbeSource
 from audit.replicates import replicates
 from audit.results import Results
 from audit.stages import Stages
-from audit.types import Encoder, Note, Served, Settings
+from audit.types import Note, Settings
 from reports.exports.junit import junit_xml
 from reports.text.notes import sentence
 
@@ -70,8 +62,10 @@ def run_audit(request: AuditRequest) -> Audit:
     stages("reading", 0, 1)
     plan = plan_audit(request)
     check_trackers(request.log_to)
+    sources = probe_sources(request)
     with RunDirectory(request.out, log=LOG, log_format=request.log_format) as directory:
-        audited = _rename_models(list((_audit_files if plan.files else _audit_models)(plan, directory, stages)), request)
+        by_source = _audit_files(plan, directory, stages) if plan.files else _audit_models(plan, directory, stages)
+        audited = [_with_source(each, sources) for each in _rename_models(list(by_source), request)]
         audited = _with_effective_robustness(audited, plan)
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
@@ -162,69 +156,14 @@ def _with_source(audited: AuditedProbe, sources: Mapping[str, ProbeSource]) -> A
 
 def _audit_files(plan: AuditPlan, directory: RunDirectory, stages: Stages) -> _Audited:
     directory.open()
-    sources = probe_sources(plan.request)
     for file in plan.files:
         for note in file.file.notes:
             LOG.info("%s", note)
         locked = [answers_under_lock(plan, answers) for answers in file.answers]
-        yield file.source, [_with_source(audit_answers(answers, plan.request.settings, stages), sources) for answers in locked]
+        yield file.source, [audit_answers(answers, plan.request.settings, stages) for answers in locked]
 
 
 def _audit_models(plan: AuditPlan, directory: RunDirectory, stages: Stages) -> _Audited:
-    check_models(plan)
-    for model in iter_models(plan.models):
-        yield model.model, _audit_model(model, plan, directory, stages)
-        if isinstance(model.model, str):
-            gc.collect()  # one model at a time in memory; an object of the caller stays, and the search for it takes up to .3 s
+    from audit.api.model_audits import audit_models  # models and their embeddings, which a table does not need
 
-
-def _audit_model(model: ModelPlan, plan: AuditPlan, directory: RunDirectory, stages: Stages) -> list[AuditedProbe]:
-    request = plan.request
-    audited: list[AuditedProbe] = []
-    samples: list[SampleAnswers | None] = []
-    with loaded(model) as (encoder, root):
-        # An object of the caller cannot be reloaded in full precision, and a generative model takes too long to use twice.
-        shortcut = shortcut_of(encoder.record.dtype, model.decode) if isinstance(model.model, str) and isinstance(encoder, Encoder) else ""
-        check_fit(encoder, plan, root)
-        directory.open()
-        plan, sources = under_lock(plan, model, encoder), probe_sources(request)
-        how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "stages": stages, "verify": request.verify}
-        tested = _tested_probes(encoder, plan, how)
-        # A suite is decided when all its probes are tested, any other probe before the next one starts.
-        decided = (probe.decide(None) for probe in tested) if plan.suite is None else decide_suite(plan.suite.name, list(tested))
-        for probe, audited_probe in zip(plan.probes, decided, strict=True):
-            done = _with_source(audited_probe, sources)
-            if request.untrained_control:
-                done = with_untrained_control(done, encoder, probe, **how)
-            done = with_pictures(done, probe.dataset, request.settings.seed)
-            audited.append(with_examples(done, probe.dataset, request.include_examples) if request.include_examples else done)
-            if shortcut:
-                samples.append(_sample(encoder, probe, root, request))
-    if not shortcut:
-        return audited
-    del encoder  # one model at a time in memory
-    pairs = zip(_samples_in_full(model, plan), samples, strict=True)
-    return [with_drift(done, *pair, shortcut, request.settings) for done, pair in zip(audited, pairs, strict=True)]
-
-
-def _tested_probes(encoder: Any, plan: AuditPlan, how: Mapping[str, Any]) -> Iterator[UndecidedProbe]:
-    """Test the questions of one probe after another."""
-    for probe in plan.probes:
-        name, images = probe.probe.name, len(probe.dataset.images)
-        LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, name, images, plan.request.device)
-        if isinstance(encoder, Served):
-            LOG.info("%s", Note("to_send", {"images": images, **encoder.place}))
-        name_missing_parts(probe.dataset, encoder.record, how["cache_root"])
-        yield ask_probe(encoder, probe, **how)
-
-
-def _samples_in_full(model: ModelPlan, plan: AuditPlan) -> list[SampleAnswers | None]:
-    """The model's answers for a sample of each data set without any shortcut."""
-    LOG.info("asking a sample of the images again in float32, decoded exactly")
-    with quiet_log(), loaded(model.full_precision) as (encoder, root):
-        return [_sample(encoder, probe, root, plan.request) for probe in plan.probes]
-
-
-def _sample(encoder: Any, probe: ProbePlan, root: CacheRoot, request: AuditRequest) -> SampleAnswers | None:
-    with quiet_log():
-        return answer_sample(encoder, probe, cache_root=root, batch_size=request.batch_size)
+    return audit_models(plan, directory, stages)

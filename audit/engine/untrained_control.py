@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from audit.engine.answers import ask_probe
 from audit.engine.plan import ProbePlan
 from audit.engine.plan_lock import restricted
-from audit.engine.probe_audit import AuditedProbe, ask_probe
+from audit.engine.probe_audit import AuditedProbe
 from audit.records.base import Verdict
 from audit.records.finding import planned_verdicts
 from audit.results import ControlFinding, Finding, UntrainedControl

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 import probes
-from audit.engine.probe_audit import AnsweredProbe, build_result, one_thread, specified
+from audit.engine.answers import specified
+from audit.engine.probe_audit import AnsweredProbe, build_result, one_thread
 from audit.engine.texts import given_texts
 from audit.measure import predict
 from audit.measure.label_sets import answer_all

@@ -376,7 +376,7 @@ class SetUnits(ClusterUnits):
     """Images of counterfactual sets: rates are those of independent images, groups are compared inside sets."""
 
     enough = SamplingUnits.enough
-    clustering = SamplingUnits.clustering  # type: ignore[assignment]  # no image depends on another, so there is none
+    clustering = SamplingUnits.clustering  # type: ignore[assignment]  # images are independent
 
     def intervals(self, alpha: float) -> Ends:
         return wilson(self.events, self.n, alpha)

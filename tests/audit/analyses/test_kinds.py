@@ -12,7 +12,7 @@ from audit import extension
 from audit.analyses import kinds, plans
 from audit.analyses.plans import LanguagePlan, RankingPlan, TaggingPlan
 from audit.api.audit_output import assemble_results
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import DataError, UsageError
 from audit.extension import GROUP, find
 from audit.records.base import Timing

@@ -9,9 +9,9 @@ import pytest
 from audit.api.pipeline import audit
 from audit.data import load_dataset
 from audit.data.schema import Schema
+from audit.engine.answers import audit as audit_probe
 from audit.engine.drift import SampleAnswers, answer_sample, embedding_drift, shortcut_of, with_drift
 from audit.engine.plan import ProbePlan
-from audit.engine.probe_audit import audit as audit_probe
 from audit.errors import UsageError
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Note, Settings

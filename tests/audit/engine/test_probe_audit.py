@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.engine import audit
+from audit.engine.answers import audit
 from audit.errors import DataError, UsageError
 from audit.testing import four_faces
 from audit.types import Claim, LabelSet, Measurement, Probe, Settings, Specification, SpecificationPlan

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.api.audit_output import assemble_results
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import UsageError
 from audit.output.predictions import predictions_table
 from audit.plans import PairedClaim, RightAnswer, WhatIfPlan

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from audit.engine import audit
+from audit.engine.answers import audit
 from audit.engine.plan import ProbePlan
 from audit.engine.untrained_control import with_untrained_control
 from audit.models import load

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audit import measure
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import UsageError
 from audit.types import Claim, LabelSet, Measurement, Probe, Settings
 

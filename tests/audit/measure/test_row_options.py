@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from audit.data.changed.subset import part_of
-from audit.engine import audit
+from audit.engine.answers import audit
 from audit.errors import DataError, UsageError
 from audit.measure.row_options import questions_of_rows
 from audit.probe.check import mistakes

@@ -186,7 +186,7 @@ def test_an_answer_that_differs_from_the_scores_stands_and_is_said(file):
 
 @pytest.mark.slow
 def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder, four_faces, tmp_path):
-    from audit.engine import audit as run_audit
+    from audit.engine.answers import audit as run_audit
     from audit.engine.external import PredictionPlan, audit_answers, plan_answers
     from audit.output.predictions import write_predictions
     from audit.testing import gender_probe

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from audit.analyses.plans import AssociationPlan
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import UsageError
 from audit.extensions.association import computation as association
 from audit.extensions.association.sentences import asked_sentence, association_title, method_sentence

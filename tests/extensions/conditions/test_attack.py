@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from audit.analyses.plans import AttackPlan
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import UsageError
 from audit.extensions.conditions.attack import AttackableEncoder, sample
 from audit.models import load

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from audit.analyses.plans import ImageConditionsPlan, PromptConditionsPlan
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import UsageError
 from audit.extensions.conditions import computation as conditions
 from audit.extensions.conditions import corruptions

@@ -11,7 +11,7 @@ from scipy.stats import norm, t
 
 from audit.analyses import kinds
 from audit.analyses.plans import HARMLESS, IMAGENET_C, AttackPlan, ImageConditionsPlan
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import UsageError
 from audit.extensions.conditions import computation, imagenet_c, sentences
 from audit.probe.variants import with_harmless_corruptions

@@ -8,7 +8,7 @@ import pytest
 
 from audit.analyses.kinds import AnalysisInputs
 from audit.analyses.plans import Choice, CounterfactualSetsPlan
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import DataError, UsageError
 from audit.extensions.counterfactual_sets import computation as counterfactual_sets
 from audit.extensions.counterfactual_sets.harmless import HARMLESS, harmless

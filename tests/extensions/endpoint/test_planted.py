@@ -2,7 +2,7 @@
 
 import pytest
 
-from audit.engine import audit
+from audit.engine.answers import audit
 from audit.extensions.endpoint.model import opened
 from audit.extensions.endpoint.settings import EndpointSettings
 from audit.types import Claim, LabelSet, Measurement, Probe, Settings

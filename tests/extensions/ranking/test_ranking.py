@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from audit.analyses.plans import RankingPlan
+from audit.engine.answers import audit
 from audit.engine.plan import ProbePlan
-from audit.engine.probe_audit import audit
 from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
 from audit.extensions.ranking import computation as ranking

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from audit.analyses.plans import RankingPlan
-from audit.engine.probe_audit import audit
+from audit.engine.answers import audit
 from audit.errors import UsageError
 from audit.extensions.ranking import computation as ranking
 from audit.extensions.ranking.sentences import not_ranked_sentence, ranking_title, search_sentence, tied_sentence

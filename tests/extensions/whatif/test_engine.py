@@ -10,7 +10,7 @@ from PIL import Image
 
 from audit.embedding.cache import EmbeddingCache, image_key
 from audit.embedding.embed import DECODE_POLICY
-from audit.engine import audit
+from audit.engine.answers import audit
 from audit.errors import UsageError
 from audit.measure.embedded import fit_half
 from audit.plans import RightAnswer, WhatIfPlan

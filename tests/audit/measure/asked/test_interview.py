@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.engine import audit
+from audit.engine.answers import audit
 from audit.measure.asked.interview import interview
 from audit.measure.asked.questionnaire import questionnaire
 from audit.records.base import Timing
