@@ -52,7 +52,6 @@ ALLOWED = {
     ("audit/models/huggingface/pretrained.py", "from_pretrained"): FOLDER,
     ("audit/extensions/mitigate/models/rewriting.py", "copyfileobj"): OPENED,
     ("audit/extensions/mitigate/models/rewriting.py", "safe_open"): FOLDER,
-    ("audit/models/siglip.py", "from_pretrained"): FOLDER,
     ("audit/models/spec.py", "load_file"): "of a plug-in, by `read_bytes`",
     ("audit/output/pack.py", "ZipFile"): IN_MEMORY,
     ("audit/output/publish.py", "copyfileobj"): OPENED,

@@ -1,4 +1,4 @@
-"""Loads one file of weights: our own `ckpt.pt`, OpenAI's archives, open_clip's and Lightning's files, safetensors, `.npz`.
+"""Loads one file of weights: our own `ckpt.pt`, OpenAI's archives, open_clip's and Lightning's files, safetensors.
 
 Nothing in the file is run. Settings that it does not determine come from ``--model-args``, are guessed with a warning, or are required.
 """
@@ -13,10 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from audit.models.folder_weights import adapter_notes, foreign_class_notes
+from audit.models.folder_weights import adapter_notes
 from audit.models.model_args import read_overrides, refuse_overrides
 from audit.models.runtime import located, log_notes
-from audit.types import Note
 
 if TYPE_CHECKING:
     from audit.types import Encoder
@@ -93,25 +92,17 @@ def read(path: Path) -> Contents:
 
 def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     """The encoder for another project's weights."""
-    from audit.models import native, siglip
+    from audit.models import native
     from contrastive.formats.convert import convert
     from contrastive.formats.infer import described
     from strictio.weights.adapter import refuse_beside
-    from strictio.weights.readers.big_vision import KIND, to_siglip
     from strictio.weights.unwrap import unwrap
-    from strictio.weights.weight_names import SIGLIP_PROBE
 
     with located(str(path)):
-        if contents.kind == KIND:
-            file = siglip.SiglipFile(*to_siglip(contents.data), contents, (Note("big_vision_names"),))
-            return siglip.load(path, file, overrides, **setting)
         weights = unwrap(contents.data, overrides.weights, overrides.adapter)
         ignored = adapter_notes(refuse_beside(path.parent, overrides.adapter is not None))
-        if SIGLIP_PROBE not in weights.tensors:
-            checkpoint = convert(weights, contents, overrides)
-            encoder = native.encoder(checkpoint, **setting, release=contents.archive.release if contents.archive else None)
-            notes = (*encoder.record.notes, *ignored)
-            encoder.record = replace(encoder.record, architecture=described(checkpoint.config), notes=notes)
-            return encoder
-    file = siglip.SiglipFile(weights.tensors, None, contents, (*weights.notes, *ignored, *foreign_class_notes(contents.unknown)))
-    return siglip.load(path, file, overrides, **setting)
+        checkpoint = convert(weights, contents, overrides)
+        encoder = native.encoder(checkpoint, **setting, release=contents.archive.release if contents.archive else None)
+        notes = (*encoder.record.notes, *ignored)
+        encoder.record = replace(encoder.record, architecture=described(checkpoint.config), notes=notes)
+        return encoder

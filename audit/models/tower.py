@@ -18,8 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from audit.models.dtype_trial import compare_with_float32, is_worth_a_trial
-from audit.models.quick_gelu import HasRecord, QuickGELUFold
+from audit.models.quick_gelu import QuickGELUFold
 from audit.models.runtime import projected, to_rows
 
 if TYPE_CHECKING:
@@ -111,17 +110,6 @@ class ImageTower:
         self._replicas = [self._replicas[0], *copies]
         self._turn = cycle(self._replicas)
 
-    @property
-    def is_narrow_on_cpu(self) -> bool:
-        """Whether a CPU computes it in 16 bits."""
-        return self._replicas[0][0].type == "cpu" and self._dtype != torch.float32
-
-    def in_float32(self, encoder: HasRecord) -> ImageTower:
-        """A copy in float32 on the same device; `encoder` is that of its fold."""
-        setting = (self._replicas[0][0], torch.float32)
-        model = copy.deepcopy(self._model).to(*setting)
-        return ImageTower(model, self._method, self.pixels, setting, QuickGELUFold(model, setting, encoder))
-
     def expect(self, images: int, parameters: int) -> None:
         """Compile the tower if this pays for the expected number of images (`COMPILE_FROM`)."""
         if self._asynchronous and not self._compiled and images * parameters >= COMPILE_FROM:
@@ -175,7 +163,6 @@ class OnTower:
 
     def __init__(self, tower: ImageTower):
         self.tower = tower
-        self._trial_due = self._tried = False
 
     @property
     def side(self) -> int:
@@ -192,10 +179,7 @@ class OnTower:
         return self.tower.pixels.pixels([image])[0]
 
     def start(self, prepared: Sequence[Tensor], size: int) -> StartedBatch:
-        """Start a batch, padded to `size` rows; before the first one of a long run in 16 bits, time it."""
-        if self._trial_due:
-            self._trial_due, self._tried = False, True
-            compare_with_float32(self.record.dtype, self.tower.start, lambda: self.tower.in_float32(copy.copy(self)).start, prepared)
+        """Start a batch, padded to `size` rows."""
         return self.tower.start(prepared, size)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
@@ -205,7 +189,6 @@ class OnTower:
     def expect(self, images: int) -> None:
         """Prepare for this number of images."""
         self.tower.expect(images, self.record.parameters)
-        self._trial_due = not self._tried and self.tower.is_narrow_on_cpu and is_worth_a_trial(images, self.record.parameters)
 
     def spread(self, places: Sequence[torch.device]) -> None:
         """Compute on each of these devices, of which the first already has the model."""

@@ -23,7 +23,7 @@ from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import END_OF_WORD, Tokenizer, clip_tokenizer
 from strictio.errors import DataError, MachineError, UsageError
 from strictio.files import open_file
-from strictio.weights.contents import Contents, read_json
+from strictio.weights.contents import SIGLIP_FOLDER, Contents, read_json
 from strictio.weights.overrides import ModelOverrides
 from strictio.weights.unwrap import Weights
 from strictio.weights.weight_names import SIGLIP_PROBE, from_hugging_face, without_text_prefix
@@ -90,7 +90,7 @@ def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str,
             raise DataError("the weights belong to an architecture that is not built here", why=why, fix=fix)
     if SIGLIP_PROBE in tensors:
         why = "a SigLIP's weights do not say how texts and images are read"
-        raise DataError("the weights of a SigLIP are read with their folder only", why=why, fix="name the folder in Hugging Face layout")
+        raise DataError("the weights of a SigLIP are read with their folder only", why=why, fix=SIGLIP_FOLDER)
     if any(name.startswith(("vision_model.", "text_model.")) for name in tensors):
         return from_hugging_face(tensors), "Hugging Face CLIPModel", ["Renamed from Hugging Face's names to OpenAI's."]
     if any(name.startswith("text.") for name in tensors):

@@ -125,10 +125,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "pickled_weights": "The weights were read from pytorch_model.bin (a pickle) by a reader that executes nothing; safetensors is "
         "safer.",
         "foreign_class": "The file of weights names {name}, which was not looked up.",
-        "big_vision_names": "Renamed from big_vision's names to those of Hugging Face's SiglipModel.",
-        "guessed_siglip_layers": "Guessed: GELU by its tanh formula, and 1e-6 in layer norms, as in big_vision (set with --model-args).",
-        "guessed_head_width": "Guessed: attention heads of the {tower} tower are {width} wide (--model-args {tower}_head_width=N).",
-        "guessed_siglip_images": "Guessed: images are prepared as for SigLIP: {settings} (set with --model-args).",
         "plugin_unchecked": "The encoder is a plug-in: how it reads images and texts could not be verified.",
         "plugin_tried": "When the plug-in was loaded, it was tested with two images and these texts: {texts}.",
         "plugin_classifier_unchecked": "The classifier is a plug-in: how it reads images could not be verified.",

@@ -71,12 +71,12 @@ class Zip:
             raise DataError(f"the file is damaged: entry {entry.name!r} does not match its CRC checksum", fix=AGAIN)
 
 
-def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
+def open_zip(path: Path, max_bytes: int) -> Zip:
     """Map a file and check its archive.
 
-    `path`: untrusted; `max_bytes`: limit of the file's size; `rooted`: whether everything must be under one folder, which is then left out
-    of the names: ``torch.save`` writes so, ``numpy.savez`` not. Raises `DataError` if it is not a model file (empty, a page, a Git-LFS
-    pointer, ...) or cut short; `UnsafeError` if it is a bare pickle, or an archive that ``torch.save`` would not write.
+    `path`: untrusted; `max_bytes`: limit of the file's size. Everything must be under one folder, which is left out of the names. Raises
+    `DataError` if it is not a model file (empty, a page, a Git-LFS pointer, ...) or cut short; `UnsafeError` if it is a bare pickle, or an
+    archive that ``torch.save`` would not write.
     """
     with open_file(path) as file:
         _identify(path, file.read(512))
@@ -89,7 +89,7 @@ def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
             directory = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             raise DataError("the file is damaged: its zip directory cannot be read", fix=AGAIN) from error
-        return Zip(content, _entries(content, directory, rooted))
+        return Zip(content, _entries(content, directory))
 
 
 def _identify(path: Path, head: bytes) -> None:
@@ -121,7 +121,7 @@ def _check_end(content: mmap.mmap) -> None:
         raise UnsafeError(f"the archive's directory has {size:,} bytes; the limit is {MAX_DIRECTORY:,}")
 
 
-def _entries(content: mmap.mmap, directory: zipfile.ZipFile, rooted: bool) -> dict[str, Entry]:
+def _entries(content: mmap.mmap, directory: zipfile.ZipFile) -> dict[str, Entry]:
     infos = sorted(directory.infolist(), key=lambda info: info.header_offset)
     names = [info.orig_filename for info in infos]
     if len(set(names)) < len(names):
@@ -134,7 +134,7 @@ def _entries(content: mmap.mmap, directory: zipfile.ZipFile, rooted: bool) -> di
         if info.header_offset < ends or entry.end > directory.start_dir:
             raise UnsafeError(f"the archive's entry {entry.name[:80]!r} overlaps another one")
         ends = entry.end
-        entries[_checked_name(entry.name, names[0].partition("/")[0] if rooted else None)] = entry
+        entries[_checked_name(entry.name, names[0].partition("/")[0])] = entry
     for name, entry in entries.items():
         if not entry.stored and not name.startswith("code/"):  # TorchScript compresses its code, which is never read
             what, why = f"the archive's entry {entry.name[:80]!r} is compressed", "torch.save stores; this could be a bomb"
@@ -142,14 +142,13 @@ def _entries(content: mmap.mmap, directory: zipfile.ZipFile, rooted: bool) -> di
     return entries
 
 
-def _checked_name(name: str, root: str | None) -> str:
-    """Return an entry's name, without the root folder where there must be one."""
+def _checked_name(name: str, root: str) -> str:
+    """Return an entry's name without the root folder."""
     parts = name.split("/")
     tricks = any(part in ("", ".", "..") for part in parts) or any(letter in name for letter in "\\\0:")
-    outside = root is not None and (len(parts) < 2 or parts[0] != root)
-    if tricks or outside or len(name) > 500:
+    if tricks or len(parts) < 2 or parts[0] != root or len(name) > 500:
         raise UnsafeError(f"the archive holds an entry with the path {name[:80]!r}", why="torch.save puts all under one folder")
-    return name if root is None else "/".join(parts[1:])
+    return "/".join(parts[1:])
 
 
 def _locate(content: mmap.mmap, info: zipfile.ZipInfo) -> Entry:

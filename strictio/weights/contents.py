@@ -15,6 +15,8 @@ from strictio.weights import readers
 from strictio.weights.torch_file import Archive, read_archive
 
 MAX_JSON = 16 * 2**20
+SIGLIP_FOLDER = "name the model's folder in Hugging Face layout; the hub has it, such as google/siglip-base-patch16-224"
+"""The way for weights of SigLIP in one file, which does not say how texts and images are prepared."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ def read(path: Path) -> Contents:
     if not path.is_file():
         why = "a pipe or a device could block forever"
         raise DataError("this is not a regular file", where=str(path), why=why, fix="give a file of weights")
+    if path.suffix == ".npz":
+        why = "weights are read from torch files and safetensors; big_vision writes SigLIP's in this form"
+        raise DataError("the file holds NumPy arrays (.npz)", where=str(path), why=why, fix=SIGLIP_FOLDER)
     for name in (module.name for module in pkgutil.iter_modules(readers.__path__)):
         reader = import_module(f"{readers.__name__}.{name}")
         if path.suffix in reader.SUFFIXES:

@@ -38,7 +38,7 @@ class ModelOverrides:
     interpolation: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] | None = None
     resize_mode: Literal["shortest", "squash"] | None = None
     tokenizer: str | None = None
-    """``clip``, a list of merges (``merges.txt``), a checkpoint of this project, or (SigLIP, open_clip) a folder in Hugging Face layout."""
+    """``clip``, a list of merges (``merges.txt``), a checkpoint of this project, or (open_clip) a folder in Hugging Face layout."""
     adapter: Literal["ignore"] | None = None
     """What becomes of a LoRA adapter beside the weights or among them: it is never applied."""
     weights: str | None = None

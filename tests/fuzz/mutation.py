@@ -217,7 +217,7 @@ def spoiled_log(content: bytes, source: random.Random) -> bytes:
 
 
 INSIDE: dict[str, Callable[[bytes, random.Random], bytes]] = {
-    "checkpoint": spoiled_zip, "npz": spoiled_zip, "safetensors": spoiled_header, "image": spoiled_chunk, "cache": spoiled_shard,
+    "checkpoint": spoiled_zip, "safetensors": spoiled_header, "image": spoiled_chunk, "cache": spoiled_shard,
     "results": spoiled_json, "comparison": spoiled_json, "mitigation": spoiled_json, "causes": spoiled_json,
     "folder": spoiled_json,
     "manifest": spoiled_json, "reply": spoiled_json, "xlsx": spoiled_zip, "jsonl": spoiled_line, "answers": spoiled_line,

@@ -295,7 +295,6 @@ def read_configuration(path: Path) -> None:
 READERS = {
     "checkpoint": Reader(".pt", read_model, sound.checkpoints),
     "safetensors": Reader(".safetensors", read_model, sound.safetensors),
-    "npz": Reader(".npz", read_model, sound.archives_of_arrays),
     **({"onnx": Reader(".onnx", read_onnx, sound.onnx_files)} if find_spec("onnx") else {}),
     "folder": Reader(".json", read_folder, sound.folders),
     "template": Reader(".jinja", read_template, sound.templates),

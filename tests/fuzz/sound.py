@@ -118,22 +118,6 @@ def safetensors() -> list[bytes]:
     return [save(tensors, metadata={"format": "pt"}), save({"w": torch.arange(4)}), save({k: v.contiguous() for k, v in whole.items()})]
 
 
-def archives_of_arrays() -> list[bytes]:
-    """big_vision's arrays of a small SigLIP, and some that are none."""
-    import numpy as np
-
-    from tests.strictio.weights.readers.test_big_vision import flat, siglip_tree
-
-    buffer = io.BytesIO()
-    np.savez(buffer, **flat({"params": siglip_tree(layers=1)}))
-    found = [buffer.getvalue()]
-    for write in (np.savez, np.savez_compressed):
-        buffer = io.BytesIO()
-        write(buffer, **{"params/img/embedding/kernel": np.zeros((2, 2, 3, 4), np.float32), "params/t": np.ones(1), "name": np.array("x")})
-        found.append(buffer.getvalue())
-    return found
-
-
 def onnx_files() -> list[bytes]:
     """A graph whose sizes depend on constants, and one with branches."""
     from onnx import TensorProto, helper

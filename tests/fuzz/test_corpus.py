@@ -13,7 +13,7 @@ from tests.fuzz.child import SOUND, Child
 from tests.fuzz.mutation import INSIDE, mutated
 from tests.fuzz.readers import READERS, Reader, outcome
 
-REFUSED_SEEDS = {"checkpoint": 2, "safetensors": 3, "npz": 3, "samples": 1, "answer": 4}
+REFUSED_SEEDS = {"checkpoint": 2, "safetensors": 3, "samples": 1, "answer": 4}
 """Of the sound files of a reader those that hold no known model or no groups, or are refusals: they are read to the end and refused."""
 
 

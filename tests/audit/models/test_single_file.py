@@ -371,6 +371,20 @@ def test_architectures_of_open_clip_alone_are_sent_there(tmp_path, name, said):
     assert "open_clip:ARCH,FILE" in error.fix
 
 
+def test_a_siglip_in_one_file_and_arrays_of_big_vision_are_sent_to_their_folder(tmp_path):
+    torch.save({"vision_model.head.probe": torch.ones(1, 1, 4)}, tmp_path / "siglip.pt")
+    save_file({"vision_model.head.probe": torch.ones(1, 1, 4)}, tmp_path / "siglip.safetensors")
+    np.savez(tmp_path / "siglip.npz", **{"params/img/MAPHead_0/probe": np.ones((1, 1, 4), np.float32)})
+    way = "name the model's folder in Hugging Face layout; the hub has it, such as google/siglip-base-patch16-224"
+    for name, said in (
+        ("siglip.pt", "the weights of a SigLIP are read with their folder only"),
+        ("siglip.safetensors", "the weights of a SigLIP are read with their folder only"),
+        ("siglip.npz", "the file holds NumPy arrays (.npz)"),
+    ):
+        error = refused(tmp_path / name, DataError)
+        assert (error.what, error.fix, error.where) == (said, way, str(tmp_path / name))
+
+
 def test_flattened_weights_are_explained(tmp_path):
     torch.save({"model": {"_fsdp_wrapped_module._flat_param": torch.ones(9)}}, tmp_path / "x.pt")
     error = refused_args(tmp_path / "x.pt")
