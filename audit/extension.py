@@ -114,6 +114,8 @@ class Option:
     """Any text, a whole number of at least 1, a number above 0, or a path."""
     choices: tuple[str, ...] = ()
     """The words that it accepts, if there are few."""
+    several: bool = False
+    """Whether it may be repeated. Then its value is a tuple, which is empty where it is not given."""
     check: str = ""
     """Returns the value, or raises ValueError with what is expected: Callable[[object], str]. Empty: what `value` says."""
 
@@ -182,6 +184,17 @@ class DeclaredProbe:
 
 
 @dataclass(frozen=True)
+class Output:
+    """What is made of a finished audit besides its files, if its option is given: an entry of a tracker, for example."""
+
+    option: Option
+    check: str
+    """Given the value of the option, raises UsageError before any work if it cannot be made: Callable[[Any], None]."""
+    make: str
+    """Makes it, given the value and the audit, which is complete by then: Callable[[Any, audit.api.audits.Audit], None]."""
+
+
+@dataclass(frozen=True)
 class Extension:
     """Everything that one extension adds."""
 
@@ -197,6 +210,13 @@ class Extension:
     models: tuple[ModelKind, ...] = ()
     accounts: tuple[Account, ...] = ()
     probes: tuple[DeclaredProbe, ...] = ()
+    outputs: tuple[Output, ...] = ()
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Everything that it adds to the options of ``vlm-audit run``."""
+        several = (*(one.options for one in self.readers), *(one.options for one in self.models))
+        return (*(option for options in several for option in options), *(one.option for one in self.outputs))
 
 
 class Found(NamedTuple):
@@ -249,8 +269,7 @@ def _claims(declared: Extension) -> Iterator[str]:
     yield from (f"the analysis {analysis.field!r}" for analysis in declared.analyses)
     yield from (f"the account {account.field!r}" for account in declared.accounts)
     yield from (f"the probe {probe.name!r}" for probe in declared.probes)
-    options = (*(one.options for one in declared.readers), *(one.options for one in declared.models))
-    yield from (f"the option {option.name!r}" for several in options for option in several)
+    yield from (f"the option {option.name!r}" for option in declared.options)
     yield from ("the analysis '--what-if'" for analysis in declared.analyses if analysis.methods)
     for kind in declared.models:
         yield from (f"the scheme {scheme!r}" for scheme in (kind.scheme,) if scheme)
@@ -303,6 +322,11 @@ def model_kinds() -> list[ModelKind]:
 def declared_probes() -> dict[str, DeclaredProbe]:
     """All probes of extensions, by name."""
     return {probe.name: probe for extension in find().extensions for probe in extension.probes}
+
+
+def outputs() -> tuple[Output, ...]:
+    """All outputs of extensions."""
+    return tuple(output for extension in find().extensions for output in extension.outputs)
 
 
 def function(name: str) -> Any:

@@ -81,8 +81,7 @@ def test_without_an_extension_the_rest_is_as_before_and_a_line_says_what_is_gone
         assert done.returncode == 3
         for said in ("is not a table", left_out(name), "fix: install again what is left out; otherwise give a .csv"):
             assert said in done.stderr
-    options = [option for one in (*extension.readers, *extension.models) for option in one.options]
-    if flags := [f"--{option.name.replace('_', '-')}" for option in options]:
+    if flags := [f"--{option.name.replace('_', '-')}" for option in extension.options]:
         assert left_out(name) in ran(packages, "-m", "audit", "run", "--predictions", str(ANSWERS), flags[0], "x").stderr
         assert not {*flags} & {*ran(packages, "-m", "audit", "run", "--help-all").stdout.split()}
     for probe in extension.probes:

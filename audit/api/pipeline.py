@@ -14,7 +14,6 @@ from audit.api.inputs import probe_sources
 from audit.api.junit import junit_of_errors
 from audit.api.plan import AuditPlan, plan_audit, unique_model_names
 from audit.api.plan_lock import answers_under_lock, run_lock, with_model_name
-from audit.api.tracking import check_trackers, log_audit
 from audit.comparison.within import has_several_models, pair_models
 from audit.engine import AuditedProbe
 from audit.engine.external import audit_answers
@@ -61,7 +60,7 @@ def run_audit(request: AuditRequest) -> Audit:
     clock, stages = Clock(), _stages(request)
     stages("reading", 0, 1)
     plan = plan_audit(request)
-    check_trackers(request.log_to)
+    request.check_outputs()
     sources = probe_sources(request)
     with RunDirectory(request.out, log=LOG, log_format=request.log_format) as directory:
         by_source = _audit_files(plan, directory, stages) if plan.files else _audit_models(plan, directory, stages)
@@ -78,8 +77,7 @@ def run_audit(request: AuditRequest) -> Audit:
         if request.junit is not None:
             write_text(request.junit, junit_xml(results, request.gate_policy))
     done = Audit(results, tuple(audited), request.out, request.gate_policy, plan.lock)
-    if request.log_to:
-        log_audit(done, request.log_to)
+    request.make_outputs(done)
     return done
 
 

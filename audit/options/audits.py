@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from audit.cli.logs import LogFormat
 from audit.errors import DataError, UnsafeError, UsageError
-from audit.options.declared import HOW, OF_READERS, READ_BY_OTHERS, ModelsRequest, ReadersRequest
+from audit.options.declared import HOW, OF_READERS, OUTPUT, READ_BY_OTHERS, ModelsRequest, OutputsRequest, ReadersRequest
 from audit.options.gates import GATES, GatedRequest
 from audit.options.kinds import (
     AboveOne,
@@ -51,10 +51,9 @@ from strictio.files import read_text
 
 WHAT, QUESTIONS, UNITS = "what to audit", "further questions", "groups and sampling units"
 TABLE, EXTERNAL = "how images and their attributes are read", "external predictions"
-RULES, OUTPUT = "statistics", "output"
+RULES = "statistics"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Decode = Literal["exact", "fast"]
-Tracker = Literal["wandb", "mlflow"]
 WITH_A_MODEL = (
     "model", "model_args", "label_map", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples",
     "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite", "language",
@@ -68,7 +67,7 @@ _CODE = re.compile(r".+\.py(:.*)?", re.DOTALL)
 _PROBE_FOR_DATA = "for images with your own labels: --probe zeroshot; vlm-audit probes lists all probes"
 
 
-class AuditRequest(ModelsRequest, GatedRequest, ReadersRequest):
+class AuditRequest(ModelsRequest, GatedRequest, ReadersRequest, OutputsRequest):
     """All options of an audit: those of ``vlm-audit run``, and those only available from Python."""
 
     NEEDED: ClassVar[tuple[str, ...]] = ("model", "probe")
@@ -248,10 +247,6 @@ class AuditRequest(ModelsRequest, GatedRequest, ReadersRequest):
     include_examples: Count | None = option(
         None, OUTPUT, "show N small pictures in the report; they may show people (default: none)", metavar="N"
     )
-    log_to: Several[Tracker] = option(
-        (), OUTPUT, "also log gaps, tables and the page to Weights & Biases or MLflow, whose package must be installed; no "
-        "predictions of single images; repeatable", metavar="TRACKER",
-    )  # fmt: skip
     log_format: LogFormat = option("text", OUTPUT, "form of the log on stderr and in run.log; json: one object per line")
 
     device: Text = option("cpu", HOW, "cpu, cuda, cuda:1, mps; several GPUs of this machine: cuda:0,cuda:1, or cuda:all", basic=True)

@@ -1,4 +1,4 @@
-"""The options that extensions declare, for their readers of answers and for their kinds of models (`audit.extension.Option`)."""
+"""The options that extensions declare, for their readers of answers, kinds of models and outputs (`audit.extension.Option`)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import PlainValidator, create_model
 
 from audit.errors import UsageError
-from audit.extension import Option, answer_readers, import_declared, model_kinds
+from audit.extension import Option, answer_readers, import_declared, model_kinds, outputs
 from audit.models.spec import served_kind
-from audit.options.kinds import AboveZero, Count, FilePath, Switch, Text
+from audit.options.kinds import AboveZero, Count, FilePath, Several, Switch, Text
 from audit.options.schema import Options, flag, is_given, option
 
 if TYPE_CHECKING:
     from audit.engine.served import ServedPlan
+    from audit.extension import Output
 
-HOW = "how to run it"
+HOW, OUTPUT = "how to run it", "output"
 READ_BY_OTHERS = "".join(f", {reader.files}" for reader in answer_readers())
 """What readers of extensions read, to be listed after the kinds of tables."""
 _TYPES: Mapping[str, Any] = {"text": Text, "count": Count, "amount": AboveZero, "file": FilePath}
@@ -35,10 +36,13 @@ def declared_fields(options: Iterable[tuple[str, Option]]) -> dict[str, Any]:
 def _field(one: Option, heading: str) -> tuple[Any, Any]:
     if not (one.metavar or one.choices):
         return Switch, option(False, heading, one.help)
-    kind = Annotated[str, PlainValidator(partial(_checked, one.check))] if one.check else _TYPES[one.value]
+    kind: Any = Annotated[str, PlainValidator(partial(_checked, one.check))] if one.check else _TYPES[one.value]
+    words = {"metavar": one.metavar} if one.metavar else {}
     if one.choices:
-        return Literal[one.choices] | None, option(None, heading, one.help)
-    return kind | None, option(None, heading, one.help, metavar=one.metavar)
+        kind = Literal[one.choices]
+    if one.several:
+        return Several[kind], option((), heading, one.help, **words)
+    return kind | None, option(None, heading, one.help, **words)
 
 
 def _of_readers() -> Iterator[tuple[str, Option]]:
@@ -49,12 +53,18 @@ def _of_models() -> Iterator[tuple[str, Option]]:
     return ((f"for a {kind.name} (--model {kind.usage})", one) for kind in model_kinds() if kind.usage for one in kind.options)
 
 
+def _of_outputs() -> Iterator[tuple[str, Option]]:
+    return ((OUTPUT, one.option) for one in outputs())
+
+
 if TYPE_CHECKING:
     from audit.options.schema import Options as _OfModels
+    from audit.options.schema import Options as _OfOutputs
     from audit.options.schema import Options as _OfReaders
 else:
     _OfReaders = create_model("OfReaders", __base__=Options, **declared_fields(_of_readers()))
     _OfModels = create_model("OfModels", __base__=Options, **declared_fields(_of_models()))
+    _OfOutputs = create_model("OfOutputs", __base__=Options, **declared_fields(_of_outputs()))
 
 
 class ReadersRequest(_OfReaders):
@@ -92,6 +102,24 @@ class ModelsRequest(_OfModels):
         return plan
 
 
+class OutputsRequest(_OfOutputs):
+    """What is made of a finished audit besides its files."""
+
+    def check_outputs(self) -> None:
+        """Raise UsageError for a requested output that cannot be made."""
+        for output, value in self._requested_outputs():
+            import_declared(output.check)(value)
+
+    def make_outputs(self, audit: Any) -> None:
+        """Make the requested outputs of an audit that is complete."""
+        for output, value in self._requested_outputs():
+            import_declared(output.make)(value, audit)
+
+    def _requested_outputs(self) -> list[tuple[Output, Any]]:
+        return [(output, value) for output in outputs() if is_given(value := getattr(self, output.option.name))]
+
+
 OF_READERS = tuple(_OfReaders.model_fields)
 OF_MODELS = tuple(_OfModels.model_fields)
+OF_OUTPUTS = tuple(_OfOutputs.model_fields)
 """The names of their options."""

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from audit.options.audits import AuditRequest
+from audit.options.declared import OF_OUTPUTS
 from audit.options.gates import GatedRequest
 from audit.options.kinds import FilePath, Switch, Text
 from audit.options.schema import option
 
 LOCK = "the plan lock"
 LEFT_OUT = (
-    "lock", "name", "untrained_control", "baseline_models", "include_examples", "log_to", "log_format", "decode", "batch_size",
-    *GatedRequest.model_fields,
+    "lock", "name", "untrained_control", "baseline_models", "include_examples", "log_format", "decode", "batch_size",
+    *GatedRequest.model_fields, *OF_OUTPUTS,
 )  # fmt: skip
 """Options of an audit that decide nothing about its questions."""
 

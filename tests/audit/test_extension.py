@@ -13,7 +13,7 @@ from audit import extension
 from audit.__main__ import main
 from audit.api.inputs import probe_sources
 from audit.errors import UsageError
-from audit.extension import GROUP, Analysis, AnswerReader, Command, DeclaredProbe, Extension, FactsFile, Option, find
+from audit.extension import GROUP, Analysis, AnswerReader, Command, DeclaredProbe, Extension, FactsFile, Option, Output, find
 from audit.options.audits import AuditRequest
 from probes.counterfactual import emoji
 from tests.support.rooms import EXTENSIONS
@@ -35,8 +35,9 @@ CUPS = DeclaredProbe("cups", "Whose cups?", "cups_of_a_package", "people")
 PROBES = Extension("cups", probes=(CUPS, replace(CUPS, name="nearby", module="audit.naming"), replace(CUPS, name="emoji")))
 SAME_PROBE = Extension("mugs", probes=(CUPS,))
 MADE = "from dataclasses import replace\nfrom probes.counterfactual.emoji import PROBE as E\n\nPROBE = replace(E, name='cups'"
+SAME_OPTION = Extension("posts", outputs=(Output(Option("log_to", "where"), "json:loads", "json:loads"),))
 NO_EXTENSION = "count"
-pytestmark = pytest.mark.extension("tagging", "watch", "whatif")  # ours come first
+pytestmark = pytest.mark.extension("tagging", "trackers", "watch", "whatif")  # ours come first
 
 
 def count(words):
@@ -84,6 +85,7 @@ def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, cap
         ("MORE_WHAT_IFS", "the analysis '--what-if' of 'whatif' exists already"),
         ("SAME_PROBE", "the probe 'cups' of 'cups' exists already"),
         ("CARDS", "the option 'deck' of 'dice' exists already"),
+        ("SAME_OPTION", "the option 'log_to' of 'trackers' exists already"),
         ("NO_EXTENSION", "NO_EXTENSION is not an Extension"),
         ("MISSING", "has no attribute 'MISSING'"),
         ("no_such_package:X", "No module named 'no_such_package'"),

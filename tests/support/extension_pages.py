@@ -28,8 +28,9 @@ def extension_options() -> dict[str, tuple[dict[str, Any], Any]]:
     """Return how each option of ours can be given."""
     options = {}
     for extension in find().extensions:
-        declare = (*((one, one.read) for one in extension.readers), *((one, one.plan) for one in extension.models))
-        if any(one.options and place.startswith("audit.extensions.") for one, place in declare):
+        places = [one.read for one in extension.readers] + [one.plan for one in extension.models]
+        places += [one.make for one in extension.outputs]
+        if extension.options and any(place.startswith("audit.extensions.") for place in places):
             options |= _samples(extension.name).OPTIONS
     return options
 

@@ -9,7 +9,7 @@ from pydantic import PlainValidator
 from audit.errors import UsageError
 from audit.models.spec import served_kind
 from audit.options.audits import AuditRequest
-from audit.options.declared import HOW, OF_MODELS
+from audit.options.declared import HOW, OF_MODELS, OF_OUTPUTS
 from audit.options.gates import GatedRequest
 from audit.options.kinds import Text
 from audit.options.schema import flag, is_given, option
@@ -17,7 +17,7 @@ from audit.options.schema import flag, is_given, option
 JUDGING = (
     "predictions", "prediction_column", "truth_column", "tags", "texts", "as_replicates", "attributes", "outcome", "pairs", "depth",
     "name", "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "baseline_models",
-    "log_to", "lock", *GatedRequest.model_fields, *OF_MODELS,
+    "lock", *GatedRequest.model_fields, *OF_MODELS, *OF_OUTPUTS,
 )  # fmt: skip
 """Options of an audit that do not affect what is embedded, or that need results."""
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import audit
-from audit.api.tracking import numbers
 from audit.errors import MachineError, UsageError
+from audit.extensions.trackers.log import numbers
 from audit.results import to_json
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from tests.contrastive.training.test_wandb import history, records

@@ -20,7 +20,7 @@ PROJECT = "vlm-audit"
 _NUMBERS = ("gap", "low", "high", "p")
 
 
-def check_trackers(trackers: Sequence[str]) -> None:
+def check(trackers: Sequence[str]) -> None:
     """Raise `UsageError`, before any work, if the package of a tracker is not installed."""
     for tracker in trackers:
         try:
@@ -30,7 +30,7 @@ def check_trackers(trackers: Sequence[str]) -> None:
             raise UsageError(f"--log-to {tracker} needs the package {tracker}", why=str(error)[:200], fix=fix) from error
 
 
-def log_audit(audit: Audit, trackers: Sequence[str]) -> None:
+def log_audit(trackers: Sequence[str], audit: Audit) -> None:
     """Log an audit to each tracker; raises `MachineError` if one does not take it. The audit itself is complete by then."""
     for tracker in trackers:
         try:
