@@ -20,9 +20,9 @@ from reports.text.analyses import all_analyses, has_records
 T = TypeVar("T")
 
 
-def script_hash(path: str) -> str:
-    """Return the hash of a script of this package, by which a page's content security policy allows it and no other."""
-    script = files("reports").joinpath(path).read_bytes()
+def script_hash(path: str, package: str = "reports") -> str:
+    """Return the hash of a script of a package, by which a page's content security policy allows it and no other."""
+    script = files(package).joinpath(path).read_bytes()
     return "sha256-" + base64.b64encode(hashlib.sha256(script).digest()).decode()
 
 

@@ -58,7 +58,7 @@ def test_f22_files_of_two_runs_are_refused_with_the_way_out(bench, table, tmp_pa
     bench.report["results.json"] = (old / "results.json").read_bytes()
     for module, words in (("reports.render", [bench.out]), ("reports.figures", [bench.out]), ("audit.compare", [old, bench.out])):
         bench.run(*words, module=module, out=False, code=3, said=["results.json is not the one that this run wrote", "fix: run it again"])
-    bench.run(bench.folder, "--out", bench.out.parent / "out" / "index.html", module="audit.commands.index", out=False)
+    bench.run(bench.folder, "--out", bench.out.parent / "out" / "index.html", module="audit.extensions.index.command", out=False)
     assert "results.json is not the one that this run wrote" in (bench.out / "index.html").read_text()
 
 

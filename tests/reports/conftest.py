@@ -8,7 +8,7 @@ from reports.profile.page import profile_page
 from reports.profile.statements import Statements
 from reports.render import render, render_comparisons
 from tests.support import comparison_samples, report_samples, whole_page
-from tests.support.extension_pages import extension_pages
+from tests.support.extension_pages import pages_of_facts
 from tests.support.made_once import made_once
 
 PAGES = {
@@ -17,7 +17,7 @@ PAGES = {
     "comparison": lambda: render_comparisons(comparison_samples.skewed_and_plain()),
     "series": lambda: render_comparisons(comparison_samples.four_steps()),
     "profile": lambda: profile_page(report_samples.everything(), "5" * 64, Statements()),
-    **dict(next(iter(pages.items())) for pages in extension_pages().values()),
+    **pages_of_facts(),
 }
 
 

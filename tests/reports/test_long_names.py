@@ -1,10 +1,10 @@
 """Names of 3,000 characters: no page scrolls sideways, and each name is there whole."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from reports.index.page import FoundAudit, index_page
 from reports.render import render, render_comparisons
 from tests.support import comparison_samples, whole_page
 from tests.support.made_once import made_once
@@ -43,11 +43,11 @@ def of_comparisons(made):
     return render_comparisons(longer(facts, ZOO | {side.model.name for side in facts.sides}))
 
 
-def of_index(folder):
+def of_index():
+    from audit.extensions.index.page import FoundAudit, index_page
+
     facts = comparison_samples.two_models()
-    return index_page(
-        [FoundAudit(folder / ("x" * 200), longer(facts, names_of(facts))), FoundAudit(folder / ("y" * 200), None, MORE)], folder
-    )
+    return index_page([FoundAudit(Path("x" * 200), longer(facts, names_of(facts))), FoundAudit(Path("y" * 200), None, MORE)], Path())
 
 
 PAGES = {
@@ -55,26 +55,29 @@ PAGES = {
     "models": partial(of_audits, comparison_samples.two_models),
     "comparison": partial(of_comparisons, comparison_samples.skewed_and_plain),
     "series": partial(of_comparisons, comparison_samples.four_steps),
+    "index": of_index,
 }
+OF_EXTENSIONS = ("index",)
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """Name of a page -> its address."""
+def address(tmp_path_factory):
+    """Return a function that returns the address of a page."""
 
-    def make(folder):
-        for name, draw in {**PAGES, "index": partial(of_index, folder)}.items():
-            (folder / f"{name}.html").write_text(draw(), "utf-8")
+    def of(name):
+        folder = made_once(tmp_path_factory, f"{name}-of-long-names", lambda made: (made / "page.html").write_text(PAGES[name](), "utf-8"))
+        return (folder / "page.html").as_uri()
 
-    folder = made_once(tmp_path_factory, "pages-of-long-names", make)
-    return {name: (folder / f"{name}.html").as_uri() for name in (*PAGES, "index")}
+    return of
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, pytest.param(1440, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", [*PAGES, "index"])
-def test_a_name_of_3000_characters_breaks_and_the_page_does_not_scroll_sideways(unfolded, pages, name, width):
-    page = unfolded(pages[name], width)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.extension(name)] if name in OF_EXTENSIONS else []) for name in PAGES]
+)
+def test_a_name_of_3000_characters_breaks_and_the_page_does_not_scroll_sideways(unfolded, address, name, width):
+    page = unfolded(address(name), width)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("Math.max(0, ...[...document.querySelectorAll('.scroll')].map(region => region.scrollWidth))") < 4000
@@ -84,7 +87,7 @@ def test_a_name_of_3000_characters_breaks_and_the_page_does_not_scroll_sideways(
 
 
 @pytest.mark.slow
-def test_names_of_usual_length_stay_as_they_were_and_a_long_one_can_be_copied(unfolded, addresses, pages):
+def test_names_of_usual_length_stay_as_they_were_and_a_long_one_can_be_copied(unfolded, addresses, address):
     assert unfolded(addresses["comparison"]).locator("td .long, th .long").count() == 0
-    texts = unfolded(pages["comparison"]).locator("td .long, th .long").all_text_contents()
+    texts = unfolded(address("comparison")).locator("td .long, th .long").all_text_contents()
     assert 3000 in [text.count("W") for text in texts]  # others are titles, which shorten a name

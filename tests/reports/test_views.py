@@ -3,7 +3,6 @@
 import pkgutil
 from dataclasses import is_dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 
 import jinja2
@@ -20,7 +19,6 @@ from reports.charts.forest import Mark, Scale
 from reports.comparison.context import ComparisonContext
 from reports.context import AuditContext
 from reports.evidence.answers import Deviation
-from reports.index.page import FoundAudit, index_page
 from reports.profile.page import profile_page
 from reports.profile.rows import ChangeOfQuestion, ProfileRow
 from reports.profile.statements import Stated, StatedAboutQuestion, Statements
@@ -34,7 +32,7 @@ from tests.support.extension_pages import extension_pages
 
 WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.tidy")
 PREPARE_VIEWS = {
-    AuditContext, ChangeOfQuestion, ComparisonContext, Deviation, FoundAudit, ProfileRow, Scale, Section, Stated,
+    AuditContext, ChangeOfQuestion, ComparisonContext, Deviation, ProfileRow, Scale, Section, Stated,
     StatedAboutQuestion, Statements,
 }  # fmt: skip
 """Dataclasses that views are made from."""
@@ -113,11 +111,6 @@ def draw_pages():
         for draw in pages.values():
             draw()
     profile_page(samples.everything(), "5" * 64, Statements())
-    one = samples.emoji()
-    models = {name: replace(one, model=replace(one.model, name=name)) for name in ("one", "two")}  # alike: one table
-    audits = [FoundAudit(Path(name), samples.results(audit)) for name, audit in models.items()]
-    audits.append(FoundAudit(Path("cut"), None, "it ends early"))
-    index_page(audits, Path())
 
 
 @pytest.fixture(scope="module")

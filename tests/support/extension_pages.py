@@ -16,6 +16,12 @@ def extension_pages() -> dict[str, dict[str, Callable[[], str]]]:
     return {extension.name: _samples(extension.name).PAGES for extension in ours}
 
 
+def pages_of_facts() -> dict[str, Callable[[], str]]:
+    """Return the first page of each extension that has a file of facts or an account: it has an appendix, as an audit's."""
+    pages = extension_pages()
+    return dict(next(iter(pages[one.name].items())) for one in find().extensions if one.name in pages and (one.files or one.accounts))
+
+
 def appendix_records() -> dict[str, tuple[Any, ...]]:
     """Return records of each analysis of ours whose section is in the appendix: its field -> ``records()`` of its samples."""
     ours = [extension for extension in find().extensions if extension.templates.startswith("audit.extensions.")]

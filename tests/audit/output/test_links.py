@@ -126,13 +126,13 @@ def test_a_folder_that_is_swapped_for_a_link_meanwhile_does_not_lead_out(tmp_pat
 
 
 @pytest.mark.slow
-def test_compare_render_pictures_and_index_follow_no_link_either(tmp_path, victim, monkeypatch):
+def test_compare_render_and_pictures_follow_no_link_either(tmp_path, victim, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
         run(tmp_path / name)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "STATUS").write_text("complete\n")
-    for place in ("c/comparison.html", "c/run.log", "a/figures", "index.html"):
+    for place in ("c/comparison.html", "c/run.log", "a/figures"):
         (tmp_path / place).unlink(missing_ok=True)
         (tmp_path / place).symlink_to(victim if place == "a/figures" else victim / "gaps.csv")
     assert command("a", "b", "--out", "c", module="audit.compare").returncode == 0
@@ -141,8 +141,6 @@ def test_compare_render_pictures_and_index_follow_no_link_either(tmp_path, victi
     assert command("a", module="reports.render").returncode == 0
     done = command("a", module="reports.figures")
     assert (done.returncode, "figures is a link" in done.stderr) == (4, True), done.stderr
-    done = command(".", module="audit.commands.index")
-    assert (done.returncode, "is not an index" in done.stderr) == (2, True), done.stderr
 
 
 @pytest.mark.slow

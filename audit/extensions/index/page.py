@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from audit.errors import AuditError
+from audit.extensions.index import sentences as text
 from audit.records.base import Verdict
 from audit.results import AuditResult, Finding, Results
 from audit.statistics.severity import by_severity
@@ -24,12 +25,11 @@ from reports.environment import draw
 from reports.provenance import About, written_date
 from reports.read import RESULTS, read_results
 from reports.section import Page, script_hash
-from reports.text import index as text
 from reports.text import phrases, sentences
 from reports.text.headline import captions, headline_of, question
 from reports.text.several import by_task, fewest_places
 
-HASH = script_hash("index/table.js")
+HASH = script_hash("table.js", "audit.extensions.index")
 MARK = "vlm-audit-index"
 """The id of the table of all audits, which distinguishes our own page from other files."""
 _MOST_QUESTIONS = 8
@@ -183,7 +183,7 @@ def index_page(entries: Sequence[FoundAudit], start: Path) -> str:
             (text.TABLE, MARK, ""),
             *([(text.BROKEN, "broken", "")] if broken else []),
         ],
-        deck=text.deck(len(rows), len([entry for entry in entries if entry.results])),
+        deck=text.index_deck(len(rows), len([entry for entry in entries if entry.results])),
         columns=text.COLUMNS,
         verdicts=[(verdict, sentences.VERDICTS[verdict].word) for verdict in verdicts],
         shared=shared,

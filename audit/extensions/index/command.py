@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _drawn(arguments: Namespace) -> str:
-    from reports.index.page import MARK, found_audits, index_page
+    from audit.extensions.index.page import MARK, found_audits, index_page
     from reports.render import write
 
     folder = Path(arguments.directory)

@@ -26,7 +26,7 @@ SORT = "Click a column heading to sort; click again to reverse."
 FILTER_TEXT, FILTER_VERDICT, ANY_VERDICT, SHOWN = "Model, probe, data or question", "Verdict", "Any verdict", "Audits shown:"
 
 
-def deck(audits: int, directories: int) -> str:
+def index_deck(audits: int, directories: int) -> str:
     """Say how many audits there are, in how many directories."""
     return f"{in_words(audits, 'audit')} in {in_words(directories, 'directory', 'directories')}"
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from audit.extensions.index.page import HASH, found_audits, index_page
 from audit.statistics.severity import by_severity
 from audit.types import Claim
-from reports.index.page import HASH, found_audits, index_page
 from reports.text import phrases
 from tests.support import comparison_samples as samples
 from tests.support.command import command
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 
 
 def index(*words):
-    return command(*words, module="audit.commands.index")
+    return command(*words, module="audit.extensions.index.command")
 
 
 @pytest.mark.slow
@@ -216,3 +216,11 @@ def test_a_column_sorts_the_rows_and_turns_them_around(browser, folder):
     assert falling == rising[::-1] != rising
     assert logged == []
     assert len(asked) == 1
+
+
+def test_a_link_in_place_of_the_index_is_not_followed(folder, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "index.html").symlink_to(tmp_path / "mine.txt")
+    done = index(folder, "--out", tmp_path / "index.html")
+    assert (done.returncode, "is not an index" in done.stderr) == (2, True), done.stderr
+    assert (tmp_path / "mine.txt").read_text() == "mine"
