@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from audit.embedding.housekeeping import verify_cache
+from audit.extensions.cache.housekeeping import verify_cache
 from tests.acceptance.test_f_faults import facts, first_shard, some, until
 from tests.support.forked import Forked
 from tests.support.slow_encoder import write_encoder, write_noise

@@ -80,7 +80,7 @@ def check(place, command):
     if command in ("run", "compare"):
         of_one_run(place / "o")
     if command == "embed" and (place / "cache").exists():
-        from audit.embedding.housekeeping import verify_cache
+        from audit.extensions.cache.housekeeping import verify_cache
 
         assert verify_cache(place / "cache").damaged == ()
     if command == "train" and (place / "trained" / "ckpt.pt").exists():

@@ -15,7 +15,6 @@ import pytest
 
 from audit.embedding import shard
 from audit.embedding.cache import EmbeddingCache, MemoryRoot, default_root, image_key, text_key
-from audit.embedding.housekeeping import trust
 from audit.embedding.seal import key_file, user_key
 from audit.embedding.shard import resealed
 from audit.errors import MachineError, UnsafeError
@@ -230,7 +229,10 @@ def test_a_well_sealed_shard_that_is_malformed_is_set_aside(tmp_path, caplog, ma
     assert "set aside" in caplog.text
 
 
+@pytest.mark.extension("cache")
 def test_a_shard_of_the_first_format_is_embedded_again_or_trusted(tmp_path, caplog):
+    from audit.extensions.cache.housekeeping import trust
+
     cache = open_cache(tmp_path)
     cache.add(rows("a"))
     shard = next(cache.folder.glob("*.shard"))

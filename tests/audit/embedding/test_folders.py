@@ -7,7 +7,6 @@ import fsspec
 import numpy as np
 import pytest
 
-from audit.embedding import housekeeping
 from audit.embedding.cache import EmbeddingCache, default_root
 from audit.embedding.folders import SharedFolder, SharedRoot, root_of
 from audit.embedding.seal import user_key
@@ -67,7 +66,10 @@ def test_a_shard_is_fetched_once(store, machine, monkeypatch):
     assert "a" in machine("two")
 
 
+@pytest.mark.extension("cache")
 def test_what_is_damaged_or_not_sealed_by_this_user_is_ignored_and_computed_again(store, machine, caplog):
+    from audit.extensions.cache import housekeeping
+
     cache = machine("one")
     for name in "abc":
         cache.add(row(name))
@@ -110,7 +112,10 @@ def test_an_outage_is_a_warning_and_what_waits_is_sent_later(store, machine, mon
     assert sorted(machine("one")) == ["a", "b", "c"]
 
 
+@pytest.mark.extension("cache")
 def test_what_is_pruned_there_is_gone_here_too(store, machine):
+    from audit.extensions.cache import housekeeping
+
     cache = machine("one")
     cache.add(row("a"))
     root = SharedRoot("memory://shared")
@@ -123,7 +128,10 @@ def test_what_is_pruned_there_is_gone_here_too(store, machine):
     assert list((root.mirror / FINGERPRINT[:32] / "image").iterdir()) == []
 
 
+@pytest.mark.extension("cache")
 def test_what_was_fetched_is_pruned_with_the_local_cache(store, machine, tmp_path):
+    from audit.extensions.cache import housekeeping
+
     machine("one").add(row("a"))
     assert [each.name for each in housekeeping.usage(tmp_path / "one")] == ["a model (of a shared cache)"]
     assert housekeeping.prune(tmp_path / "one", None, 0)[0] == 1
@@ -149,16 +157,6 @@ def test_a_url_that_nothing_reads_names_what_is_missing(monkeypatch):
     with pytest.raises(MachineError, match="reading s3:// requires the package s3fs") as caught:
         SharedRoot("s3://bucket").check()
     assert caught.value.fix == "python -m pip install s3fs"
-
-
-def test_housekeeping_of_a_store_that_does_not_answer_is_an_error_of_the_machine(store, monkeypatch):
-    def down(*_, **__):
-        raise RuntimeError("403")
-
-    monkeypatch.setattr(fsspec.filesystem("memory").__class__, "find", down)
-    with pytest.raises(MachineError, match="does not answer") as caught:
-        housekeeping.usage(SharedRoot("memory://shared"))
-    assert "403" in caught.value.why
 
 
 def test_rows_in_memory_name_no_shared_cache(store, machine, caplog):

@@ -15,7 +15,7 @@ from audit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from audit.embedding.folders import SharedRoot
-    from audit.embedding.housekeeping import Verified
+    from audit.extensions.cache.housekeeping import Verified
 
 
 def parser() -> Parser:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _done(arguments: Namespace) -> str:
-    from audit.embedding import housekeeping
+    from audit.extensions.cache import housekeeping
 
     for_prune = arguments.older_than is not None or arguments.keep is not None or arguments.damaged
     if for_prune != (arguments.what == "prune"):

@@ -5,11 +5,10 @@ import os
 import re
 import shutil
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.support.command import command, process
+from tests.support.command import command
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def audited(tmp_path, checkpoint, faces, short, monkeypatch):
 
 
 def cache(*words):
-    return command(*words, module="audit.commands.cache")
+    return command(*words, module="audit.extensions.cache.command")
 
 
 def shards(tmp_path):
@@ -54,6 +53,7 @@ def test_row_11_whatever_is_planted_in_the_cache_is_ignored_with_a_warning(audit
     assert "embedded 0 images, 40 from the cache" in audited("third")[2]
 
 
+@pytest.mark.extension("cache")
 def test_row_11_a_cache_that_came_with_data_is_taken_only_when_asked_for(audited, tmp_path, monkeypatch):
     """Somebody else's cache is sealed with another key."""
     monkeypatch.setenv("AUDIT_CACHE_KEY", str(tmp_path / "theirs"))
@@ -121,6 +121,7 @@ def test_f5_and_f9_a_flipped_byte_and_a_changed_image_are_computed_again(audited
     assert again == first
 
 
+@pytest.mark.extension("cache")
 def test_the_command_says_what_each_model_takes_and_removes_the_old(audited, tmp_path, monkeypatch):
     audited("first")
     said = cache().stdout
@@ -136,6 +137,7 @@ def test_the_command_says_what_each_model_takes_and_removes_the_old(audited, tmp
     assert "embedded 40 images" in audited("again")[2]
 
 
+@pytest.mark.extension("cache")
 @pytest.mark.slow
 def test_pruning_removes_the_longest_unused_first_and_an_audit_is_a_use(audited, tmp_path):
     audited("first")
@@ -143,36 +145,3 @@ def test_pruning_removes_the_longest_unused_first_and_an_audit_is_a_use(audited,
         os.utime(path, (time.time() - 40 * 86400,) * 2)
     audited("again")
     assert cache("prune", "--older-than", "30d").stdout == "removed 0 files, 0 B\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (["prune"], 2, "--older-than 30d"), (["--keep", "1GB"], 2, "belong to prune"), (["drop"], 2, "drop"),
-        (["prune", "--keep", "much"], 2, "invalid size 'much'"),
-        (["prune", "--older-than", "old"], 2, "invalid age 'old'"), (["trust", "nowhere"], 3, "no folder 'nowhere'"),
-        (["verify", "ftp4://x"], 2, "begin with ftp4:// are not read"), (["verify", "--damaged"], 2, "belong to prune"),
-        (["size", "nowhere"], 3, "fix: name the folder that holds the cache, or none"),
-    ],
-)  # fmt: skip
-def test_mistakes_are_named(words, code, said):
-    done = cache(*words)
-    assert done.returncode == code
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_an_empty_cache_and_what_is_no_model_of_it_are_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path))
-    (tmp_path / "letters").mkdir()
-    (tmp_path / "letters" / "mine.shard").write_text("dear")
-    assert cache("prune", "--keep", "0").stdout == "removed 0 files, 0 B\n"
-    assert cache().stdout == f"       0 B  in {tmp_path}\n"
-    assert (tmp_path / "letters" / "mine.shard").read_text() == "dear"
-
-
-def test_it_is_one_of_the_commands():
-    done = process("cache", "--help", module="audit")
-    assert done.returncode == 0
-    assert "prune" in done.stdout
-    assert Path("audit/commands/cache.py").is_file()
