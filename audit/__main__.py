@@ -20,7 +20,6 @@ COMMANDS = {
     "probes": ("audit.commands.catalogue", "main", "list the probes and their questions, or show one in detail"),
     "new-probe": ("audit.commands.catalogue", "new_main", "write a commented template of a custom probe, ready to run"),
     "pictures": ("reports.figures", "main", "write the figures of a finished audit as files"),
-    "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
     "schema": ("audit.commands.schema", "main", "the JSON Schema of a file that this version writes"),
     "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),
     "export": ("contrastive.export", "main", "a trained model for transformers, open_clip or as safetensors"),

@@ -195,6 +195,24 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Export:
+    """A finished audit in a format of another program."""
+
+    name: str
+    """Of ``vlm-audit convert --to NAME``, which prints it."""
+    summary: str
+    """One line for its help."""
+    text: str
+    """Given the results, the sha256 of `results.json`, and what was given of the options of the command, returns the text:
+    Callable[[Results, str, Mapping[str, Any]], str]."""
+    packed: str = ""
+    """The name of the same as a file of ``vlm-audit pack``, which gives ``statements`` at most. Empty: it is not packed."""
+    check: str = ""
+    """For ``vlm-audit verify``: given such a file and the results, yields what does not follow from them:
+    Callable[[bytes, Results], Iterable[str]]. Empty: it is not checked."""
+
+
+@dataclass(frozen=True)
 class Extension:
     """Everything that one extension adds."""
 
@@ -211,6 +229,7 @@ class Extension:
     accounts: tuple[Account, ...] = ()
     probes: tuple[DeclaredProbe, ...] = ()
     outputs: tuple[Output, ...] = ()
+    exports: tuple[Export, ...] = ()
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -267,6 +286,8 @@ def _claims(declared: Extension) -> Iterator[str]:
     yield from (f"the command {command.name!r}" for command in declared.commands)
     yield from (f"the file {file.name!r}" for file in declared.files)
     yield from (f"the analysis {analysis.field!r}" for analysis in declared.analyses)
+    yield from (f"the export {export.name!r}" for export in declared.exports)
+    yield from (f"the packed file {export.packed!r}" for export in declared.exports if export.packed)
     yield from (f"the account {account.field!r}" for account in declared.accounts)
     yield from (f"the probe {probe.name!r}" for probe in declared.probes)
     yield from (f"the option {option.name!r}" for option in declared.options)
@@ -327,6 +348,12 @@ def declared_probes() -> dict[str, DeclaredProbe]:
 def outputs() -> tuple[Output, ...]:
     """All outputs of extensions."""
     return tuple(output for extension in find().extensions for output in extension.outputs)
+
+
+def exports() -> list[Export]:
+    """All exports of extensions, ours first."""
+    every = [export for extension in find().extensions for export in extension.exports]
+    return sorted(every, key=lambda export: not export.text.startswith("audit.extensions."))
 
 
 def function(name: str) -> Any:

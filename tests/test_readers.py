@@ -53,7 +53,7 @@ ALLOWED = {
     ("audit/extensions/mitigate/models/rewriting.py", "copyfileobj"): OPENED,
     ("audit/extensions/mitigate/models/rewriting.py", "safe_open"): FOLDER,
     ("audit/models/spec.py", "load_file"): "of a plug-in, by `read_bytes`",
-    ("audit/output/pack.py", "ZipFile"): IN_MEMORY,
+    ("audit/extensions/formats/archive.py", "ZipFile"): IN_MEMORY,
     ("audit/output/publish.py", "copyfileobj"): OPENED,
     ("audit/output/publish.py", "os.fdopen"): OPENED,
     ("audit/output/run_directory.py", "os.fdopen"): OPENED,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, zip_longest
 from typing import Any
@@ -14,6 +12,7 @@ from audit import results
 from audit import results as results_file
 from audit.api.lookup import found_questions, locked_questions
 from audit.errors import UsageError
+from audit.extension import exports, find, import_declared
 from audit.gates.changes import decide_changes
 from audit.gates.gate_set import GateSet
 from audit.gates.parse import CHANGE_SUBJECTS, SUBJECTS, GateQuestion, ResolvedGate, Subject, parse, resolve_gate, same_group
@@ -27,8 +26,6 @@ from audit.rules.effects import with_effects
 from audit.rules.lock import with_lock
 from audit.types import Group
 from audit.version import __version__
-from reports.profile.rows import profile_csv
-from reports.profile.statements import Statements
 from reports.rendered import files_of_audit, files_of_comparison
 from strictio.limits import parse_json
 from verify.answers import AnswerFile
@@ -135,10 +132,9 @@ def _resolved(
         return ResolvedGate(parsed, question.id, question.attributes, group, question.better)
 
 
-# Renders again, from the results alone, what people read: page, summary, model cards, tables, and the profile of an archive.
+# Renders again, from the results alone, what people read: page, summary, model cards, tables.
 
 
-PROFILE = "profile.csv"
 OF_ROWS = frozenset({"tables/near_duplicates.csv"})
 """Tables that do not follow from the results."""
 
@@ -181,24 +177,6 @@ def _problem(source: Source, name: str, text: str, names: set[str]) -> str:
     lines = zip_longest(found.split(b"\n"), expected.split(b"\n"))
     line = next(number for number, (one, other) in enumerate(lines, 1) if one != other)
     return f"{name}: line {line:,} is not what follows from the results"
-
-
-def profile_problems(content: bytes, results: Results) -> Iterator[str]:
-    """Yield each cell of a bias profile that does not follow from the results, with its row; what people state is not compared."""
-    try:
-        rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        yield f"{PROFILE}: it is not a table ({type(error).__name__})"
-        return
-    expected = list(csv.DictReader(io.StringIO(profile_csv(results, Statements()), newline="")))
-    if len(rows) != len(expected):
-        yield f"{PROFILE}: {len(rows):,} rows; results.json has {len(expected):,} groups of questions"
-        return
-    ours = results.tool == f"vlm-audit {__version__}"  # another version may have fewer columns
-    for number, (row, cells) in enumerate(zip(rows, expected, strict=True), 1):
-        for column, value in cells.items():
-            if not column.startswith("stated_") and row.get(column) != value and (ours or column in row):
-                yield f"{PROFILE}: row {number}, {column}: {ascii(row.get(column))[:40]}, in results.json {ascii(value)[:40]}"
 
 
 Facts = Mapping[str, Any]
@@ -246,8 +224,16 @@ def _of_results(source: Source, names: set[str], step: SecondStep) -> None:
     if facts.get("lock") is not None and FILE.name in names:
         lock = _lock(source, step)
     apply_rules(facts, table, lock, step.ledger)
-    if PROFILE in names and isinstance(source, ArchiveSource):
-        step.problems += profile_problems(source.read(PROFILE), results_file.from_json(json.dumps(facts)))
+    if isinstance(source, ArchiveSource):
+        _check_exports(source, names, results_file.from_json(json.dumps(facts)), step)
+
+
+def _check_exports(source: Source, names: set[str], results: Results, step: SecondStep) -> None:
+    """Check what `vlm-audit pack` adds to the files of an audit, as far as an extension does."""
+    for export in exports():
+        if export.check and export.packed in names:
+            step.problems += import_declared(export.check)(source.read(export.packed), results)
+    step.notes += find().left_out
 
 
 def _lock(source: Source, step: SecondStep) -> PlanLock:

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 
+import pandas as pd
 import pytest
 
 import audit
@@ -13,7 +14,19 @@ from audit import extension
 from audit.__main__ import main
 from audit.api.inputs import probe_sources
 from audit.errors import UsageError
-from audit.extension import GROUP, Analysis, AnswerReader, Command, DeclaredProbe, Extension, FactsFile, Option, Output, find
+from audit.extension import (
+    GROUP,
+    Analysis,
+    AnswerReader,
+    Command,
+    DeclaredProbe,
+    Export,
+    Extension,
+    FactsFile,
+    Option,
+    Output,
+    find,
+)
 from audit.options.audits import AuditRequest
 from probes.counterfactual import emoji
 from tests.support.rooms import EXTENSIONS
@@ -36,13 +49,20 @@ PROBES = Extension("cups", probes=(CUPS, replace(CUPS, name="nearby", module="au
 SAME_PROBE = Extension("mugs", probes=(CUPS,))
 MADE = "from dataclasses import replace\nfrom probes.counterfactual.emoji import PROBE as E\n\nPROBE = replace(E, name='cups'"
 SAME_OPTION = Extension("posts", outputs=(Output(Option("log_to", "where"), "json:loads", "json:loads"),))
+SPDX = Extension("bills", exports=(Export("spdx", "a bill", f"{__name__}:spdx"),))
+SAME_FORMAT = Extension("profiles", exports=(Export("github", "not ours", f"{__name__}:spdx"),))
 NO_EXTENSION = "count"
-pytestmark = pytest.mark.extension("tagging", "trackers", "watch", "whatif")  # ours come first
+pytestmark = pytest.mark.extension("formats", "tagging", "trackers", "watch", "whatif")  # ours come first
 
 
 def count(words):
     """How many arguments there are, as an exit code."""
     return len(words)
+
+
+def spdx(results, sha256, given):
+    """A bill of an audit."""
+    return f"SPDX of {len(results.audits)}, {len(sha256)}, {given['model']}\n"
 
 
 @pytest.fixture
@@ -86,6 +106,7 @@ def test_a_command_and_a_function_of_a_package_of_yours_are_found(installed, cap
         ("SAME_PROBE", "the probe 'cups' of 'cups' exists already"),
         ("CARDS", "the option 'deck' of 'dice' exists already"),
         ("SAME_OPTION", "the option 'log_to' of 'trackers' exists already"),
+        ("SAME_FORMAT", "the export 'github' of 'formats' exists already"),
         ("NO_EXTENSION", "NO_EXTENSION is not an Extension"),
         ("MISSING", "has no attribute 'MISSING'"),
         ("no_such_package:X", "No module named 'no_such_package'"),
@@ -169,3 +190,13 @@ def test_an_unknown_name_of_the_package_is_an_error_and_a_module_is_no_extension
         _ = audit.nothing
     assert extension.function("nothing") is None
     assert extension.templates("nothing") is None
+
+
+def test_an_export_of_a_package_of_yours_is_a_format_of_convert(installed, tmp_path, capsys):
+    installed(bills="SPDX")
+    data = pd.DataFrame({"race": ["a", "b"] * 40, "y_pred": ["cat", "dog"] * 40})
+    audit.audit(predictions=data, draws=99, out=tmp_path / "out")
+    capsys.readouterr()
+    assert main(["convert", str(tmp_path / "out"), "--to", "spdx", "--model", "mine"]) == 2  # an option of every-eval
+    assert main(["convert", str(tmp_path / "out"), "--to", "spdx"]) == 0
+    assert capsys.readouterr().out == "SPDX of 1, 64, None\n"

@@ -4,11 +4,9 @@ from functools import partial
 
 import pytest
 
-from reports.profile.page import profile_page
-from reports.profile.statements import Statements
 from reports.render import render, render_comparisons
 from tests.support import comparison_samples, report_samples, whole_page
-from tests.support.extension_pages import pages_of_facts
+from tests.support.extension_pages import pages_with_appendix
 from tests.support.made_once import made_once
 
 PAGES = {
@@ -16,8 +14,7 @@ PAGES = {
     "models": lambda: render(comparison_samples.two_models()),
     "comparison": lambda: render_comparisons(comparison_samples.skewed_and_plain()),
     "series": lambda: render_comparisons(comparison_samples.four_steps()),
-    "profile": lambda: profile_page(report_samples.everything(), "5" * 64, Statements()),
-    **pages_of_facts(),
+    **pages_with_appendix(),
 }
 
 

@@ -19,9 +19,6 @@ from reports.charts.forest import Mark, Scale
 from reports.comparison.context import ComparisonContext
 from reports.context import AuditContext
 from reports.evidence.answers import Deviation
-from reports.profile.page import profile_page
-from reports.profile.rows import ChangeOfQuestion, ProfileRow
-from reports.profile.statements import Stated, StatedAboutQuestion, Statements
 from reports.render import render, render_comparisons
 from reports.section import Section
 from tests.reports import test_effects
@@ -31,10 +28,7 @@ from tests.support import report_samples as samples
 from tests.support.extension_pages import extension_pages
 
 WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.tidy")
-PREPARE_VIEWS = {
-    AuditContext, ChangeOfQuestion, ComparisonContext, Deviation, ProfileRow, Scale, Section, Stated,
-    StatedAboutQuestion, Statements,
-}  # fmt: skip
+PREPARE_VIEWS = {AuditContext, ComparisonContext, Deviation, Scale, Section}
 """Dataclasses that views are made from."""
 MODELS = {"skewed": {"a": 1, "b": 60}, "plain": {"a": 2, "b": 6}}
 """Name -> how many answers are wrong in each group."""
@@ -110,7 +104,6 @@ def draw_pages():
     for pages in extension_pages().values():
         for draw in pages.values():
             draw()
-    profile_page(samples.everything(), "5" * 64, Statements())
 
 
 @pytest.fixture(scope="module")

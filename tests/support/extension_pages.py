@@ -1,6 +1,7 @@
 """Samples of extensions, in ``tests/extensions/NAME/samples.py``.
 
-`PAGES`: name -> function that draws a page. `OPTIONS`: an option -> other options that it goes with, and a value.
+`PAGES`: name -> function that draws a page; `WITHOUT_APPENDIX`: those that have none, as all other pages have.
+`OPTIONS`: an option -> other options that it goes with, and a value.
 """
 
 from collections.abc import Callable
@@ -13,13 +14,13 @@ from audit.extension import find
 def extension_pages() -> dict[str, dict[str, Callable[[], str]]]:
     """Return the pages of each extension in audit/extensions that has pages of its own, or a section of an audit that is no analysis."""
     ours = [extension for extension in find().extensions if extension.templates.startswith("audit.extensions.") and not extension.analyses]
-    return {extension.name: _samples(extension.name).PAGES for extension in ours}
+    found = {extension.name: _samples(extension.name) for extension in ours}
+    return {name: {**samples.PAGES, **getattr(samples, "WITHOUT_APPENDIX", {})} for name, samples in found.items()}
 
 
-def pages_of_facts() -> dict[str, Callable[[], str]]:
-    """Return the first page of each extension that has a file of facts or an account: it has an appendix, as an audit's."""
-    pages = extension_pages()
-    return dict(next(iter(pages[one.name].items())) for one in find().extensions if one.name in pages and (one.files or one.accounts))
+def pages_with_appendix() -> dict[str, Callable[[], str]]:
+    """Return the first page of each extension whose page has an appendix, as an audit's."""
+    return dict(next(iter(pages.items())) for name in extension_pages() if (pages := _samples(name).PAGES))
 
 
 def appendix_records() -> dict[str, tuple[Any, ...]]:

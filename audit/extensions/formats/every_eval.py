@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from audit.errors import UsageError
+from audit.extensions.formats.cyclonedx import WEIGHTS, hash_of
 from audit.records.finding import Rate
 from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
-from reports.exports.cyclonedx import WEIGHTS, hash_of
 from reports.text.numbers import clean
 from reports.text.phrases import answers_only
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from audit.errors import UsageError
+from audit.extensions.formats.cyclonedx import WEIGHTS, hash_of
 from audit.gates.policy import GatePolicy
 from audit.records.gates import GateCheck, GateResult
 from audit.records.plan_lock import FILE
 from audit.results import Results
-from reports.exports.cyclonedx import WEIGHTS, hash_of
 from reports.text.numbers import clean
 
 STATEMENT = "https://in-toto.io/Statement/v1"

@@ -24,23 +24,18 @@ from audit.extensions.formats.every_eval import SCHEMA, Evaluator, evaluation_re
 from audit.extensions.formats.github import MOST, gate_annotations
 from audit.extensions.formats.hub import Benchmark, eval_results
 from audit.extensions.formats.in_toto import gate_statement
+from audit.extensions.formats.profile import profile_csv
+from audit.extensions.formats.statements import Statements
 from audit.gates.decide import decide
 from audit.gates.parse import parse, resolve_gate
 from audit.results import to_json
 from audit.types import Settings
 from probes.counterfactual.emoji import PROBE
-from reports.profile.rows import profile_csv
-from reports.profile.statements import Statements
-from tests.reports.exports.test_cyclonedx import faults
+from tests.extensions.formats.test_cyclonedx import faults
 from tests.reports.exports.test_junit import HOSTILE
-from tests.support import forked, report_samples
+from tests.support import forked
 
 SHA256 = "5" * 64
-
-
-@pytest.fixture(scope="module")
-def everything():
-    return report_samples.everything()
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 
 from audit.errors import DataError, UsageError
-from audit.rules.step import profile_problems
-from reports.profile.page import profile_page
-from reports.profile.rows import check_compared, profile_csv
-from reports.profile.statements import NOT_STATED, Statements, read_statements
+from audit.extensions.formats.profile import check_compared, profile_csv, profile_problems
+from audit.extensions.formats.profile_page import profile_page
+from audit.extensions.formats.statements import NOT_STATED, Statements, read_statements
 from tests.support import comparison_samples
 
 SHA256 = "5" * 64

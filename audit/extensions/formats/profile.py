@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from audit.errors import DataError
+from audit.extensions.formats.statements import Statements
 from audit.records.comparison import Change, Comparison, Comparisons
 from audit.records.finding import Contrast, Rate
 from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
+from audit.version import __version__
 from reports.exports.tables import csv_text
-from reports.profile.statements import Statements
 from reports.text.headline.choices import tolerance_origin
 from reports.text.numbers import in_words
 from reports.tidy import AUDIT, Columns, tidy
 
+PROFILE = "profile.csv"
 PLANNED, EXPLORATORY = "planned", "exploratory"
 _QUESTION: Columns = {
     "question": "finding.id", "measurement": "finding.measurement", "metric": "finding.metric", "outcome": "finding.outcome",
@@ -135,3 +139,21 @@ def check_compared(results: Results, compared: Comparisons) -> None:
         raise DataError(
             "the comparison has no change to the audited model", why=why, fix="name a comparison whose later side is this audit"
         )
+
+
+def profile_problems(content: bytes, results: Results) -> Iterator[str]:
+    """Yield each cell of a bias profile that does not follow from the results, with its row; what people state is not compared."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        yield f"{PROFILE}: it is not a table ({type(error).__name__})"
+        return
+    expected = list(csv.DictReader(io.StringIO(profile_csv(results, Statements()), newline="")))
+    if len(rows) != len(expected):
+        yield f"{PROFILE}: {len(rows):,} rows; results.json has {len(expected):,} groups of questions"
+        return
+    ours = results.tool == f"vlm-audit {__version__}"  # another version may have fewer columns
+    for number, (row, cells) in enumerate(zip(rows, expected, strict=True), 1):
+        for column, value in cells.items():
+            if not column.startswith("stated_") and row.get(column) != value and (ours or column in row):
+                yield f"{PROFILE}: row {number}, {column}: {ascii(row.get(column))[:40]}, in results.json {ascii(value)[:40]}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audit.extensions.formats.profile import ChangeOfQuestion, ProfileRow, changes_of, question_rows
+from audit.extensions.formats.statements import Statements
 from audit.records.comparison import Comparisons
 from audit.results import AuditResult, Finding, Results
 from reports.context import audit_contexts
 from reports.environment import draw
-from reports.profile.rows import ChangeOfQuestion, ProfileRow, changes_of, question_rows
-from reports.profile.statements import Statements
 from reports.provenance import About, written_date
 from reports.read import RESULTS
 from reports.section import Page, ShownSection
@@ -20,7 +20,7 @@ from reports.text.detail.found import appendix_note
 from reports.text.numbers import NOT_ESTIMABLE, count, difference, in_words, p_phrase, short_hashes, times
 
 _HEAD = ("Group", "n", "Events", "Rate", "Against the others, points", "Labelled", "Hazard", "Mitigation", "Owner", "Review", "Signature")
-_EXPLORATORY = "profile/exploratory.html"
+_EXPLORATORY = "formats/exploratory.html"
 NOTE = (
     "Numbers come from results.json. Columns and lines marked with * are stated by the responsible people, and were not checked. A profile "
     "is material for their decision; it decides nothing."
@@ -84,7 +84,7 @@ def profile_page(results: Results, sha256: str, statements: Statements, compared
             *([("Appendix", "appendix", "")] if any(questions for _, _, questions in exploratory) else []),
         ],
     )  # fmt: skip
-    return draw("profile/page.html", page=page)
+    return draw("formats/profile.html", page=page)
 
 
 def _appendix(groups: Sequence[tuple[str, str, Sequence[ProfileQuestion]]]) -> tuple[ShownSection, ...]:

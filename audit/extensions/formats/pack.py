@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
 from audit.errors import DataError
+from audit.extension import exports, import_declared
 from strictio.console import prepare_streams
 
 if TYPE_CHECKING:
-    from audit.output.pack import Packed
+    from audit.extensions.formats.archive import Packed
     from audit.results import Results
 
 ENDING = ".pack.zip"
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _packed(arguments: Namespace) -> str:
-    from audit.output.pack import gather, write_pack
+    from audit.extensions.formats.archive import gather, write_pack
     from reports.read import read_results
 
     folder = Path(arguments.directory)
@@ -63,10 +64,6 @@ def _made(folder: Path, results: Results, statements: str | None) -> dict[str, s
     from audit.commands.verify import verify
     from audit.output.manifest import checked_folder
     from audit.rules.words import as_json
-    from reports.exports.cyclonedx import bill_of_materials
-    from reports.profile.page import profile_page
-    from reports.profile.rows import profile_csv
-    from reports.profile.statements import Statements, read_statements
     from reports.read import RESULTS
     from strictio.files import sha256_of_file
 
@@ -75,21 +72,17 @@ def _made(folder: Path, results: Results, statements: str | None) -> dict[str, s
     if found.differs:
         why = "an archive holds files that belong together, and numbers that follow from the predictions"
         raise DataError(f"{str(folder)!r} does not verify", why=why, fix=f"vlm-audit verify {folder} says what differs")
-    sha256, stated = sha256_of_file(folder / RESULTS), Statements()
-    if statements is not None:
-        stated = read_statements(Path(statements), results)
+    sha256, given = sha256_of_file(folder / RESULTS), {"statements": statements}
     environment = {"tool": results.tool, "command": results.command, "environment": results.environment}
     return {
         "verification.json": as_json(found) + "\n",
-        "profile.csv": profile_csv(results, stated),
-        "profile.html": profile_page(results, sha256, stated),
-        "bom.json": json.dumps(bill_of_materials(results, sha256), indent=1, allow_nan=False) + "\n",
+        **{export.packed: import_declared(export.text)(results, sha256, given) for export in exports() if export.packed},
         "environment.json": json.dumps(environment, indent=1, sort_keys=True, allow_nan=False) + "\n",
     }
 
 
 def _lines(packed: Packed, results: Results, out: Path, content: bytes) -> list[str]:
-    from reports.text.pack import pictures_sentence, predictions_sentence
+    from audit.extensions.formats.sentences import pictures_sentence, predictions_sentence
 
     lines = [f"{out}: {len(packed.files):,} files, {len(content):,} bytes", f"sha256 {hashlib.sha256(content).hexdigest()}"]
     lines += [predictions_sentence(results, packed.left_out), pictures_sentence(results)]

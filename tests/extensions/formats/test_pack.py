@@ -14,9 +14,10 @@ import pytest
 from audit import audit
 from audit.__main__ import main
 from audit.commands.verify import verify
-from audit.output.pack import OF_IMAGES as LEFT_OUT_BY_PACK
+from audit.extensions.formats.archive import OF_IMAGES as LEFT_OUT_BY_PACK
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once
+from tests.support.rooms import left_out
 from verify.source import MOST_FILES, OF_IMAGES, UnreadableError, archived, open_source
 
 MADE = {"verification.json", "profile.csv", "profile.html", "bom.json", "environment.json", "run.log"}
@@ -167,6 +168,13 @@ def test_a_changed_cell_of_the_profile_is_named(pack, tmp_path, capsys, column, 
     code, text = run(capsys, "verify", put(tmp_path, archived({**files, "profile.csv": b"\xff"})))
     assert code == 1
     assert "profile.csv: it is not a table" in text
+
+
+def test_what_is_left_unchecked_without_the_extension_is_a_note(pack):
+    with left_out("formats") as line:
+        found = verify(pack)
+    assert (found.differs, line in found.second.notes) == (False, True)
+    assert line not in verify(pack).second.notes
 
 
 def test_removed_predictions_are_a_difference(pack, tmp_path, capsys):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.exports.cyclonedx import bill_of_materials
+from audit.extensions.formats.cyclonedx import bill_of_materials
 from tests.reports.exports.test_junit import HOSTILE
 
 SHA256 = "5" * 64
