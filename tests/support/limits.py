@@ -68,8 +68,10 @@ def _limit(memory: int, file_size: int) -> None:
 
 def _main(usage: str, memory: str, file_size: str, _python: str, how: str, *words: str) -> None:
     """Run a command in a process of its own, so that its peak is counted from its start."""
+    ready, watched = os.pipe()
     if child := os.fork():
         peak, ended = Peak(child), 0
+        os.close(watched)
         while not ended:
             peak.look()
             time.sleep(0.005)
@@ -77,6 +79,9 @@ def _main(usage: str, memory: str, file_size: str, _python: str, how: str, *word
         Path(usage).write_text(json.dumps([used.ru_utime + used.ru_stime, peak.kb(used.ru_maxrss) // 1024]))
         code = os.waitstatus_to_exitcode(status)
         sys.exit(code if code >= 0 else 128 - code)
+    os.close(watched)
+    os.read(ready, 1)  # returns once the first look at this process was taken: on a busy machine it may have ended by then
+    os.close(ready)
     _limit(int(memory), int(file_size))
     forked.begin(how, *words)
 

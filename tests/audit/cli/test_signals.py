@@ -92,7 +92,10 @@ def test_a_second_signal_ends_it_at_once(tmp_path, faces, short):
 
 def test_while_the_program_is_imported_nothing_is_begun(tmp_path, faces, short):
     (tmp_path / "late.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(60)\n")
-    run = [sys.executable, "-m", "audit.run", "--model", "slow.py:Slow", "--probe", "late.py", "--out", "out"]
+    patient = (
+        "import sys; from strictio import stop_requests; stop_requests.PATIENCE_S = 60.0; from audit.run import main; sys.exit(main())"
+    )
+    run = [sys.executable, "-c", patient, "--model", "slow.py:Slow", "--probe", "late.py", "--out", "out"]
     running = Forked(run, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert running.stdout.readline() == "importing\n"
     running.terminate()
