@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from audit.answers import answer_probabilities, answers_of
 from audit.data.cells.suspicious import folded, near_duplicates
 from audit.data.schema import counted, quoted
-from audit.errors import DataError
+from audit.errors import DataError, UsageError
 from audit.naming import natural_order
-from audit.predictions.columns import all_numbers, as_numbers, as_text
+from audit.predictions.bins import Bins
+from audit.predictions.columns import MANY_NUMBERS, all_numbers, as_numbers, as_text
 from audit.predictions.own_tables import SCORE
 from audit.records.inputs import ANSWERS_OF_A_SCORE
 from audit.types import NO_ANSWER, UNKNOWN, Group, LabelSet, Note, Predictions
@@ -64,6 +65,42 @@ def read_labels(column: pa.ChunkedArray, name: str, source: str, *, missing: boo
             else "give each row an answer; for a refusal, a label such as 'none'",
         )
     return text
+
+
+def check_not_numbers(
+    answers: pa.Array | None, truths: pa.Array | None, labels: Sequence[str], names: tuple[str, str], source: str
+) -> None:
+    """Raise DataError for answers or true answers that are many numbers: 34 years for 31 is not the error that 70 would be.
+
+    Labels that have scores, `labels`, are labels even if they are called by numbers. `names` are those of the two columns.
+    """
+    for text, name, other in ((truths, names[1], answers), (answers, names[0], truths)):
+        levels = set() if text is None else {*text.dictionary.to_pylist()} - {*labels}
+        numbers = sorted({float(level) for level in levels if all_numbers([level]) and np.isfinite(float(level))})
+        if len(numbers) <= MANY_NUMBERS or 2 * len(numbers) < len(levels):
+            continue
+        edges = ",".join(f"{edge:g}" for edge in np.unique(np.quantile(numbers, [0.25, 0.5, 0.75], method="higher")))
+        flags = [f"--bins {shlex.quote(f'{column}={edges}')}" for column in (name, *([] if other is None else {*names} - {name}))]
+        raise DataError(
+            f"{source}: {len(numbers):,} different numbers in the column {quoted(name)}",
+            why="numbers are not judged by whether they are equal: an answer of 34 for 31 is nearly right",
+            fix=f"cut them into groups, for example {' '.join(flags)}; if they are class numbers, write them as class_{numbers[0]:g}",
+        )
+
+
+def check_same_edges(bins: Sequence[Bins], source: str) -> None:
+    """Raise UsageError for answers and true answers that are cut at different numbers: no answer would be right but by chance."""
+    edges = {binning.column: binning.edges for binning in bins}
+    for name, cut in edges.items():
+        kind, colon, question = name.partition(":")
+        truth = next((one for one in (f"{Y_TRUE}{colon}{question}", Y_TRUE) if one in edges), None)
+        if kind == Y_PRED and truth is not None and edges[truth] != cut:
+            same = ",".join(f"{edge:g}" for edge in edges[truth])
+            raise UsageError(
+                f"{source}: --bins cuts {quoted(name)} and {quoted(truth)} at different numbers",
+                why=f"at {', '.join(f'{edge:g}' for edge in cut)}, and at {same.replace(',', ', ')}",
+                fix=f"cut both at the same ones: --bins {shlex.quote(f'{truth}={same}')} --bins {shlex.quote(f'{name}={same}')}",
+            )
 
 
 def read_scores(table: pa.Table, names: Sequence[str], start: int = 0) -> ScoreColumns | None:

@@ -31,6 +31,8 @@ _LABEL_KINDS = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
     pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null,
 )  # fmt: skip
+MANY_NUMBERS = 12
+"""A column with more different numbers is a measurement, to be divided into groups, rather than a few labels."""
 _MOST_EXACT = 2.0**53
 """From here on, floats cannot represent all integers."""
 
@@ -131,7 +133,7 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pc.any(pc.or_(pc.not_equal(pc.floor(known), known), pc.greater_equal(pc.abs(known), _MOST_EXACT))).as_py():
         raise DataError(
             f"the column {quoted(name)} holds fractions or infinite numbers, which are not labels",
-            fix="give the answer as text; scores go into one column per label, called score:LABEL",
+            fix=f"cut numbers into groups, --bins {shlex.quote(name)}=18,30,60; scores go into one column per label, called score:LABEL",
         )
     return known.cast(pa.int64())
 

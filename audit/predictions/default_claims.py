@@ -18,6 +18,7 @@ from audit.predictions.answers import distinct
 from audit.predictions.join import PairColumns, paired_claims
 from audit.predictions.rows import MeasurementAnswers
 from audit.predictions.units import copies, disagreeing, judged_again
+from audit.records.inputs import CLASSES_NOT_COMPARED
 from audit.types import UNKNOWN, Better, Claim, Dataset, EffectClaim, Group, LabelSet, Measurement, Note, Predictions, Probe
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _rule(asking: DefaultClaims, *, tagged: bool = False) -> str:
         "each outcome's true and false positive rate"
         if asking.outcomes
         else "with two true labels the true and false positive rate of the last (the recall of each if a third answer occurs), "
-        "with more the recall of each (exploratory)"
+        f"with more the recall of each (of at most {MAX_ASKED})"
     )
     return (
         f"{DEFAULT_CLAIMS}: for each attribute the accuracy if y_true is given, {errors}, and {rates}; {depth}"
@@ -213,6 +214,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str
         for claim in _outcome_claims(outcome, replace(predictions, attributes=attributes), asking, single, crossed)
     ]
     rates = _error_rates(predictions, asking.outcomes)
+    left_out += [] if rates else _classes_not_compared(predictions)
     claims += _error_claims(rates, replace(predictions, attributes=attributes))
     claims = [replace(claim, primary=claim.primary and not {*claim.by} & {*same, *_not_planned(claim, again)}) for claim in claims]
     question = "Are the answers equally right, and equally frequent, in every group?"
@@ -347,11 +349,10 @@ class _ErrorRate:
     outcome: Outcome
     truths: AbstractSet[str]
     """True labels of the images that count."""
-    primary: bool
 
 
 def _error_rates(predictions: Predictions, named: Sequence[Outcome]) -> list[_ErrorRate]:
-    """The rates that show each kind of error: accuracy sums them, so that opposite ones may cancel.
+    """The rates that show each kind of error: accuracy sums them, so that opposite ones may cancel, and a small class is lost in it.
 
     With two labels the last is the positive one, as in scikit-learn (``classes_[1]``); the false positive rate is one minus the recall of
     the other, so that no verdict depends on this choice. If a third answer occurs ("unclear") this is not so, and both recalls are used.
@@ -364,14 +365,20 @@ def _error_rates(predictions: Predictions, named: Sequence[Outcome]) -> list[_Er
         return _both(Outcome(truths[1], (truths[1],)), known)
     if not 2 <= len(truths) <= MAX_ASKED:
         return []
-    return [_ErrorRate("true_positive_rate", Outcome(label, (label,)), {label}, primary=len(truths) == 2) for label in truths]
+    return [_ErrorRate("true_positive_rate", Outcome(label, (label,)), {label}) for label in truths]
+
+
+def _classes_not_compared(predictions: Predictions) -> list[Note]:
+    """A note that accuracy is compared over more true labels than have questions of their own: a gap within one may be lost in it."""
+    known = set() if predictions.y_true is None else set(pd.unique(predictions.y_true)) - {UNKNOWN}
+    return [Note(CLASSES_NOT_COMPARED, {"classes": len(known), "most": MAX_ASKED})] if len(known) > MAX_ASKED else []
 
 
 def _both(outcome: Outcome, known: AbstractSet[str]) -> list[_ErrorRate]:
     """The true and the false positive rate; neither if there is only one true label: then only the selection rate remains."""
     inside, outside = known & set(outcome.labels), known - set(outcome.labels)
     sides = (("true_positive_rate", inside), ("false_positive_rate", outside)) if inside and outside else ()
-    return [_ErrorRate(metric, outcome, truths, primary=True) for metric, truths in sides]
+    return [_ErrorRate(metric, outcome, truths) for metric, truths in sides]
 
 
 def _error_claims(rates: Sequence[_ErrorRate], predictions: Predictions) -> list[Claim]:
@@ -390,5 +397,5 @@ def _error_claims(rates: Sequence[_ErrorRate], predictions: Predictions) -> list
         seen[truth[~errors], group[~errors]] = True
         seen[:, groups == UNKNOWN] = False
         compared = [rate for rate in rates if seen[np.isin(truths, list(rate.truths))].any(axis=0).sum() > 1]
-        claims += [Claim(rate.metric, (name,), rate.outcome.name, rate.primary) for rate in compared]
+        claims += [Claim(rate.metric, (name,), rate.outcome.name) for rate in compared]
     return claims

@@ -20,7 +20,7 @@ from audit.data.schema import quoted
 from audit.data.shards import parquet_files
 from audit.encoder import Value
 from audit.errors import DataError, UnsafeError, UsageError, nearest
-from audit.predictions.answers import Y_PRED, Y_TRUE, decoded, read_labels, read_scores
+from audit.predictions.answers import Y_PRED, Y_TRUE, check_same_edges, decoded, read_labels, read_scores
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import as_text, holds_labels, renamed
 from audit.predictions.hub_tables import is_saved_folder, text_schema, with_class_names
@@ -309,8 +309,9 @@ def load_parts(path: Path, wanted: ColumnOptions) -> PredictionFile:
     the number of rows, but with the combinations that occur. Raises UsageError if `wanted` needs single rows; DataError as for a file, with
     the name of the part.
     """
-    source = parts_name(path)
+    source, wanted = parts_name(path), wanted.with_bins_of_answers()
     _refuse_rows(wanted, source)
+    check_same_edges(wanted.bins, source)
     parts = parts_of(path)
     schema = common_schema(parts)
     if LABELS_KEY in (schema.metadata or {}):

@@ -24,6 +24,8 @@ from audit.predictions.answers import (
     ScoreColumns,
     build_predictions,
     by_answer,
+    check_not_numbers,
+    check_same_edges,
     distinct,
     read_labels,
     read_scores,
@@ -85,7 +87,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     A data frame with the same columns gives the predictions of the file that ``to_parquet`` writes and the sha256 of the file that
     ``to_csv(index=False)`` writes (a named index is a column).
     """
-    opened = _opened(source, wanted)
+    opened = _opened(source, wanted.with_bins_of_answers())
     wanted, source_name = opened.wanted, opened.name
     table, alike_notes = with_wanted_columns(opened.table, wanted, source_name)
     named = (*(wanted.attributes or ()), wanted.cluster, wanted.weights, *wanted.beside, *wanted.changing, wanted.tags)
@@ -93,6 +95,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
         if name is not None and name not in table.column_names:
             raise UsageError(f"{source_name} has no column {quoted(name)}", fix=nearest(name, table.column_names))
     table, bins = bin_table(table, wanted.bins, source_name)
+    check_same_edges(bins, source_name)
     if LABELS_KEY in (table.schema.metadata or {}) and set(OWN_COLUMNS) <= set(table.column_names):
         parts = [_read_audit_rows(part, wanted, source_name) for part in _audit_parts(table)]
         notes = tuple(distinct([note for _, more in parts for note in more]))
@@ -100,7 +103,10 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
         notes += _equal_rows(opened.table, [answers for answers, _ in parts])
         return replace(opened.file, answers=tuple(answers for answers, _ in parts), notes=notes, bins=bins)
     columns = columns_of_texts(table.column_names, wanted.texts, source_name)
-    answers, notes = _read_texts(table, columns, wanted, source_name) if columns else read_answers(table, wanted, source_name)
+    if columns:
+        answers, notes = _read_texts(table, columns, wanted, source_name)
+    else:
+        answers, notes = read_answers(table, wanted, source_name, judged=bool(opened.file.source))
     notes = (*opened.file.notes, *alike_notes, *notes, *(binning.note() for binning in bins), *_equal_rows(opened.table, answers))
     return replace(opened.file, answers=tuple(map(opened.named, answers)), notes=notes, bins=bins)
 
@@ -193,9 +199,12 @@ def sha256_of_source(source: Path) -> str:
 
 
 def read_answers(
-    table: pa.Table, wanted: ColumnOptions, source: str, images: Int[np.ndarray, "n"] | None = None
+    table: pa.Table, wanted: ColumnOptions, source: str, images: Int[np.ndarray, "n"] | None = None, *, judged: bool = False
 ) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
-    """The answers of a table with one column per question; `images` is the number of images that each row represents, None: one."""
+    """The answers of a table with one column per question; `images` is the number of images that each row represents, None: one.
+
+    `judged`: whether a tool judged the answers, so that numbers are not compared here; otherwise, many numbers raise DataError.
+    """
     used = None if wanted.attributes is None else {*wanted.attributes, wanted.cluster or "", *wanted.beside, *wanted.changing}
     table, tags = without_tags(table, wanted.tags, source, used) if wanted.tags else (table, None)
     names = table.column_names
@@ -217,6 +226,8 @@ def read_answers(
         check_finite(table[BARE_SCORE], BARE_SCORE)
     reserved = {*scores, *questions.values(), *(name for name in names if name == Y_TRUE or name.startswith(f"{Y_TRUE}:"))}
     given = [_read_question(table, question, column, scores, source) for question, column in (questions or {PLAIN: None}).items()]
+    for one in given if not judged else ():
+        check_not_numbers(one.answers, one.truths, () if one.scores is None else one.scores.labels, one.columns, source)
     answered = [Answered.of(one.answers, one.truths, one.scores) for one in given]
     rows, notes = read_rows(table, wanted, reserved, source, images, answered)
     collected = []
@@ -238,6 +249,8 @@ class _Question:
     truths: pa.Array | None
     scores: ScoreColumns | None
     notes: Sequence[Note]
+    columns: tuple[str, str]
+    """The names of the columns of answers and of true answers."""
 
 
 def _read_question(table: pa.Table, name: str, column: str | None, scores: Sequence[str], source: str) -> _Question:
@@ -250,7 +263,7 @@ def _read_question(table: pa.Table, name: str, column: str | None, scores: Seque
     truths = read_labels(table[truth], truth, source, missing=True) if truth else None
     shown = source if plain else f"{source}, {column}"
     probabilities, notes = with_complement(probabilities, answers, truths, shown)
-    return _Question(name, shown, answers, truths, probabilities, notes)
+    return _Question(name, shown, answers, truths, probabilities, notes, (column or Y_PRED, truth or Y_TRUE))
 
 
 def _read_texts(

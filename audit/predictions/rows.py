@@ -19,7 +19,7 @@ from audit.encoder import Value
 from audit.errors import DataError
 from audit.predictions.answers import Y_PRED, Y_TRUE
 from audit.predictions.bins import Bins
-from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers, renamed
+from audit.predictions.columns import MANY_NUMBERS, all_numbers, as_text, holds_labels, read_clusters, read_identifiers, renamed
 from audit.predictions.made import Answered, made_from
 from audit.predictions.own_tables import SCORE
 from audit.predictions.texts import Tags
@@ -43,8 +43,6 @@ _TRUTHS = ("truth", "label", "target", "ground_truth", "y")
 """Usual names of a column of true answers besides ``y_true``."""
 _ANY_QUESTION = {"yes", "no", "true", "false"}
 """Labels that attributes and answers share by chance."""
-_MANY_NUMBERS = 12
-"""Above this, an attribute of numbers is probably meant to be divided into groups."""
 LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit writes: "probe/measurement" -> labels of the scores."""
 
@@ -84,6 +82,11 @@ class ColumnOptions:
     """The column of that table that identifies a sample."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """The options of readers of answers that were given (`audit.predictions.readers`)."""
+
+    def with_bins_of_answers(self) -> ColumnOptions:
+        """The options with the bins of the columns that `prediction` and `truth` name under the names of this program."""
+        known = {self.prediction: Y_PRED, self.truth: Y_TRUE}
+        return replace(self, bins=tuple(replace(bins, column=known.get(bins.column, bins.column)) for bins in self.bins))
 
 
 @dataclass(frozen=True)
@@ -229,7 +232,7 @@ def _attributes(
         elif left_out := tuple(name for name in _all_by_rule(candidates, names)[0] if name not in wanted.attributes):
             notes.append(Note(ATTRIBUTES_CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
         texts = {name: _two_groups(as_text(table[name], name), name, source) for name in wanted.attributes}
-        numbers = {name: levels for name, text in texts.items() if len(levels := _levels(text)) > _MANY_NUMBERS}
+        numbers = {name: levels for name, text in texts.items() if len(levels := _levels(text)) > MANY_NUMBERS}
         notes += [Note("single_numbers", {"column": name, "count": len(cells)}) for name, cells in numbers.items() if all_numbers([*cells])]
         # Without y_true, a probe takes the truth from an attribute, which a good model's answers equal.
         judged = texts if not wanted.slices or any(one.truth is not None for one in candidates.answered) else {}

@@ -203,12 +203,19 @@ UNDECLARED_UNITS = "undeclared_units"
 if neither a cluster was named nor the rows were declared independent."""
 DECLARED_INDEPENDENT = "declared_independent"
 """Code of the note with the same values, if the rows were declared independent."""
+CLASSES_NOT_COMPARED = "classes_not_compared"
+"""Code of the note that accuracy is compared over so many `classes` that none has a question of its own: a gap in one may be lost in it."""
 
 
 def columns_not_compared(notes: Iterable[Note]) -> Group:
     """The columns that would be compared by default, but were left out by a choice of attributes."""
     others = [note.values["others"] for note in notes if note.code == ATTRIBUTES_CHOSEN]
     return tuple(dict.fromkeys(str(name) for names in others if isinstance(names, tuple) for name in names))
+
+
+def classes_not_compared(notes: Iterable[Note]) -> int:
+    """The number of classes that are compared only together; 0 if each has a question of its own."""
+    return max((int(str(note.values["classes"])) for note in notes if note.code == CLASSES_NOT_COMPARED), default=0)
 
 
 def undeclared_units(notes: Iterable[Note]) -> Group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from audit.records.comparison import Change, Comparison, Comparisons, RateChange
+from audit.records.inputs import classes_not_compared
 from audit.results import AuditResult, Finding, Results
 from audit.types import FAILED, NO_ANSWER, STOPPED, Settings
 from reports.text import phrases
@@ -363,6 +364,8 @@ def _equivalent(headline: Headline, audit: AuditResult, results: Results) -> tup
     beyond = "Read ‘What this cannot tell’ before you conclude more: other groups and questions were not tested."
     if headline.visible:
         return (_plan(headline.visible), beyond)
+    if classes_not_compared(audit.data.notes):
+        return ("Name the classes that matter to you, each with `--outcome NAME=LABEL`, and compare them by themselves.", beyond)
     return ("Change nothing for these questions and groups.", *_keep(audit, results), beyond)
 
 

@@ -118,6 +118,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "copied": "‘{column}’ is equivalent to ‘{of}’ in every row: its questions are exploratory.",
         "nearly_copied": "‘{column}’ is equivalent to ‘{of}’ in all but {count:,} of {total:,} rows. These look like label errors, so the "
         "questions by ‘{column}’ are exploratory. The rows: {rows}.",
+        "classes_not_compared": "The recall of each class was not compared, because there are {classes:,} (at most {most}): a gap in one "
+        "of them may be lost in the accuracy of all.",
         "large_intersections": "Intersections of more than {groups} groups were not tested: {intersections}.",
         # ---- models
         "override": "Set with --model-args: {name} is {value}.",

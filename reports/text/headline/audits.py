@@ -9,7 +9,7 @@ from typing import Literal
 from audit.records.base import Verdict
 from audit.records.effect import EffectResult
 from audit.records.finding import planned_verdicts
-from audit.records.inputs import undeclared_units
+from audit.records.inputs import classes_not_compared, undeclared_units
 from audit.results import AuditResult, Finding
 from audit.statistics.severity import Criterion, by_severity, decisive
 from audit.types import Group, Settings
@@ -124,7 +124,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
-        tuple(filter(None, (*cautions, *uncounted_sentences(audit, settings), _versions_sentence(audit)))),
+        tuple(filter(None, (*cautions, _classes_sentence(audit, kind), *uncounted_sentences(audit, settings), _versions_sentence(audit)))),
         tuple(filter(None, details)),
         (*_effect_lines(audit, effect, settings), *_lines(audit, primary, led=effect is not None)) if kind == "disparity" else (),
         _ASKED_AGAIN if visible else _not_planned(audit, kind, settings),
@@ -233,6 +233,12 @@ def _cautions(audit: AuditResult, primary: Sequence[Finding], kind: Kind, settin
     return tuple(filter(None, (stays_sentence(primary[0]), shift_sentence(primary[0]), composition_sentence(primary[0]), *turned)))
 
 
+def _classes_sentence(audit: AuditResult, kind: Kind) -> str:
+    """Say that no class was compared by itself, where "equivalent" would be read as "in every class"."""
+    classes = classes_not_compared(audit.data.notes) if kind == "equivalent" else 0
+    return f"None of the {count(classes)} classes was compared by itself: a gap in one of them may be lost in the whole." if classes else ""
+
+
 def _turned(finding: Finding, audit: AuditResult) -> str:
     """Name another question whose order of groups is reversed at equal other attributes."""
     rate = rate_name(finding, audit)
@@ -274,8 +280,9 @@ def _line(finding: Finding, leading: Finding, audit: AuditResult) -> str:
 
 def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> HeadlineText:
     where = "" if len(primary) == 1 else f" in {_all(len(primary))}"
+    overall = "Overall, no" if classes_not_compared(audit.data.notes) else "No"
     widest = max((finding for finding in primary if finding.gap), key=lambda finding: finding.gap.high if finding.gap else 0.0)
-    return f"No difference that matters{where}: {_within(primary, audit)}.", _tested(widest, audit, settings), ()
+    return f"{overall} difference that matters{where}: {_within(primary, audit)}.", _tested(widest, audit, settings), ()
 
 
 def _tested(finding: Finding, audit: AuditResult, settings: Settings) -> str:

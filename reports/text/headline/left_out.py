@@ -11,7 +11,8 @@ from reports.text.numbers import in_words
 
 _COLUMNS = "attributes_by_rule_of_several"
 _RULES = (
-    _COLUMNS, "attributes_past_limit", "large_intersections", "claims_without_column", "measurements_without_answers", "nearly_true",
+    _COLUMNS, "attributes_past_limit", "large_intersections", "classes_not_compared", "claims_without_column",
+    "measurements_without_answers", "nearly_true",
     "nearly_copied", "copied", "single_numbers", "levels_not_compared", "answers_of_a_score",
     "made_from_answers", "equal_rows", "log_total",
 )  # fmt: skip
