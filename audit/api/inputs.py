@@ -223,6 +223,8 @@ def _check_groups(dataset: Dataset, probe: Probe) -> None:
 
 def _location(request: AuditRequest) -> Any:
     options = {name: value for name in ("encoding", "image_root", "image_column") if (value := getattr(request, name)) is not None}
+    if request.split:
+        options["splits"] = request.split
     if request.column:
         options["columns"] = _columns(request)
     if not options:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +22,14 @@ from audit.data.arrow import embedded_column
 from audit.data.assemble import Origin, assemble
 from audit.data.croissant import is_croissant, read_croissant
 from audit.data.hub import SPELLING, HubSource, is_saved, load_hub, load_local, parse_location
-from audit.data.schema import Schema, check_distinct, image_column, quoted, with_columns, with_image_column, with_known_columns
+from audit.data.schema import Schema, check_distinct, counted, image_column, quoted, with_columns, with_image_column, with_known_columns
 from audit.data.shards import load_parquet, parquet_files
+from audit.data.splits import folder_with_data, no_splits, read_splits, split_folders, splits_note
 from audit.data.streams.remote import load_url
 from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, tar_files
 from audit.data.table import DataLocation, read_cells, with_files
 from audit.errors import DataError, UsageError, nearest
-from audit.types import Dataset, Note
+from audit.types import Dataset, Group, Note
 from strictio.images.decode import UnreadableImage, pillow_errors
 from strictio.images.lazy import LazyImages
 from strictio.streams.sources import is_url, open_source
@@ -146,8 +149,9 @@ def load_dataset(
     """Load the data set at `location` according to `schema` (``Schema()``: every column except the image's is an attribute).
 
     `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a table file, or a folder, which is searched for the output of
-    `save_to_disk`, then a label table beside its images, then Parquet shards. A data frame or a `datasets.Dataset` has a column
-    of paths or of images (`audit.data.load.load_held`). A ``croissant.json`` names the table, its licence and its known biases
+    `save_to_disk`, then a label table beside its images, then Parquet shards, then one folder per split with a table each
+    (`audit.data.splits`). A data frame or a `datasets.Dataset` has a column of paths or of images (`audit.data.load.load_held`). A
+    ``croissant.json`` names the table, its licence and its known biases
     (`audit.data.croissant`). A `DataLocation` also says how to read a table. Tar shards as of webdataset
     (``{000000..000127}.tar``) and URLs are streamed (`audit.data.streams`). None: `hub`, which also says what to read from a folder in the
     hub's layout. If a folder has several label tables, the first in `Schema.label_files` is read; else the only one; else the one whose
@@ -166,6 +170,7 @@ def load_dataset(
         source = DataLocation(os.fspath(location)) if isinstance(location, str | os.PathLike) else DataLocation("", held=location)
     schema = with_image_column(schema, source.image_column) if source.image_column else schema
     schema = with_columns(schema, source.columns) if source.columns else schema
+    _check_splits(source)
     if source.held is not None:
         return load_held(source, schema, name, licence=licence)
     if source.path.startswith("hf:") and not is_url(source.path):
@@ -224,6 +229,11 @@ def _check_streamed(location: DataLocation) -> None:
         raise UsageError("--image-root cannot be used with a URL", why="images lie beside the table that it names", fix="leave it out")
 
 
+def _check_splits(location: DataLocation) -> None:
+    if location.splits and (location.held is not None or not Path(location.path).is_dir()):
+        raise no_splits(location.path or PLACE)
+
+
 def _check_table_options(location: DataLocation, what: str) -> None:
     for flag, value in (("--encoding", location.encoding), ("--image-root", location.image_root)):
         if value is not None:
@@ -240,6 +250,8 @@ def _nothing_at(location: str) -> DataError:
 def _load_folder(location: DataLocation, schema: Schema, hub: HubSource | None, name: str, licence: str) -> Dataset:
     folder = Path(location.path)
     table, others = (None, []) if is_saved(folder) else label_table(folder, schema)
+    if location.splits and (table or is_saved(folder) or parquet_files(folder) or tar_files(folder)):
+        raise no_splits(str(folder))
     if table is not None:
         note = Note("label_table_of_several" if others else "label_table", {"table": table.name, "others": tuple(others)})
         return load_table(replace(location, path=str(table)), schema, name, licence=licence, notes=(note,))
@@ -249,10 +261,35 @@ def _load_folder(location: DataLocation, schema: Schema, hub: HubSource | None, 
     if shards := tar_files(folder):
         _check_table_options(location, "tar shards")
         return load_web_dataset([open_source(str(shard)) for shard in shards], schema, name=name, licence=licence)
+    if tables := split_tables(folder, schema, location.splits):
+        return _load_splits(tables, location, schema, Origin(name, f"{counted(len(tables), 'split')} of a folder", licence))
     names = sorted(path.name for path in folder.iterdir())
     why = f"found {', '.join(names[:10])}{' ...' if len(names) > 10 else ''}" if names else "it is empty"
     fix = "write a table (CSV, Parquet …) into it, one row per image, with a column image (its path) and one column per attribute"
+    if inside := folder_with_data(folder, lambda path: has_data(path, schema)):
+        fix = f"--data {shlex.quote(str(inside))}, which has one; or {fix}"
     raise DataError(f"no label table in the folder {str(folder)!r}", why=why, fix=fix)
+
+
+def has_data(folder: Path, schema: Schema) -> bool:
+    """Whether a folder would be read."""
+    return bool(is_saved(folder) or label_table(folder, schema)[0] or parquet_files(folder) or split_tables(folder, schema))
+
+
+def split_tables(folder: Path, schema: Schema, wanted: Group = ()) -> list[Path]:
+    """The tables of the splits of a folder, those that are `wanted` (empty: all); raises UsageError for a wanted split without a table."""
+    tables = {split.name: label_table(split, schema)[0] for split in split_folders(folder, wanted)}
+    if without := [name for name in wanted if tables[name] is None]:
+        raise UsageError(f"the split {without[0]!r} of {str(folder)!r} has no table", where="--split", fix="name a split that has one")
+    return [table for table in tables.values() if table is not None]
+
+
+def _load_splits(tables: Sequence[Path], location: DataLocation, schema: Schema, origin: Origin) -> Dataset:
+    folder = tables[0].parent.parent
+    cells = read_splits(tables, schema, location.encoding, below_split=location.image_root is None)
+    _check_image_column(location, list(cells.columns))
+    note = splits_note(folder, Counter(name.partition("/")[0] for name in cells.files) or {tables[0].parent.name: len(cells.numbers)})
+    return with_files(cells, folder, schema, replace(origin, notes=(*origin.notes, note)), location.image_root)
 
 
 def label_table(folder: Path, schema: Schema) -> tuple[Path | None, list[str]]:

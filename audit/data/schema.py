@@ -101,10 +101,12 @@ class Cells:
     """Line or row number of each row in its file, for messages."""
     place: str
     unit: str = "line"
+    files: Sequence[str] = ()
+    """The file of each row, if the rows are from several."""
 
     def where(self, row: int) -> str:
         """Location of a row in words."""
-        return f"{self.unit} {self.numbers[row]}"
+        return f"{self.unit} {self.numbers[row]}{f' of {self.files[row]}' if self.files else ''}"
 
 
 @dataclass(frozen=True)

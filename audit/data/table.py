@@ -13,7 +13,7 @@ from audit.data.arrow import row_id
 from audit.data.assemble import Origin, assemble
 from audit.data.schema import Cells, Schema, check_columns, counted, image_column, quoted, with_known_columns
 from audit.errors import DataError
-from audit.types import Dataset, Note
+from audit.types import Dataset, Group, Note
 from strictio.images.files import image_files, inspect_names, name_fault
 from strictio.tables import read_table
 
@@ -33,6 +33,8 @@ class DataLocation:
     image_root: Path | None = None
     """The folder that contains the images; None: the table's."""
     image_column: str | None = None
+    splits: Group = ()
+    """The splits of a folder that are read; empty: all."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Attribute -> the column that it is read from."""
     held: Any = None

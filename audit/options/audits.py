@@ -55,7 +55,7 @@ RULES = "statistics"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Decode = Literal["exact", "fast"]
 WITH_A_MODEL = (
-    "model", "model_args", "label_map", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples",
+    "model", "model_args", "label_map", "data", "split", "image_root", "image_column", "attributes_from", "limit", "include_examples",
     "harmless", "what_if", "untrained_control", "baseline_models", "max_new_tokens", "suite", "language",
 )  # fmt: skip
 OF_ANSWERS = ("outcome", "score", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts", "independent")
@@ -113,6 +113,9 @@ class AuditRequest(ModelsRequest, GatedRequest, ReadersRequest, OutputsRequest):
     )  # fmt: skip
     """Or a data frame or a `datasets.Dataset` with a column of paths or of images, or a `Dataset`."""
 
+    split: Names = option(
+        (), WHAT, "with --data: the splits of a folder that has train, val, test … (default: all that can be read)", metavar="NAME,NAME"
+    )
     image_root: FilePath | None = option(
         None,
         TABLE,
@@ -343,11 +346,11 @@ class AuditRequest(ModelsRequest, GatedRequest, ReadersRequest, OutputsRequest):
             raise UsageError("--join and --on belong together", fix="--join data.csv --on id")
 
     def _check_data(self) -> None:
-        names = [name for name in ("encoding", "image_root", "image_column", "column") if is_given(getattr(self, name))]
-        held = names[:1] != ["encoding"] and (is_frame(self.data) or is_hugging_face(self.data))
+        names = [name for name in ("encoding", "split", "image_root", "image_column", "column") if is_given(getattr(self, name))]
+        held = names[:1] not in (["encoding"], ["split"]) and (is_frame(self.data) or is_hugging_face(self.data))
         if names and not (isinstance(self.data, str) or held):
             where = "without --data" if self.data is None else f"with data of type {type(self.data).__name__}"
-            raise UsageError(f"{flag(names[0])} cannot be used {where}", why="it says how a table in a file is read", fix="leave it out")
+            raise UsageError(f"{flag(names[0])} cannot be used {where}", why="it says how files are read", fix="leave it out")
         if self.image_root is not None and not self.image_root.is_dir():
             raise UsageError(f"no folder {str(self.image_root)!r}", where="--image-root", fix="name the folder that the images are in")
 

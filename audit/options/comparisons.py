@@ -22,6 +22,7 @@ from audit.options.kinds import (
     LabelMapFile,
     ModelArgs,
     ModelName,
+    Names,
     ProbeName,
     Progress,
     Several,
@@ -63,6 +64,7 @@ class CompareRequest(GatedRequest):
 
     probe: Several[ProbeName] = _as_in_audit("probe", MODELS, "a probe (vlm-audit probes), or your own file.py, which is run; repeatable")
     data: Data = _as_in_audit("data", MODELS)
+    split: Names = _as_in_audit("split", MODELS)
     image_root: FilePath | None = _as_in_audit("image_root", MODELS)
     image_column: Text | None = _as_in_audit("image_column", MODELS)
     column: Columns = _as_in_audit("column", MODELS)

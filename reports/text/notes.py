@@ -40,6 +40,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "paths_from_above": "The paths in {table} are relative to the folder above it.",
         "image_column_alike": "The column {column} was assumed to name the images.",
         "columns_alike": "Columns whose names were assumed: {columns}.",
+        "splits": "Splits read, with their rows: {read}.",
+        "splits_left_out": "Splits read, with their rows: {read}; also present, but not read: {others}.",
         "label_table": "Labels were read from {table}.",
         "label_table_of_several": "Labels were read from {table}; also present, but not read: {others}.",
         "unknown_identifiers": "{count:,} of the {total:,} identifiers in {list} belong to no image of this data set.",

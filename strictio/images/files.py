@@ -14,6 +14,7 @@ from strictio.files import open_file
 from strictio.images.decode import MAX_BYTES, UnreadableImage
 from strictio.images.lazy import LazyImages
 
+LEAVES = "path that leaves the folder"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
 _WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _REASONS = {
@@ -80,7 +81,7 @@ def name_fault(name: str) -> str | None:
     if name.startswith("/") or _WINDOWS_ABSOLUTE.match(name):
         return "absolute path"
     if ".." in re.split(r"[/\\]", name):
-        return "path that leaves the folder"
+        return LEAVES
     return None
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import DataError
 from audit.extensions.capability.open_clip_prompts import imagenet_name
-from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, ProbeData
+from audit.types import UNKNOWN, Claim, Dataset, Group, LabelSet, LoadOptions, Measurement, Note, ProbeData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +41,7 @@ LABELLED = ProbeData(
     (
         f"a table next to its images: image; {', '.join(CLASS_COLUMNS[:-1])} (the first that exists); other columns are attributes",
         "or a folder of folders of images, one per class; groups are the classes then",
+        "or train, val, test … with such a table or such folders each: all are read, or those of --split",
         "or tar shards of a web dataset: .cls or .json beside each picture",
         "or a set of DataComp or CLIP_benchmark: classnames.txt, zeroshot_classification_templates.txt, test/nshards.txt, test/0.tar, …",
         "without --data: the digits of scikit-learn, by the width of their strokes",
@@ -67,9 +70,13 @@ def load_labelled(options: LoadOptions) -> Dataset:
     location: Any = options.location
     if isinstance(location, str | Path) and is_benchmark_set(str(location)):
         return load_benchmark_set(str(location))
-    if isinstance(location, str | Path) and (rows := class_folders(Path(location))) is not None:
-        read = load_dataset(rows, Schema(), name=Path(location).name, licence="not stated")
-        return replace(read, source=f"a folder of {rows['class'].nunique()} classes")
+    held = getattr(location, "held", None) is not None or not isinstance(location, str | os.PathLike)
+    folder, wanted = Path("" if held else os.fspath(location)), getattr(location, "splits", ())
+    if not held and (found := class_folders(folder, wanted)) is not None:
+        read = load_dataset(found.rows, Schema(), name=folder.name, licence="not stated")
+        return replace(read, source=f"a folder of {found.rows['class'].nunique()} classes", notes=(*read.notes, *found.notes))
+    if not held and folder.is_dir():
+        _check_readable(folder)
     read = load_dataset(location, Schema(), name="labelled pictures", licence="not stated")
     return replace(read, notes=(*read.notes, *_not_compared(read)))
 
@@ -86,20 +93,83 @@ def _not_compared(dataset: Dataset) -> Iterator[Note]:
         yield Note("levels_not_compared", {"columns": (*columns[:_NAMED], *more), "most": MOST_LEVELS})
 
 
-def class_folders(folder: Path) -> pd.DataFrame | None:
-    """Load a folder of class folders; None if it directly contains a file, or contains no pictures."""
+@dataclass(frozen=True)
+class ClassFolders:
+    """The pictures of a folder with one folder per class, and which splits they are from."""
+
+    rows: pd.DataFrame
+    """Columns image and class."""
+    notes: tuple[Note, ...]
+
+
+def class_folders(folder: Path, wanted: Group = ()) -> ClassFolders | None:
+    """The pictures of a folder of class folders, or of the splits in it that have class folders; None if it has a table, or no pictures.
+
+    `wanted`: the splits to read; empty: all. A folder that is called as a split is never a class: raises DataError for one with pictures
+    beside classes; UsageError for a split that is not there.
+    """
     import pandas as pd
 
-    if not folder.is_dir() or any(path.is_file() and not path.name.startswith(".") for path in folder.iterdir()):
+    from audit.data.splits import split_folders, splits_note
+
+    if not folder.is_dir() or any(_is_data(path) for path in folder.iterdir()):
         return None
-    rows = [
-        (str(path), inside.name)
-        for inside in sorted(folder.iterdir())
-        if inside.is_dir()
-        for path in sorted(inside.iterdir())
+    splits = split_folders(folder, wanted)
+    of_split = {split.name: rows for split in splits if not any(map(_is_data, split.iterdir())) and (rows := _pictures_of(split))}
+    if without := [name for name in wanted if name not in of_split]:
+        if any(_is_data(path) for split in splits for path in split.iterdir()):
+            return None  # splits with tables
+        raise DataError(f"the split {without[0]!r} of {str(folder)!r} has no class folders", fix="name a split that has them")
+    if of_split:
+        table = pd.DataFrame([row for rows in of_split.values() for row in rows], columns=["image", "class"])
+        return ClassFolders(table, (splits_note(folder, {name: len(rows) for name, rows in of_split.items()}),))
+    pictures = _pictures_of(folder)
+    if pictures and splits:
+        raise DataError(
+            f"{str(folder)!r} has the folder {splits[0].name!r}, which is the name of a split, beside folders of classes",
+            why="a split is not a class", fix="rename it if it is one, or take it out",
+        )  # fmt: skip
+    return ClassFolders(pd.DataFrame(pictures, columns=["image", "class"]), ()) if pictures else None
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file is a table or a picture, which a folder of class folders does not have."""
+    from strictio.tables import is_table
+
+    return path.is_file() and not path.name.startswith(".") and (is_table(path) or path.suffix.lower() in PICTURES)
+
+
+def _pictures_of(folder: Path) -> list[tuple[str, str]]:
+    """Path and class of the pictures in the folders of `folder` that are not splits."""
+    from audit.data.splits import is_split
+
+    inside = sorted(path for path in folder.iterdir() if path.is_dir() and not is_split(path.name))
+    return [
+        (os.path.abspath(path), of_class.name)  # noqa: PTH100  # a link to a folder stays one
+        for of_class in inside
+        for path in sorted(of_class.iterdir())
         if path.suffix.lower() in PICTURES
     ]
-    return pd.DataFrame(rows, columns=["image", "class"]) if rows else None
+
+
+def _check_readable(folder: Path) -> None:
+    """Raise DataError for a folder that has neither classes nor a table, and name the one below it that has."""
+    from audit.data.load import has_data
+    from audit.data.schema import Schema
+    from audit.data.splits import folder_with_data
+
+    def readable(path: Path) -> bool:
+        return has_data(path, Schema()) or class_folders(path) is not None
+
+    if has_data(folder, Schema()):
+        return
+    names = sorted(path.name for path in folder.iterdir())
+    inside = folder_with_data(folder, readable)
+    raise DataError(
+        f"neither folders of classes nor a table in the folder {str(folder)!r}",
+        why=f"found {', '.join(names[:_NAMED])}{' ...' if len(names) > _NAMED else ''}" if names else "it is empty",
+        fix=f"--data {shlex.quote(str(inside))}, which has them" if inside else f"give {LABELLED.layout[0]}; {LABELLED.layout[1]}",
+    )
 
 
 def digits(per_digit: int | None = None) -> Dataset:

@@ -127,6 +127,7 @@ READ = {"image_root": ".", "image_column": "image", "column": "race=race", "enco
 AUDITS = {
     "model": (MODEL, ["colours.py:Colours", "colours.py:Colours"]), "probe": (MODEL, "faces.py"), "data": (MODEL, "faces.csv"),
     **{name: ({**MODEL, "data": "faces.csv"}, value) for name, value in READ.items()},
+    "split": ({**MODEL, "data": "faces.csv"}, "train"),  # refused: what it does is tested in tests/audit/data/test_splits.py
     "name": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, ["one", "two"]),
     "prediction_column": ({"predictions": "renamed.csv", "attributes": "race", "truth_column": "right"}, "said"),
     "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
@@ -191,6 +192,7 @@ COMPARISONS |= {
         *READ,
     )
 }
+COMPARISONS["split"] = ({**TWICE, "data": "faces.csv"}, "train")
 COMPARISONS["label_map"] = ({**TWICE, "sides": ["bright.py:Bright", "bright.py:Bright"]}, "means.csv")
 
 

@@ -65,7 +65,7 @@ def test_python_and_command_line_are_read_alike(given, kept):
         ({"tolerance": 10**400}, "invalid tolerance of type int: expected 0 ≤ x < 1"), ({"no_cache": "yes"}, "expected True or False"),
         ({"dtype": "int8"}, "invalid dtype 'int8': expected one of 'float32', 'bfloat16' or 'float16'"),
         ({"fail_on": 1}, "invalid fail on 1: expected a string"), ({"out": 3}, "invalid out 3: expected a path"),
-        ({"limt": 3}, "unknown option 'limt'\nfix: did you mean limit?"), ({"ratio_tolerance": 1}, "expected a number above 1"),
+        ({"alpah": 3}, "unknown option 'alpah'\nfix: did you mean alpha?"), ({"ratio_tolerance": 1}, "expected a number above 1"),
     ],
     ids=str,
 )  # fmt: skip
