@@ -215,7 +215,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str
     ]
     rates = _error_rates(predictions, asking.outcomes)
     left_out += [] if rates else _classes_not_compared(predictions)
-    claims += _error_claims(rates, replace(predictions, attributes=attributes))
+    claims += _error_claims(rates, predictions.y_true, attributes, predictions.images_of_rows)
     claims = [replace(claim, primary=claim.primary and not {*claim.by} & {*same, *_not_planned(claim, again)}) for claim in claims]
     question = "Are the answers equally right, and equally frequent, in every group?"
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
@@ -381,18 +381,26 @@ def _both(outcome: Outcome, known: AbstractSet[str]) -> list[_ErrorRate]:
     return [_ErrorRate(metric, outcome, truths) for metric, truths in sides]
 
 
-def _error_claims(rates: Sequence[_ErrorRate], predictions: Predictions) -> list[Claim]:
+def recall_claims(labels: Group, y_true: np.ndarray, attributes: pd.DataFrame) -> list[Claim]:
+    """A claim about the recall of each label by each attribute where two groups have images of it; none of over `MAX_ASKED` labels."""
+    rates = [_ErrorRate("true_positive_rate", Outcome(label, (label,)), {label}) for label in labels]
+    return _error_claims(rates, y_true, attributes, np.ones(len(y_true), np.int64)) if 2 <= len(labels) <= MAX_ASKED else []
+
+
+def _error_claims(
+    rates: Sequence[_ErrorRate], y_true: np.ndarray | None, attributes: pd.DataFrame, images: Int[np.ndarray, "n"]
+) -> list[Claim]:
     """A claim for each rate and attribute; not by an attribute that equals the truth, whose groups cannot be compared.
 
     With a few label errors such an attribute would have comparable groups of mislabelled rows alone; these are ignored here.
     """
     claims: list[Claim] = []
-    if not rates or predictions.y_true is None:
+    if not rates or y_true is None:
         return claims
-    truth, truths = pd.factorize(predictions.y_true)
-    for name in map(str, predictions.attributes.columns):
-        group, groups = pd.factorize(predictions.attributes[name])
-        errors = _label_errors(predictions.attributes[name].to_numpy(object), predictions.y_true, predictions.images_of_rows)
+    truth, truths = pd.factorize(y_true)
+    for name in map(str, attributes.columns):
+        group, groups = pd.factorize(attributes[name])
+        errors = _label_errors(attributes[name].to_numpy(object), y_true, images)
         seen = np.zeros((len(truths), len(groups)), bool)
         seen[truth[~errors], group[~errors]] = True
         seen[:, groups == UNKNOWN] = False

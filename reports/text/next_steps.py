@@ -365,7 +365,8 @@ def _equivalent(headline: Headline, audit: AuditResult, results: Results) -> tup
     if headline.visible:
         return (_plan(headline.visible), beyond)
     if classes_not_compared(audit.data.notes):
-        return ("Name the classes that matter to you, each with `--outcome NAME=LABEL`, and compare them by themselves.", beyond)
+        named = "with `--outcome NAME=LABEL`" if audit.probe.name == "predictions" else "from images of these classes alone"
+        return (f"Compare the classes that matter to you by themselves, {named}.", beyond)
     return ("Change nothing for these questions and groups.", *_keep(audit, results), beyond)
 
 

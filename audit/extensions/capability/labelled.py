@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import DataError
 from audit.extensions.capability.open_clip_prompts import imagenet_name
+from audit.records.inputs import CLASSES_NOT_COMPARED
 from audit.types import UNKNOWN, Claim, Dataset, Group, LabelSet, LoadOptions, Measurement, Note, ProbeData
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def load_labelled(options: LoadOptions) -> Dataset:
         return digits()
     location: Any = options.location
     if isinstance(location, str | Path) and is_benchmark_set(str(location)):
-        return load_benchmark_set(str(location))
+        benchmark = load_benchmark_set(str(location))
+        return replace(benchmark, notes=(*benchmark.notes, *_not_compared(benchmark)))
     held = getattr(location, "held", None) is not None or not isinstance(location, str | os.PathLike)
     folder, wanted = Path("" if held else os.fspath(location)), getattr(location, "splits", ())
     if not held and (found := class_folders(folder, wanted)) is not None:
@@ -82,10 +84,16 @@ def load_labelled(options: LoadOptions) -> Dataset:
 
 
 def _not_compared(dataset: Dataset) -> Iterator[Note]:
-    """A note about the columns, besides that of classes, that have too few or too many levels to compare groups by."""
+    """Notes about the columns, besides that of classes, that have too few or too many levels to compare groups by, and about classes that
+    are too many to compare each.
+    """
     from audit.data.schema import counted, quoted
+    from audit.predictions.default_claims import MAX_ASKED
 
     truth = next((name for name in CLASS_COLUMNS if name in dataset.levels), None)
+    classes = len(set(dataset.attributes[truth]) - {UNKNOWN}) if truth else 0
+    if classes > MAX_ASKED:
+        yield Note(CLASSES_NOT_COMPARED, {"classes": classes, "most": MAX_ASKED})
     sizes = {name: known for name, known in _known_levels(dataset, truth).items() if not 2 <= known <= MOST_LEVELS}
     if truth is not None and sizes:
         columns = [f"{quoted(name)} ({counted(known, 'level')})" for name, known in sizes.items()]
@@ -231,7 +239,6 @@ def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
     """
     truth = class_column(dataset)
     by = compared_by(dataset, truth)
-    claims = tuple(Claim("accuracy", (name,)) for name in by)
     question = "Are pictures of every group recognised equally often?"
     own = brought_prompts(dataset).get(truth)
     if own is not None:
@@ -241,7 +248,19 @@ def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
         labels = tuple(level for level in dataset.levels[truth] if level != UNKNOWN and (dataset.attributes[truth] == level).any())
         prompts = {label: tuple(template.format(class_words(imagenet_name(label, labels))) for template in TEMPLATES) for label in labels}
         preset = TEMPLATES_PRESET
-    return Measurement("class", question, LabelSet("classes", labels, prompts), preset, claims, truth=truth), by
+    claims, outcomes = recognised(dataset, truth, labels, by)
+    return Measurement("class", question, LabelSet("classes", labels, prompts), preset, claims, truth, outcomes), by
+
+
+def recognised(dataset: Dataset, truth: str, labels: Group, by: Group) -> tuple[tuple[Claim, ...], dict[str, Group]]:
+    """Claims about accuracy and about the recall of each class, in which a small class is not lost; and the classes as outcomes."""
+    from audit.predictions.default_claims import recall_claims
+
+    seen = dataset.attributes[truth].to_numpy(object)
+    shown = tuple(label for label in labels if (seen == label).any())
+    recalls = recall_claims(shown, seen, dataset.attributes[[name for name in by if name != truth]])
+    accuracy = [Claim("accuracy", (name,)) for name in by]
+    return (*accuracy, *recalls), {label: (label,) for label in shown} if recalls else {}
 
 
 def compared_by(dataset: Dataset, truth: str) -> tuple[str, ...]:

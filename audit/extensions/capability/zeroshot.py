@@ -14,9 +14,10 @@ from audit.extensions.capability.labelled import (
     brought_prompts,
     compared_by,
     load_labelled,
+    recognised,
 )
 from audit.extensions.capability.open_clip_prompts import has_templates, imagenet_name, templated, templates_version
-from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
+from audit.types import Dataset, LabelSet, Measurement, Probe
 
 if TYPE_CHECKING:
     from audit.extensions.capability.clip_benchmark import ClassPrompts
@@ -36,10 +37,11 @@ def asked_of_data(dataset: Dataset) -> Probe:
 def _of_attribute(dataset: Dataset, name: str, brought: ClassPrompts) -> Measurement:
     """Return the question about an attribute of the people shown."""
     labels = tuple(dict.fromkeys(brought.classes))
+    claims, outcomes = recognised(dataset, name, labels, compared_by(dataset, ""))
     return Measurement(
         name, f"Is {name} named rightly equally often in every group?",
         LabelSet(name, labels, {label: brought.prompts(label) for label in labels}), brought.version,
-        tuple(Claim("accuracy", (by,)) for by in compared_by(dataset, "")), truth=name, infers=name,
+        claims, truth=name, outcomes=outcomes, infers=name,
     )  # fmt: skip
 
 
@@ -56,7 +58,7 @@ def _plan(measurement: Measurement) -> PromptConditionsPlan:
         preset = f"{preset}, {templates_version()}"
     return PromptConditionsPlan(
         question="What does averaging several prompt templates gain, and for whom?", measurement=measurement.name,
-        by=tuple(name for claim in measurement.claims for name in claim.by), conditions=ensembles, preset=preset,
+        by=tuple(dict.fromkeys(name for claim in measurement.claims for name in claim.by)), conditions=ensembles, preset=preset,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_classes_and_templates_are_those_of_the_data(tmp_path):
     (asked,) = probe.measurements
     assert asked.label_set.labels == ("boat", "cup", "traffic light")
     assert asked.label_set.prompts["cup"] == ("a photo of a cup.", "an image of cup")
-    assert [claim.by for claim in asked.claims] == [("region",)]
+    assert {(claim.metric, claim.by) for claim in asked.claims} == {("accuracy", ("region",)), ("true_positive_rate", ("region",))}
     assert list(probe.analyses[0].conditions) == ["one template", "all 2 templates"]
     assert "other prompt templates than those of the data" in probe.not_tested
 
@@ -72,7 +72,7 @@ def test_a_set_is_audited_by_command(tmp_path):
     assert ran.returncode == 0, ran.stderr
     result = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]
     assert result["data"]["used"] == 160
-    (finding,) = (each for each in result["findings"] if each["primary"])
+    (finding,) = (each for each in result["findings"] if each["metric"] == "accuracy")
     assert (finding["attributes"], finding["verdict"]) == (["region"], "disparity")
     assert result["measurements"][0]["preset"].startswith("templates of the data ")
 

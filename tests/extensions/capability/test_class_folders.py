@@ -74,3 +74,24 @@ def test_the_command_reads_the_splits_and_one_of_them_by_a_relative_path(tmp_pat
     capsys.readouterr()
     assert main([*words, "--split", "tset", "--out", str(tmp_path / "other")]) == 2
     assert "has no split 'tset'" in capsys.readouterr().err
+
+
+def test_the_recall_of_each_class_is_planned_where_two_groups_have_it_and_of_31_classes_of_none(tmp_path):
+    """A cup in both places and a plate in both; a fork in the north alone. By the place, cups and plates can be compared."""
+    for n in range(31):
+        (tmp_path / f"{n}.png").write_bytes(picture(n))
+
+    def claims(kinds):
+        table = "".join(f"{n}.png,{kind},{'north' if n % 2 else 'south'}\n" for n, kind in enumerate(kinds))
+        (tmp_path / "labels.csv").write_text(f"image,class,place\n{table}")
+        data = load(tmp_path)
+        (asked,) = CLASSES.fitted(data).measurements
+        assert all(claim.primary for claim in asked.claims)
+        return [(claim.metric, claim.outcome) for claim in asked.claims], sentences(data.notes)
+
+    few, said = claims(["cup", "cup", "plate", "plate", "plate", "fork"])
+    assert few == [("accuracy", None), ("true_positive_rate", "cup"), ("true_positive_rate", "plate")]
+    assert not [text for text in said if "recall" in text]
+    many, said = claims([f"kind{n}" for n in range(31)])
+    assert many == [("accuracy", None)]
+    assert "The recall of each class was not compared, because there are 31" in " ".join(said)
