@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.results import AuditResult, Finding, Results
-from audit.statistics.severity import by_severity
+from audit.statistics.severity import worst_first
 from reports.text import sentences
 
 
@@ -45,5 +45,7 @@ def audit_contexts(results: Results) -> tuple[AuditContext, ...]:
 
 
 def _placed(key: str, audit: AuditResult) -> tuple[PlacedFinding, ...]:
-    placed = (PlacedFinding(f"{key}-f{i}", sentences.title(finding, audit), finding) for i, finding in enumerate(audit.findings, 1))
-    return tuple(sorted(placed, key=lambda placed_finding: by_severity(placed_finding.finding)))
+    placed = {
+        finding.id: PlacedFinding(f"{key}-f{i}", sentences.title(finding, audit), finding) for i, finding in enumerate(audit.findings, 1)
+    }
+    return tuple(placed[finding.id] for finding in worst_first(audit.findings))

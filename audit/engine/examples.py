@@ -16,7 +16,7 @@ from audit.engine.probe_audit import AuditedProbe
 from audit.records.finding import pair_of
 from audit.results import AnsweredImage, AnsweredImages, Example, Finding
 from audit.statistics.null import generator
-from audit.statistics.severity import by_severity
+from audit.statistics.severity import worst_first
 from audit.types import UNKNOWN, Dataset, Group, Predictions
 from strictio.images.decoders import Decoders
 
@@ -48,7 +48,7 @@ def with_pictures(audited: AuditedProbe, dataset: Dataset, seed: int) -> Audited
     may be shown (`Dataset.showable`); faces of real people never are.
     """
     judged = [finding for finding in audited.result.findings if finding.primary and finding.gap]
-    finding = min(judged, key=by_severity, default=None)
+    finding = next(iter(worst_first(judged)), None)
     if finding is None or finding.measurement not in audited.predictions or not dataset.showable:
         return audited
     predictions = audited.predictions[finding.measurement]

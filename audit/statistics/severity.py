@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import inf
-from typing import Literal
+from typing import Literal, TypeVar
 
 from audit.records.base import FindingVerdict
 from audit.records.finding import ClaimResult
@@ -15,6 +16,9 @@ _WORST_FIRST: dict[FindingVerdict, int] = {
 Criterion = Literal["rank", "diffuse", "harm", "age", "size"]
 """What decides which of two disparities leads."""
 _CRITERIA: tuple[Criterion, ...] = ("rank", "diffuse", "harm", "age", "size", "size")
+_FEWEST_CLASSES = 3
+"""With two labels, both recalls are planned because opposite errors cancel in the accuracy: either may lead."""
+F = TypeVar("F", bound=ClaimResult)
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -32,6 +36,41 @@ def by_severity(finding: ClaimResult) -> tuple[float, ...]:
     if finding.verdict not in ("disparity", "signal"):
         return (_WORST_FIRST[finding.verdict], gap.p_adjusted, -size)
     return (_WORST_FIRST[finding.verdict], *_headline_key(finding), gap.p_adjusted, -size)
+
+
+def worst_first(findings: Iterable[F]) -> list[F]:
+    """The findings of one audit in the order of `by_severity`, but a class follows the accuracy over all unless it clearly stands out.
+
+    Among three or more classes that are recognised about equally badly, one has the largest gap by chance; to name it first would blame
+    a class for what holds of all. It stays first if even the lower bound of its gap is above the gap in accuracy, or if another group is
+    worst off.
+    """
+    found = list(findings)
+    whole_of: dict[str, tuple[float, ...]] = {}
+    for whole in found:
+        if whole.metric == "accuracy" and whole.verdict in ("disparity", "signal"):
+            classes = [finding for finding in found if _is_class_of(whole, finding)]
+            if len(classes) >= _FEWEST_CLASSES:
+                whole_of |= {each.id: by_severity(whole) for each in classes if not _stands_out(each, whole)}
+
+    def place(finding: F) -> tuple[object, ...]:
+        own = by_severity(finding)
+        after = max(own, whole_of.get(finding.id, own))
+        return (after, own < after, own)
+
+    return sorted(found, key=place)
+
+
+def _is_class_of(whole: ClaimResult, finding: ClaimResult) -> bool:
+    """Whether a finding is about the recall of one class, by the attributes of the accuracy `whole`."""
+    of_same = (finding.measurement, finding.attributes) == (whole.measurement, whole.attributes)
+    return of_same and finding.metric == "true_positive_rate"
+
+
+def _stands_out(finding: ClaimResult, whole: ClaimResult) -> bool:
+    if finding.gap is None or whole.gap is None:
+        return False
+    return finding.gap.low > whole.gap.value or finding.gap.lowest != whole.gap.lowest
 
 
 def decisive(first: ClaimResult, second: ClaimResult) -> Criterion:

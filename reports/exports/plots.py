@@ -14,7 +14,7 @@ from audit.errors import UsageError
 from audit.evidence.prompt_sensitivity import SpecificationCurve
 from audit.records.finding import Contrast, Rate
 from audit.results import AuditResult, Finding
-from audit.statistics.severity import by_severity
+from audit.statistics.severity import worst_first
 from reports.charts.forest import short
 from reports.charts.grids import in_order
 from reports.exports.axes import BAND, FAINT, INK, LINE, POINTS, axes_of, despine, legend, literal
@@ -92,7 +92,7 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
 
     With `primary`, only the planned questions.
     """
-    shown = sorted((finding for finding in audit.findings if finding.primary or not primary), key=by_severity)
+    shown = worst_first(finding for finding in audit.findings if finding.primary or not primary)
     axes = axes_of(ax, 1.4 * _ROW * len(shown) + _FRAME)
     for y, finding in enumerate(shown):
         pair = phrases.leading_pair(finding)

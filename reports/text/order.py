@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audit.records.finding import PairedFinding, Rate
 from audit.results import Finding
-from audit.statistics.severity import by_severity
+from audit.statistics.severity import by_severity, worst_first
 from audit.types import Group
 from reports.text.phrases import leading_groups, rate_of
 
@@ -16,7 +16,7 @@ MOST_SIGNALS = 3
 
 def planned(findings: Sequence[Finding]) -> list[Finding]:
     """Return the planned questions, worst first."""
-    return sorted((finding for finding in findings if finding.primary), key=by_severity)
+    return worst_first(finding for finding in findings if finding.primary)
 
 
 def reversed_at_equal(finding: Finding) -> bool:

@@ -306,9 +306,9 @@ FEW_PERSONS = Design(
 """A near copy of the truth; the images of its third answer come from 12 clusters, too few to be judged, and share no truth with others."""
 SMALL = Design(
     (2500, 200, 2500), "useless", "some missing", "spanning", labels=3, rate=0.4, attributes=("race",),
-    options={"exclude": ("r3", "r5"), "require_conclusive": True, "alpha": 0.1, "tolerance": 0.1}, seed=3,
+    options={"exclude": ("r3", "r5"), "require_conclusive": True, "alpha": 0.1, "tolerance": 0.1}, seed=215,
 )  # fmt: skip
-"""Guesses that differ by 3.4 points between groups (p .07): shown at alpha .1, and shown to be less than the tolerance of 10 points."""
+"""Guesses that differ by 4.5 points between groups (p .08): shown at alpha .1, and shown to be less than the tolerance of 10 points."""
 FEW_AT_ALPHA_01 = Design(
     (30, 3, 2500), "perfect", "mixed by group", labels=2, effect=0.15, gender=True, attributes=None,
     options={"alpha": 0.01, "tolerance": 0.2, "min_group_size": 10, "exclude": ("r3", "r5")}, seed=121393,
@@ -387,7 +387,7 @@ def test_groups_that_share_no_true_answer_may_be_withheld(made):
 def test_a_difference_shown_to_be_small_may_be_withheld(made):
     """A useless model: "equivalent" would follow from its uselessness, and a difference under the tolerance is no harm that is hidden."""
     case = made(SMALL)
-    (by_race,) = planned(case.results["audits"][0])
+    by_race = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/race")
     assert (by_race["verdict"], by_race["unresponsive"]) == ("not estimable", "no better")
     assert by_race["gap"]["p_adjusted"] <= 0.1
     assert by_race["within_truth_p"] <= 0.1
@@ -400,7 +400,7 @@ def test_a_difference_shown_to_be_small_may_be_withheld(made):
 @pytest.mark.slow
 def test_few_images_may_be_blamed_for_what_not_even_zero_errors_would_show(made):
     case = made(TOO_FEW)
-    assert "Too few images of race Black (n = 31) to tell." in case.texts["page"]
+    assert "Too few images of race Black (n = 31) to tell in 1 of 4 questions." in case.texts["page"]
     assert broken(case) == []
     first(case, "inconclusive")["gap"]["too_few"] = [["White"]]  # of 2,224 images
     assert list(RULES["few_images_are_blamed_only_where_they_are_few"](case)) != []

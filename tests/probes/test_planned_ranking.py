@@ -59,8 +59,11 @@ def test_terminal_summary_page_and_tables_state_the_question(finished):
     question = "Are images among the first 5 of the searched occupation equally often regardless of occupation gender?"
     assert question in page
     assert "Compared within the 12 galleries with images of several of these groups: queries are the independent units." in page
-    for text in (said, summary, page):
+    for text in (summary, page):
         assert f"‘{NAMED}’ (search 5) by occupation gender" in re.sub(r"\s+", " ", text)
+    assert re.search(
+        "▲ Share of images ‘among the .*\n  first 5 of the searched .*\n  occupation’ \\(search 5\\) by\n  occupation gender\n", said
+    )
     assert "Standard deviation" in page
     assert "Line: its share of its gallery." in page
     with (finished / "audit" / "tables" / "ranking.csv").open(encoding="utf-8") as file:

@@ -83,6 +83,7 @@ def make_place(folder: Path) -> Path:
     write_pictures(folder)
     for name in ("answers.csv", "answers-2026-01.csv", "answers-2026-03.csv"):
         _write_answers(folder / name)
+    _write_ages(folder / "ages.csv")
     _write_tags_and_texts(folder)
     shutil.copytree(ROOT / "tests" / "extensions" / "logs" / "made", folder / "logs")
     _write_classifier(folder)
@@ -125,6 +126,12 @@ def _write_answers(path: Path) -> None:
     path.write_text("\n".join(["id,person,race,age,scene,tone,weight,y_true,y_pred", *named]) + "\n")
 
 
+def _write_ages(path: Path) -> None:
+    """Ages of three hundred people and a model's guesses at them, off by up to nine years."""
+    rows = [f"{('north', 'south')[i % 2]},{i % 80},{abs(i % 80 + i % 19 - 9)}" for i in range(300)]
+    path.write_text("\n".join(["region,y_true,y_pred", *rows]) + "\n")
+
+
 def _write_tags_and_texts(folder: Path) -> None:
     """Labels of a vision service, flags of a moderation service, and texts that somebody recorded, about eighty people."""
     people = [f"r{i},{('Female', 'Male')[i % 2]},{'ab'[i // 2 % 2]}" for i in range(80)]
@@ -146,6 +153,17 @@ def _write_classifier(folder: Path) -> None:
     rows = [f"{i}.png,{('cup', 'boat')[i % 4 < 2]},{('north', 'south')[i % 2]}" for i in range(60)]
     (folder / "photos.csv").write_text("\n".join(["image,class,region", *rows]))
     (folder / "images.csv").write_text("\n".join(["photo,class,region", *rows]))
+    _write_seen(folder)
+
+
+def _write_seen(folder: Path) -> None:
+    """Sixty test pictures of two classes; a model was trained on half of each class."""
+    source = np.random.default_rng(0)
+    for i in range(60):
+        picture = Image.fromarray(source.integers(0, 256, (8, 8, 3), np.uint8)).resize((64, 64))
+        for part in (f"test/{('cup', 'boat')[i % 2]}", *(["training"] if i < 30 else [])):
+            (folder / "folder" / part).mkdir(parents=True, exist_ok=True)
+            picture.save(folder / "folder" / part / f"{i}.png")
 
 
 def _write_text_encoder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from audit.errors import AuditError
 from audit.extensions.index import sentences as text
 from audit.records.base import Verdict
 from audit.results import AuditResult, Finding, Results
-from audit.statistics.severity import by_severity
+from audit.statistics.severity import by_severity, worst_first
 from audit.version import __version__
 from reports.charts.forest import Scale
 from reports.charts.gaps import GapMark, gap_marks, gaps_axis
@@ -205,7 +205,7 @@ class _Found:
     @property
     def planned(self) -> dict[str, Finding]:
         """The planned questions by id, worst first."""
-        planned = sorted((finding for finding in self.audit.findings if finding.primary), key=by_severity)
+        planned = worst_first(finding for finding in self.audit.findings if finding.primary)
         return {finding.id: finding for finding in planned}
 
     @property

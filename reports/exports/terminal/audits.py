@@ -27,6 +27,8 @@ from strictio.console import visible
 _MOST_ROWS, _MOST_REPLICATED = 15, 3
 _ENDS = 20
 """The fewest columns for the groups of a question on its line."""
+_TITLE = 26
+"""The fewest columns for a title that continues below."""
 _HEAD = ("question", "gap, points", "between")
 _PIPE = Screen()
 
@@ -121,11 +123,12 @@ def _gates(results: Results, screen: Screen) -> list[list[str]]:
 def _rows(findings: Sequence[Finding], audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     """Return one line per question: mark, title, the gap with its interval, and the rates of both groups.
 
-    If there is no space left for the rates, gap and rates have their own line; longer texts continue below, in their column.
+    Longer texts continue below, in their column; where even the columns have no space side by side, gap and rates have their own line.
     """
     cells = [_HEAD, *((groups_title(finding, audit), _size(finding), _ends(with_error_rates(finding, audit))) for finding in findings)]
-    title_width, gap = (max(width(screen.characters(visible(cell[column]))) for cell in cells) for column in (0, 1))
+    longest, gap, ends_width = (max(width(screen.characters(visible(cell[column]))) for cell in cells) for column in (0, 1, 2))
     room = screen.columns - 2
+    title_width = min(longest, max(room - gap - 4 - ends_width, _TITLE))
     narrow = room - title_width - gap - 4 < _ENDS
     ends_room = room - gap - 2 - (0 if narrow else title_width + 2)
     lines = []

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from audit.statistics.severity import by_severity, decisive
+import pytest
+
+from audit.statistics.severity import by_severity, decisive, worst_first
 from audit.types import Settings
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
@@ -62,6 +64,36 @@ def test_a_rank_that_the_probe_declared_comes_before_the_rule():
 
 def test_no_rank_puts_a_question_without_a_disparity_first():
     assert order(replace(DECLARED, verdict="equivalent"), WRONG) == ["wrong", "declared"]
+
+
+def recall(name, **changes):
+    """The recall of one class, with a gap of at least 20 points, by the attribute of WRONG."""
+    return replace(changed(name, 0.20, **changes), metric="true_positive_rate", outcome=name)
+
+
+def placed(*findings):
+    return [finding.id for finding in worst_first(findings)]
+
+
+def test_a_class_follows_the_whole_that_it_is_not_shown_to_differ_from():
+    """In accuracy the gap is 26 points: of 'cat' it is at least 20, so 'cat' may be no worse than the rest; of 'cow' it is at least 30."""
+    classes = (recall("cat"), recall("dog", verdict="inconclusive"), recall("hen", verdict="equivalent"))
+    cow = recall("cow")
+    cow = replace(cow, gap=replace(cow.gap, low=0.3))
+    other = recall("owl")
+    other = replace(other, gap=replace(other.gap, lowest=other.gap.highest, highest=other.gap.lowest))
+
+    assert WRONG.gap.value == pytest.approx(0.26)
+    assert order(WRONG, *classes) == ["cat", "wrong", "dog", "hen"]
+    assert placed(*classes, WRONG) == ["wrong", "cat", "dog", "hen"]
+    assert placed(*classes, WRONG, cow) == ["cow", "wrong", "cat", "dog", "hen"]
+    assert placed(*classes, other, WRONG) == ["owl", "wrong", "cat", "dog", "hen"]  # another group is worst off
+    assert placed(*classes, WIDER, WRONG) == ["wider", "wrong", "cat", "dog", "hen"]
+    assert placed(*(replace(each, attributes=("sex",)) for each in classes), WRONG)[0] == "cat"
+    # Of two labels either may lead: opposite errors cancel in the accuracy.
+    assert placed(WRONG, *classes[:2]) == ["cat", "wrong", "dog"]
+    # A whole without a disparity hides no class.
+    assert placed(replace(WRONG, verdict="equivalent"), *classes)[0] == "cat"
 
 
 def test_page_summary_and_terminal_lead_with_the_same_finding():
