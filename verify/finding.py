@@ -199,10 +199,19 @@ class Question:
         rows = rated(self.groups, counts.k, counts.n, counts.units, status, self.alpha)
         k, n = counts.k.sum(keepdims=True), counts.n.sum(keepdims=True)
         rows += rated([()], k, n, counts.units.together(), ["ok" if n[0] else "not estimable"], self.alpha)
-        baseline = self._baseline()
+        baseline, plain = self._baseline(), self._plain()
         for at, row in enumerate(rows):
             row["baseline"] = baseline[at] if baseline and row["n"] else None
+            row["plain"] = plain[at] if row["n"] else None
         return rows
+
+    def _plain(self) -> list[float | None]:
+        """The share of images with the outcome in each group, then in all, where rates are compared at equal true shares."""
+        if not self.at_equal_truth:
+            return [None] * (len(self.groups) + 1)
+        given, total = (self.weights(~self.lacking & part) for part in (self.given, np.ones(len(self.group), bool)))
+        given, total = np.append(given, given.sum()), np.append(total, total.sum())
+        return [float(share) for share in given / np.where(total > 0, total, 1.0)]
 
     def _baseline(self) -> list[float] | None:
         """The accuracy of the best constant answer in each group, and over all images."""

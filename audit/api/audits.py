@@ -92,9 +92,11 @@ class Audit:
         return frames.gaps(self.results)
 
     def by_group(self) -> RatesFrame:
-        """One row per finding and group: n, events, rate with the interval of that rate alone, status.
+        """One row per finding and group: question, n, events, rate, the rate that is compared with its own interval, status.
 
-        ``by_group().to_latex(caption="…")`` is a table for a paper: question, group, n, rate and interval.
+        `rate` is the share of the group's images that count, as in pandas' ``groupby(...).mean()`` (weighted, if images have weights).
+        Groups are compared by `compared_rate`, to which `low` and `high` belong; it is the same unless `standardised_to` says to what it
+        is standardised. ``by_group().to_latex(caption="…")`` is a table for a paper.
         """
         return frames.rates(self.results)
 

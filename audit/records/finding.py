@@ -44,6 +44,8 @@ class Rate:
     """With image weights: Taylor-linearised, ``sqrt(sum (w (event - value))^2) / sum w``, summed within clusters first."""
     correlation_borrowed: bool = False
     """Whether too few clusters have an event to estimate `intracluster_correlation`, which is then that of all groups in these clusters."""
+    plain: float | None = None
+    """Where `value` is compared at equal true shares: the share of these images with the outcome, as it is. None: `value` is that share."""
 
     @property
     def independent_n(self) -> float:

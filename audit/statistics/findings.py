@@ -266,7 +266,7 @@ class _Answered:
         metric, outcome = question.metric, question.outcome
         if outcome and self.is_at_equal_truth(question):
             check_estimates(question.id, estimates, tally(counts.known_truth(), metric, outcome))
-            return self._at_equal_truth(question, outcome, counts)
+            return self._at_equal_truth(question, outcome, counts, estimates)
         tallied = tally(counts, metric, outcome)
         check_estimates(question.id, estimates, tallied)
         baseline = None
@@ -278,14 +278,16 @@ class _Answered:
             check_gap(question.id, found.gap.value, gap_of_rates(estimates, [rate.status for rate in found.by_group]))
         return self._with_uncovered(found, question, counted.units, counts, needs_truth=metric.needs_truth)
 
-    def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> ClaimResult:
+    def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts, plain: Estimates) -> ClaimResult:
         by, settings, predictions = question.claim.by, self.settings, self.predictions
         independent = predictions.cluster is None and predictions.weight is None and not (len(by) == 1 and by[0] in predictions.sets)
         rows = None if independent else SlicedRows(predictions, self.levels, by)
         tallied, units = at_equal_truth(counts, question.metric, outcome, settings.min_group_size, rows)
         everybody = units.together()
         estimates = Estimates(units.events / np.maximum(units.n, 1), float(everybody.events[0] / max(everybody.n[0], 1)))
-        by_group, overall = _rates(_Counted(tallied, units), estimates, None, settings)
+        rates, all_images = _rates(_Counted(tallied, units), estimates, None, settings)
+        by_group = tuple(_with_plain(rate, share) for rate, share in zip(rates, plain.by_group, strict=True))
+        overall = _with_plain(all_images, plain.overall)
         shares = truth_shares(counts, outcome, settings.alpha, independent=independent)
         found = replace(_finding(question, by_group, overall, units, settings), shares=shares)
         return self._with_uncovered(found, question, units, counts, needs_truth=True)
@@ -346,6 +348,10 @@ def _rates(
         for i in range(len(groups))
     ]  # fmt: skip
     return tuple(rates[:-1]), rates[-1]
+
+
+def _with_plain(rate: Rate, share: float) -> Rate:
+    return rate if rate.value is None else replace(rate, plain=float(share))
 
 
 def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: SamplingUnits, settings: Settings) -> ClaimResult:

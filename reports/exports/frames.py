@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NOT_FRACTIONS = frozenset({
     "model", "probe", "finding", "measurement", "metric", "outcome", "attributes", "group", "status", "primary", "verdict",
     "exceeds_tolerance", "highest", "lowest", "leading_higher", "leading_lower", "question", "first", "second", "preset",
-    "variant", "default", "method", "setting",
+    "variant", "default", "method", "setting", "standardised_to",
     "target", "efficient", "ending", "before", "after", "verdict_before", "verdict_after", "direction",
     "beyond_tolerance", "levelled_down", "side", "replicates",
     "n", "events", "gained", "lost", "step",
@@ -59,7 +59,7 @@ def gaps(results: Results) -> pd.DataFrame:
 
 
 def rates(results: Results) -> RatesFrame:
-    """Return one row per finding and group, all images included; its `to_latex` has five columns."""
+    """Return one row per finding and group, all images included; its `to_latex` is a table for a paper."""
     from reports.exports.latex import RatesFrame
 
     return RatesFrame(frame(rates_table(results)))

@@ -11,9 +11,11 @@ from importlib import import_module
 from audit.naming import natural_order
 from audit.predictions.bins import binned_levels
 from audit.records.comparison import Comparisons, PairedModels
+from audit.records.finding import Rate
 from audit.results import AuditResult, Finding, Results
 from reports.text.analyses import all_analyses, has_records
 from reports.text.numbers import clean
+from reports.text.sentences import title
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 _FORMULA = frozenset("=+-@|%\N{MINUS SIGN}")
@@ -23,7 +25,11 @@ FINDING: Columns = {"finding": "id", **QUESTION}
 ENDS: Columns = {name: name for name in ("low", "high")}
 _LEVEL_OF: Columns = {"level": "level"}
 """The level of the intervals in a row."""
-RATE: Columns = {"group": "group or all images", "n": "n", "events": "events", "rate": "value", **ENDS, "status": "status"}
+_COUNTED: Columns = {"group": "group or all images", "n": "n", "events": "events"}
+RATE: Columns = {**_COUNTED, "rate": "value", **ENDS, "status": "status"}
+_STATED: Columns = {"rate": "rate", "compared_rate": "value", **ENDS, "standardised_to": "standardised_to", "status": "status"}
+"""The plain rate, then the rate by which groups are compared, with its interval: equal unless that is standardised."""
+STANDARD = "true shares of all compared images"
 _WEIGHTED: Columns = {name: name for name in ("effective_n", "standard_error")}
 _GAP: Columns = {
     **{name: name for name in ("primary", "verdict", "exceeds_tolerance", "tolerance", "ratio_tolerance")},
@@ -87,10 +93,19 @@ def analysis_tables(results: Results) -> dict[str, TidyTable]:
 
 
 def rates_table(results: Results) -> TidyTable:
-    """Return one row per finding and group, all images included."""
+    """Return one row per finding and group, all images included: the question, the plain rate, and the rate that is compared."""
     level = _level_of(results)
-    cells = ((audit, finding, cell, level) for audit, finding in _findings(results) for cell in (*finding.by_group, finding.overall))
-    return tidy((AUDIT, FINDING, {**RATE, "baseline": "baseline", **_WEIGHTED}, _LEVEL_OF), cells)
+    cells = (
+        (audit, finding, {"question": title(finding, audit)}, cell, _stated(finding, cell), cell, level)
+        for audit, finding in _findings(results)
+        for cell in (*finding.by_group, finding.overall)
+    )
+    return tidy((AUDIT, FINDING, {"question": "question"}, _COUNTED, _STATED, {"baseline": "baseline", **_WEIGHTED}, _LEVEL_OF), cells)
+
+
+def _stated(finding: Finding, cell: Rate) -> Mapping[str, object]:
+    ends = {"value": cell.value, "low": cell.low, "high": cell.high, "status": cell.status}
+    return {**ends, "rate": cell.value if cell.plain is None else cell.plain, "standardised_to": STANDARD if finding.shares else None}
 
 
 def gaps_table(results: Results) -> TidyTable:
