@@ -29,11 +29,43 @@ class Circumstances:
     """Whether both sides are the same weights, read the same way, with the same answers."""
 
 
+def of_whole(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes whose rate over all images is a finding of its own: of each measurement accuracy, or else each planned rate once."""
+    planned: dict[str, dict[tuple[str, str | None], Change]] = {}
+    for change in sorted(changes, key=lambda change: not change.primary):
+        if change.primary or change.metric == "accuracy":
+            planned.setdefault(change.measurement, {}).setdefault((change.metric, change.outcome), change)
+    return tuple(
+        change
+        for rates in planned.values()
+        for change in ([rates["accuracy", None]] if ("accuracy", None) in rates else rates.values())
+        if any(each.primary and each.measurement == change.measurement for each in changes)
+    )
+
+
+def whole_adjusted(changes: Sequence[Sequence[Change]]) -> list[list[Change]]:
+    """Adjust the p of the rates over all images (Holm) over those of several comparisons that are findings of their own."""
+    chosen = [(i, change) for i, group in enumerate(changes) for change in of_whole(group)]
+    p = holm(np.array([change.overall.p for _, change in chosen]))
+    adjusted_p = {(i, _rate(change)): value for (i, change), value in zip(chosen, p.tolist(), strict=True)}
+    return [
+        [
+            replace(change, overall=replace(change.overall, p_adjusted=adjusted_p.get((i, _rate(change)), change.overall.p)))
+            for change in group
+        ]
+        for i, group in enumerate(changes)
+    ]
+
+
+def _rate(change: Change) -> tuple[str, str, str | None]:
+    return (change.measurement, change.metric, change.outcome)
+
+
 def adjusted(changes: Sequence[Sequence[Change]]) -> tuple[list[list[Change]], int]:
     """Adjust p (Holm) over all primary changes of several comparisons; also returns their number."""
     flat = [(i, j, change.gap) for i, group in enumerate(changes) for j, change in enumerate(group) if change.primary and change.gap]
     p = holm(np.array([gap.p for _, _, gap in flat]))
-    done = [list(group) for group in changes]
+    done = whole_adjusted(changes)
     for (i, j, gap), value in zip(flat, p.tolist(), strict=True):
         done[i][j] = replace(done[i][j], gap=replace(gap, p_adjusted=value))
     return done, len(flat)

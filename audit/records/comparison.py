@@ -42,7 +42,7 @@ class RateChange:
     p: float
     """Exact McNemar test; 1 if no answer changed. If images come in clusters, all images of a cluster change sign together."""
     p_adjusted: float
-    """Holm over the compared groups."""
+    """Holm over the compared groups; of all images, over the rates of the file that are findings of their own (`of_whole`)."""
 
 
 @record

@@ -299,7 +299,7 @@ def headline_of_sample(sample: Sample) -> str:
     facts = _read(sample)
     if sample.file == "comparison.json":
         verdict = comparison_sentence(comparison_as_errors(facts.comparisons[0]), facts.settings)
-        text = f"{verdict.word}. {verdict.sentence}"
+        text = verdict.with_word
     elif sample.file == "mitigation.json":
         text = f"{OUTCOMES[facts.outcome]}. {outcome_sentence(facts).sentence}"
     elif sample.file == "causes.json":

@@ -42,9 +42,10 @@ def comparisons_overview(contexts: Sequence[ComparisonContext]) -> ComparisonsOv
                 questions.setdefault((context.comparison.probe, placed.change.id), []).append((context, placed))
     drawn = sorted(questions.values(), key=lambda asked: min(text.by_weight(placed.change) for _, placed in asked))[:MOST_COLUMNS]
     worst = ordered[0].comparison
+    said = comparison_headline.comparison_sentence(worst, contexts[0].comparisons.settings)
     return ComparisonsOverview(
         counts=comparison_headline.comparison_counts([context.comparison for context in contexts]),
-        headline=f"{text.which(worst)}: {comparison_headline.comparison_sentence(worst, contexts[0].comparisons.settings).headline}",
+        headline=f"{text.which(worst)}: {said.whole if said.lost else said.headline}",
         steps=[_preferred(drawn[0])] if drawn else [],
         chart=_chart(drawn, ordered) if drawn else None,
     )
@@ -56,7 +57,9 @@ def _preferred(asked: Sequence[_Asked]) -> str:
 
 
 def _weight(context: ComparisonContext) -> tuple[float, ...]:
-    return min((text.by_weight(placed.change) for placed in context.primary), default=(float("inf"),))
+    """Sort key: models that are shown to be worse over all images first, then by the gap that changed most."""
+    lost = comparison_headline.comparison_sentence(context.comparison, context.comparisons.settings).lost
+    return (not lost, *min((text.by_weight(placed.change) for placed in context.primary), default=(float("inf"),)))
 
 
 def _chart(drawn: Sequence[Sequence[_Asked]], contexts: Sequence[ComparisonContext]) -> ModelsChart:

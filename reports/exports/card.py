@@ -50,9 +50,10 @@ def _audit(audit: AuditResult, results: Results) -> str:
 def _comparison(compared: Comparison, settings: Settings) -> str:
     primary = sorted((change for change in compared.changes if change.primary), key=comparison_text.by_weight)
     verdict = comparison_headline.comparison_sentence(compared, settings)
+    word = " ".join(filter(None, (verdict.whole, f"{verdict.word}.")))
     return (
-        f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {verdict.word}.</strong> "
-        f"{_text(verdict.sentence)} {_text(changes.comparison_reason(compared, settings))}</p>"
+        f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {_text(word)}</strong> "
+        f"{_text(verdict.of_groups)} {_text(changes.comparison_reason(compared, settings))}</p>"
         f"{_list([comparison_text.headline(finding) for finding in primary])}</div>"
     )
 

@@ -236,7 +236,8 @@ def _document(parts: Sequence[str], facts: Results | Comparisons, models: Iterab
 
 def verdict_markdown(verdict: VerdictSentence, reason: str) -> str:
     """Format a verdict and its reason."""
-    return f"**{verdict.word}.** {escaped(verdict.sentence)} {escaped(reason)}"
+    whole = f"**{escaped(verdict.whole)}** " if verdict.whole else ""
+    return f"{whole}**{verdict.word}.** {escaped(verdict.of_groups)} {escaped(reason)}"
 
 
 def _head(columns: Sequence[str]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from audit.comparison.verdict import of_whole
 from audit.records.comparison import Change, Comparison, GapChange, RateChange
 from audit.types import Settings
 from reports.text import comparison as comparison_text
 from reports.text import phrases
 from reports.text.changes import is_worse, levelling, moved_cells, without_verdict_after, worse_cells
 from reports.text.missing_truth import MISSING, change_missing_sentence
-from reports.text.numbers import count, end, exact_points, in_words, level, number, percent, points, upper_first
+from reports.text.numbers import count, end, exact_points, in_words, level, number, p_phrase, percent, points, upper_first
 from reports.text.reasons import not_compared
 
 _COUNTS: Mapping[str, str] = {
@@ -29,8 +30,10 @@ class VerdictSentence:
     word: str
     headline: str
     """What changed in the leading question of each direction; if nothing did, how many questions are inconclusive or equivalent."""
-    cost: str = ""
-    """Which rate over all images got worse, if any did."""
+    whole: str = ""
+    """How rates over all images changed, if that is shown: told first, whatever is said of groups."""
+    lost: bool = False
+    """Whether a rate over all images is shown to have got worse."""
     cautions: tuple[str, ...] = ()
     """What the headline alone would hide: gaps that may have grown, and that an unchanged gap still exists."""
     leading: tuple[Change, ...] = ()
@@ -38,8 +41,18 @@ class VerdictSentence:
 
     @property
     def sentence(self) -> str:
-        """Return headline, cost and cautions, for use on its own."""
-        return " ".join(filter(None, (self.headline, self.cost, *self.cautions)))
+        """Return the change of the whole, headline and cautions, for use on its own."""
+        return " ".join(filter(None, (self.whole, self.of_groups)))
+
+    @property
+    def with_word(self) -> str:
+        """Return everything with the verdict's word, which is about groups."""
+        return " ".join(filter(None, (self.whole, f"{self.word}.", self.of_groups)))
+
+    @property
+    def of_groups(self) -> str:
+        """Return headline and cautions."""
+        return " ".join(filter(None, (self.headline, *self.cautions)))
 
 
 EXPLORATORY_ONLY = VerdictSentence("No verdict", "No question was planned: every comparison is exploratory.")
@@ -63,12 +76,15 @@ def comparison_sentence(comparison: Comparison, settings: Settings) -> VerdictSe
     word = comparison_text.VERDICTS[comparison_text.outcome(comparison)].word
     if comparison.limited:
         return VerdictSentence(word, "Only a sample of the images was compared: it settles nothing.", leading=estimable[:1])
+    moved = whole_changes(comparison, settings)
+    whole, lost = _whole(moved, comparison, settings), any(is_worse(change.overall, change) for change in moved)
     changed = _first_of_each([change for change in estimable if change.direction])
-    cost = _overall_loss(comparison, settings)
+    if whole and not changed:
+        word = f"{word} between groups"
     if not changed:
         headline, cautions = _unchanged(primary, comparison)
         cautions = (*cautions, *_without_verdict(primary, several=_has_several(primary)), *_missing_truth(primary, comparison, settings))
-        return VerdictSentence(word, headline, cost, cautions, estimable[:1])
+        return VerdictSentence(word, headline, whole, lost, cautions, estimable[:1])
     grown = [] if any(change.direction == "grew" for change in changed) else _may_have_grown(primary)
     counted = f"{word}; {len(grown)} may have grown" if grown else word
     several = _has_several(primary)
@@ -77,7 +93,7 @@ def comparison_sentence(comparison: Comparison, settings: Settings) -> VerdictSe
         *_grown_sentence(grown, several=several), *_without_verdict(primary, several=several),
         *_missing_truth(primary, comparison, settings),
     )  # fmt: skip
-    return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", cost, cautions, changed)
+    return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", whole, lost, cautions, changed)
 
 
 def _first_of_each(changed: Sequence[Change]) -> tuple[Change, ...]:
@@ -115,16 +131,27 @@ def _because(change: Change, alpha: float) -> str:
     return f"{', partly' if kind.startswith('partly') else ''} because {named} got worse" if kind else ""
 
 
-def _overall_loss(comparison: Comparison, settings: Settings) -> str:
-    """Say if a rate over all images got worse: a smaller gap may cost everyone."""
-    changes = {change.measurement: change for change in reversed(_by_accuracy(comparison))}.values()
-    lost = [change for change in changes if change.overall.p <= settings.alpha and is_worse(change.overall, change)]
-    several, named = _has_several(comparison.changes), []
-    for change in lost[:_MOST_RATES]:
-        size = points(abs(change.overall.difference or 0.0), comparison_text.few_places(change.overall))
-        name = comparison_text.rate_phrase(change, several=several)
-        named.append(f"{name} {'rose' if change.better == 'low' else 'fell'} by {size}")
-    return f"Over all images, {'; '.join(named)}." if named else ""
+def whole_changes(comparison: Comparison, settings: Settings) -> list[Change]:
+    """Return the changes whose rate over all images is shown to differ, those that got worse first."""
+    shown = [change for change in of_whole(comparison.changes) if change.overall.difference and change.overall.p_adjusted <= settings.alpha]
+    return sorted(shown, key=lambda change: (not is_worse(change.overall, change), change.overall.p_adjusted))
+
+
+def _whole(moved: Sequence[Change], comparison: Comparison, settings: Settings) -> str:
+    """Say how rates over all images changed: a smaller gap may cost everyone, and a model may be worse without any gap that changed."""
+    several, family = _has_several(comparison.changes), len(of_whole(comparison.changes))
+    named = [f"{comparison_text.rate_phrase(change, several=several)} {_by_how_much(change, settings)}" for change in moved[:_MOST_RATES]]
+    more = [f"{in_words(len(moved) - _MOST_RATES, 'more rate')} of {family}"] if len(moved) > _MOST_RATES else []
+    return f"Over all images, {'; '.join([*named, *more])}." if named else ""
+
+
+def _by_how_much(change: Change, settings: Settings) -> str:
+    """Return the direction and the size of the change of a rate over all images: ``fell by 2.3 points (95 % interval …)``."""
+    cell, places = change.overall, comparison_text.few_places(change.overall)
+    low, high = sorted(abs(edge or 0.0) for edge in (cell.low, cell.high))
+    test = p_phrase(cell.p_adjusted, "p" if cell.p_adjusted == cell.p else "adjusted p")
+    interval = f"{_level(settings)} interval {end(low, places)} to {end(high, places)}"
+    return f"{'rose' if (cell.difference or 0.0) > 0 else 'fell'} by {points(abs(cell.difference or 0.0), places)} ({interval}, {test})"
 
 
 def _by_accuracy(comparison: Comparison) -> list[Change]:
@@ -282,7 +309,8 @@ def change_tiles(verdict: VerdictSentence, comparison: Comparison, settings: Set
     tiles = [_gap_tile(change, settings, several=several) for change in verdict.leading]
     if len(tiles) < 2:
         tiles.append(_limit_tile(first))
-    return (*tiles, _overall_tile(overall, settings, several=several))
+    whole = _overall_tile(overall, settings, several=several)
+    return (whole, *tiles) if verdict.whole else (*tiles, whole)
 
 
 def _gap_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str, str]:

@@ -203,7 +203,12 @@ def _by_comparison(verdict: VerdictSentence, comparison: Comparison, comparisons
     if first.direction:
         return (*(_about_change(change, comparison, settings) for change in verdict.leading), *_about_rest(verdict, comparison, settings))
     if first.verdict == "inconclusive":
-        return (*_weigh(verdict, comparison), _decide_change(first, comparison), "Until then, assume neither a change nor its absence.")
+        gaps = "the gap" if sum(change.primary for change in comparison.changes) == 1 else "these gaps"
+        return (
+            *_weigh(verdict, comparison),
+            _decide_change(first, comparison),
+            f"Until then, assume neither a change of {gaps} nor its absence.",
+        )
     others = f"Choose between {comparison.before} and {comparison.after} by other properties: no gap changed by more than its tolerance."
     return (*_weigh(verdict, comparison), others, "Read the audit of each: a gap that both have is no smaller.")
 
@@ -266,7 +271,7 @@ def _about_rest(verdict: VerdictSentence, comparison: Comparison, settings: Sett
 
 
 def _weigh(verdict: VerdictSentence, comparison: Comparison) -> tuple[str, ...]:
-    return (f"Decide whether {comparison.after} is worth what it loses over all images.",) if verdict.cost else ()
+    return (f"Decide whether {comparison.after} is worth what it loses over all images.",) if verdict.lost else ()
 
 
 def _decide_change(change: Change, comparison: Comparison) -> str:

@@ -9,7 +9,7 @@ from audit.records.comparison import Change, Comparison, Comparisons, Series, Tr
 from audit.results import Results
 from audit.types import Settings
 from reports.exports.markdown import ordinary_spaces
-from reports.exports.terminal.lines import lines_of, marked, row_of
+from reports.exports.terminal.lines import after_sign, lines_of, marked, row_of
 from reports.text import changes, phrases
 from reports.text import comparison as comparison_text
 from reports.text.comparison_headline import comparison_sentence
@@ -71,8 +71,10 @@ def _verdict(comparison: Comparison, settings: Settings, screen: Screen) -> list
     """Return what is compared, and the verdict with how many gaps changed in which way."""
     verdict = comparison_sentence(comparison, settings)
     named = lines_of(f"{comparison_text.which(comparison)} · {in_words(comparison.images, 'image')}", screen)
-    marked_word = marked(comparison_text.outcome(comparison), f"{verdict.word}. {verdict.sentence}", screen, whole=True)
-    return [*named, *marked_word, *lines_of(changes.comparison_reason(comparison, settings), screen)]
+    sign, colour = ("↓", "red") if verdict.lost else ("•", None)
+    whole = after_sign(sign, colour, verdict.whole, screen, whole=True) if verdict.whole else []
+    marked_word = marked(comparison_text.outcome(comparison), f"{verdict.word}. {verdict.of_groups}", screen, whole=True)
+    return [*named, *whole, *marked_word, *lines_of(changes.comparison_reason(comparison, settings), screen)]
 
 
 def _change(change: Change, screen: Screen) -> list[str]:

@@ -82,7 +82,7 @@ def _comparison(comparison: Comparison, settings: Settings) -> dict[str, Any]:
         "before": comparison.before, "after": comparison.after, "probe": comparison.probe, "images": comparison.images,
         "limited": comparison.limited, "verdict": comparison.verdict, "outcome": comparison_text.outcome(comparison),
         "planned_outcomes": [comparison_text.outcome(change) for change in planned],
-        "headline": _plain(f"{verdict.word}. {verdict.sentence}"), "change": _change(planned[0]) if planned else None,
+        "headline": _plain(verdict.with_word), "change": _change(planned[0]) if planned else None,
     }  # fmt: skip
 
 

@@ -176,7 +176,8 @@ def test_the_marks_are_the_icons_of_the_pages():
         lines = comparison_lines(facts).splitlines()
         place = next(place for place, line in enumerate(lines) if " against " in line)
         outcome = comparison_text.outcome(facts.comparisons[0])
-        assert lines[place + 1].startswith(f"{MARKS[outcome]} {comparison_text.VERDICTS[outcome].word}")
+        place = next(after for after, line in enumerate(lines[place:], place) if line.startswith(MARKS[outcome]))
+        assert lines[place].startswith(f"{MARKS[outcome]} {comparison_text.VERDICTS[outcome].word}")
         shown = [line.split()[0] for line in lines[place + 2 :] if re.search(r" by .* · ", line)]
         changes = sorted((change for change in facts.comparisons[0].changes if change.primary), key=comparison_text.by_weight)
         assert shown == [MARKS[comparison_text.outcome(change)] for change in changes]

@@ -100,7 +100,7 @@ def test_an_undecided_change_says_how_many_images_would_decide():
 
     assert steps(twice) == [
         "Audit about 1,400 images instead of 360: enough to detect a change of 5 points between two groups, with power 0.8.",
-        "Until then, assume neither a change nor its absence.",
+        "Until then, assume neither a change of the gap nor its absence.",
     ]
     enough = changed(facts, gap=replace(gap, minimum_detectable=0.04), tolerance=0.05)
     assert steps(enough)[0] == "Audit more images if a gap that grew and one that shrank would lead to different decisions."

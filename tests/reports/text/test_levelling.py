@@ -45,14 +45,17 @@ def said(after):
 def test_the_headline_says_that_groups_got_worse_and_what_it_cost():
     # 300 of 360 are right before; 220 after (−22.2 points), or 270 (−8.3 points).
     assert said(LOST) == (
-        "The gap in animal accuracy by group shrank from 50 to 17 points because 2 groups got worse. "
-        "Over all images, animal accuracy fell by 22.2 points."
+        "Over all images, animal accuracy fell by 22.2 points (95 % interval 17.8 to 26.4, p < .001). "
+        "The gap in animal accuracy by group shrank from 50 to 17 points because 2 groups got worse."
     )
     assert said(BOTH) == (
-        "The gap in animal accuracy by group shrank from 50 to 0 points, partly because 2 groups got worse. "
-        "Over all images, animal accuracy fell by 8.3 points."
+        "Over all images, animal accuracy fell by 8.3 points (95 % interval 3.2 to 13.4, p = .0021). "
+        "The gap in animal accuracy by group shrank from 50 to 0 points, partly because 2 groups got worse."
     )
-    assert said(GAINED) == "The gap in animal accuracy by group shrank from 50 to 5 points."
+    assert said(GAINED) == (
+        "Over all images, animal accuracy rose by 15.0 points (95 % interval 11.2 to 18.6, p < .001). "
+        "The gap in animal accuracy by group shrank from 50 to 5 points."
+    )
     assert said({"a": 40, "b": 60}).startswith("Undecided whether")  # c stays at 100 %: the gap is the same
 
 
@@ -93,7 +96,7 @@ def test_if_neither_side_is_better_no_group_got_worse():
     text = comparison_sentence(neither, samples.SETTINGS).sentence
 
     assert "worse" not in text
-    assert "Over all images" not in text
+    assert text.startswith("Over all images, animal accuracy fell by 8.3")
     assert (
         moved_sentences(neither.changes, neither, samples.SETTINGS)[0].replace("\u00a0", " ")
         == "a and c fell by 25 points; b rose by 25 points."
@@ -120,7 +123,7 @@ def test_page_terminal_and_summary_say_what_it_cost():
 
     for text in (text_of(render_comparisons(facts)), comparison_lines(facts), comparison_markdown(facts)):
         assert "partly because 2 groups got worse." in " ".join(text.split())
-        assert "Over all images, animal accuracy fell by 8.3 points." in " ".join(text.split())
+        assert "Over all images, animal accuracy fell by 8.3 points (95 % interval 3.2 to 13.4, p = .0021)." in " ".join(text.split())
 
 
 @pytest.mark.slow
@@ -128,4 +131,4 @@ def test_a_loss_over_all_images_is_named_though_no_gap_changed():
     """All groups lose a third: no gap, no change of it, and a model that nobody would want."""
     text = said({"a": 40, "b": 100, "c": 40})
 
-    assert "Over all images, animal accuracy fell by 33.3 points." in text
+    assert text.startswith("Over all images, animal accuracy fell by 33.3 points (95 % interval")
