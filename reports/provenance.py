@@ -142,7 +142,10 @@ def _settings(settings: Settings) -> Table:
     ratio = settings.ratio_tolerance
     meaning = {
         "alpha": (f"{settings.alpha:g}", "error rate of every test, and of the intervals"),
-        "tolerance": (exact_points(settings.tolerance), "a difference below this would not matter; a probe may set its own for a question"),
+        "tolerance": (
+            exact_points(settings.tolerance),
+            "groups shown to differ by less are equivalent; a probe may set its own for a question",
+        ),
         "ratio_tolerance": ("none" if ratio is None else f"{ratio:g}", "the same as a factor, for answers and errors rarer than 10 %"),
         "min_group_size": (in_words(settings.min_group_size, "image"), "smaller groups are shown, not judged"),
         "draws": (count(settings.draws), "shuffles of a permutation test; the smallest possible p is 1 / (draws + 1)"),

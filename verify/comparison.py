@@ -485,6 +485,7 @@ def verify_comparisons(
         every.append(_of_comparison(comparison, known, (*path, at), run, ledger))
     flat = [changed for changes in every for changed in changes if changed.record["primary"] and changed.p is not None]
     values = dict(zip(map(id, flat), formulas.holm(np.array([changed.p for changed in flat], float)).tolist(), strict=True))
+    _adjust_wholes(every)
     for at, (comparison, changes) in enumerate(zip(comparisons, every, strict=True)):
         verdicts, directions = [], set()
         for changed in changes:
@@ -497,6 +498,25 @@ def verify_comparisons(
         direction = "reversed" if "reversed" in directions else "mixed" if mixed else next(iter(directions), None)
         ledger.compare((*path, at), comparison, {"verdict": of_audit(verdicts), "direction": direction})
     return True
+
+
+def _adjust_wholes(every: Sequence[Sequence[Changed]]) -> None:
+    """Adjust the p over all images of each measurement's accuracy or, where that is not compared, of each of its planned rates."""
+    chosen: dict[tuple[int, str, str, str | None], Drawn] = {}
+    for at, changes in enumerate(every):
+        planned = {changed.record["measurement"] for changed in changes if changed.record["primary"]}
+        right = {changed.record["measurement"] for changed in changes if changed.record["metric"] == "accuracy"}
+        for changed in changes:
+            record = changed.record
+            wanted = record["metric"] == "accuracy" if record["measurement"] in right else record["primary"]
+            if wanted and record["measurement"] in planned:
+                chosen[at, record["measurement"], record["metric"], record["outcome"]] = changed.facts["overall"]["p"]
+    values = formulas.holm(np.array([p.value for p in chosen.values()], float)).tolist()
+    adjusted = {key: Drawn(value, p.error * len(chosen)) for (key, p), value in zip(chosen.items(), values, strict=True)}
+    for at, changes in enumerate(every):
+        for changed in changes:
+            key = (at, changed.record["measurement"], changed.record["metric"], changed.record["outcome"])
+            changed.facts["overall"]["p_adjusted"] = adjusted.get(key, changed.facts["overall"]["p"])
 
 
 def _of_comparison(

@@ -272,11 +272,12 @@ class Question:
     def _tolerances(self, rates: Sequence[Mapping[str, Any]], units: Units) -> tuple[dict[str, Any], Units]:
         """The tolerance in ratio and the bound for negligible error rates, and the units whose ratio, or whose errors, that are.
 
-        These are errors given the truth, or an answer: the rarer of giving it and not giving it. A ratio of the claim's own is taken from
+        These are errors, or an answer: the rarer of giving it and not giving it. A ratio of the claim's own is taken from
         the file.
         """
         out_of, _, better, _ = METRICS[self.metric]
-        is_error, is_answer = out_of in ("positive", "negative"), better == "neither" and self.metric != "retrieval_rate"
+        is_error = out_of in ("positive", "negative") or self.metric == "accuracy"
+        is_answer = better == "neither" and self.metric != "retrieval_rate"
         turned = units.without()
         of_rest = better == "high" if is_error else is_answer and _share(turned) < RARE
         rare = turned if of_rest else units

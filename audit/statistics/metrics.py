@@ -82,6 +82,11 @@ ERROR_RATES: Mapping[str, str] = MappingProxyType(
 """Rates given the true answer, and the error rate that says the same if there are two answers."""
 
 
+def is_about_errors(metric: str) -> bool:
+    """Whether a rate, or one minus it, is a rate of errors: of all images, or of those with one true answer."""
+    return metric == "accuracy" or metric in ERROR_RATES
+
+
 def confused_answers(metric: str, outcome: Sequence[str], answers: Iterable[str]) -> tuple[str, str] | None:
     """The true answer and the answer it is taken for, if `metric` is about errors and the `answers` that occur are only these two.
 

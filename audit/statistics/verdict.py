@@ -11,7 +11,7 @@ from scipy.special import betaincinv
 from audit.records.base import FindingVerdict, Verdict
 from audit.records.finding import ClaimResult, FilledTruth, Rate, Unresponsive
 from audit.records.inputs import ImageDependence
-from audit.statistics.metrics import ERROR_RATES
+from audit.statistics.metrics import ERROR_RATES, is_about_errors
 from audit.types import NO_ANSWER, UNCLEAR
 
 if TYPE_CHECKING:
@@ -30,12 +30,13 @@ NEGLIGIBLE_PARTS = 5
 def is_about_rest(metric: Metric, rest: float) -> bool:
     """Whether the ratio of a rate is that of the images that are not events, whose share in all compared groups together is `rest`.
 
-    An error rate is judged as an error rate however its question is put: a true positive rate by its misses, a true negative rate by its
-    false alarms. No answer is by itself the harm, and the rate of one of two answers is the rest of the other: if an answer is
-    given to nearly all images, what is rare is that it is not given. So no verdict depends on which of two labels is the positive one.
+    An error rate is judged as an error rate however its question is put: accuracy by all errors, a true positive rate by its misses, a
+    true negative rate by its false alarms. No answer is by itself the harm, and the rate of one of two answers is the rest of the other:
+    if an answer is given to nearly all images, what is rare is that it is not given. So no verdict depends on which of two labels is the
+    positive one.
     """
-    if metric.name in ERROR_RATES:
-        return ERROR_RATES[metric.name] != metric.name
+    if is_about_errors(metric.name):
+        return ERROR_RATES.get(metric.name) != metric.name
     return _has_ratio(metric) and rest < RARE
 
 
@@ -47,11 +48,11 @@ def negligible_below(claim: Claim, metric: Metric, compared: Sequence[Rate], tol
     at most 5 of 100 audits. Images in clusters or with weights count as their effective number, with weights as at most this number:
     errors of a few light ones say nothing about the heavy ones. A claim's own tolerance in ratio stays.
     """
-    if claim.ratio_tolerance is not None or metric.name not in ERROR_RATES:
+    if claim.ratio_tolerance is not None or not is_about_errors(metric.name):
         return None
     n = np.array([rate.independent_n for rate in compared])
     values = np.array([rate.value or 0.0 for rate in compared])
-    events = (values if ERROR_RATES[metric.name] == metric.name else 1 - values) * n
+    events = (values if ERROR_RATES.get(metric.name) == metric.name else 1 - values) * n
     upper = betaincinv(events + 1, np.maximum(n - events, np.finfo(float).tiny), 1 - alpha)
     limit = tolerance / NEGLIGIBLE_PARTS
     return limit if bool((upper < limit).all()) else None
@@ -61,7 +62,7 @@ def ratio_tolerance(claim: Claim, metric: Metric, rare: float, settings: Setting
     """Tolerance for the ratio of a claim's rates; None if its tolerance is in points alone.
 
     The claim's own; else that of the settings if the rate of all compared groups together, or of the rest if the ratio `is_about_rest`, is
-    rare and that of an answer or an error given the truth. Accuracy sums both errors; how rare retrieval is, is a choice of k.
+    rare and that of an answer or of errors. How rare retrieval is, is a choice of k.
     """
     if claim.ratio_tolerance is not None:
         return claim.ratio_tolerance
@@ -69,7 +70,7 @@ def ratio_tolerance(claim: Claim, metric: Metric, rare: float, settings: Setting
 
 
 def _has_ratio(metric: Metric) -> bool:
-    return metric.name in ERROR_RATES or (metric.better == "neither" and metric.name != "retrieval_rate")
+    return is_about_errors(metric.name) or (metric.better == "neither" and metric.name != "retrieval_rate")
 
 
 def within(

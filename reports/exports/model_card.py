@@ -103,11 +103,11 @@ def _judged(audit: AuditResult, settings: Settings) -> str:
     if not audit.data.listed:
         return "."
     most = settings.ratio_tolerance
-    ratio = "" if most is None else f"(for answers and errors rarer than 10 %, also a factor below {most:g}) "
+    ratio = "" if most is None else f"(for answers and errors rarer than 10 %, also by a factor below {most:g}) "
     return (
         f", {in_words(audit.data.used, 'image')} of {count(audit.data.listed)}. Groups under "
-        f"{in_words(settings.min_group_size, 'image')} are not judged; a difference "
-        f"below {exact_points(settings.tolerance)} {ratio}would not matter unless the probe says otherwise."
+        f"{in_words(settings.min_group_size, 'image')} are not judged; groups whose tested rate is "
+        f"shown to differ by less than {exact_points(settings.tolerance)} {ratio}are called equivalent, unless the probe says otherwise."
     )
 
 

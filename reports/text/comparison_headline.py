@@ -327,7 +327,7 @@ def _limit_tile(change: Change) -> tuple[str, str]:
     if change.verdict == "inconclusive" and not change.withheld and gap is not None and gap.minimum_detectable < 1:
         detectable = points(gap.minimum_detectable, comparison_text.few_places(change))
         return detectable, "smallest change between two of these groups that would probably be detected"
-    return exact_points(change.tolerance), "tolerance: smaller changes would not matter"
+    return exact_points(change.tolerance), "tolerance: a gap shown to change by less is equivalent"
 
 
 def _overall_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str, str]:

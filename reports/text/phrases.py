@@ -11,7 +11,7 @@ from audit.records.comparison import GapEnds, PairChange
 from audit.records.finding import Contrast, Gap, LeadingPair, PairedFinding, Rate
 from audit.records.replicates import MeanGap
 from audit.results import AuditResult, Finding
-from audit.statistics.metrics import ERROR_RATES
+from audit.statistics.metrics import is_about_errors
 from audit.types import Group, ModelRecord, Settings
 from reports.text.numbers import (
     NOT_ESTIMABLE,
@@ -141,7 +141,7 @@ def rare_rate(finding: Finding) -> str:
     """Name the rate whose ratio a finding is about: the one it states, or that of the images that are no events."""
     if not finding.ratio_of_rest:
         return "rate"
-    return "error rate" if finding.metric in ERROR_RATES else "rate of other answers"
+    return "error rate" if is_about_errors(finding.metric) else "rate of other answers"
 
 
 def rare_rates(finding: Finding) -> str:

@@ -12,7 +12,7 @@ from reports.text import phrases
 from reports.text.evidence import borrowed_sentence, shift_sentence, within_sentence
 from reports.text.missing_truth import MISSING_TAG, remains_sentence, withheld_sentence
 from reports.text.notes import sentence
-from reports.text.numbers import count, exact_points, in_words, p_phrase, p_value, percent, points, times
+from reports.text.numbers import count, exact_points, in_words, p_phrase, p_value, percent, points, times, upper_first
 from reports.text.responsiveness import composition_sentence, stays_sentence, why_unresponsive
 from strictio.images.decode import explained
 
@@ -198,14 +198,15 @@ def beyond_sentence(finding: Finding) -> str:
         return ""
     if finding.exceeds_tolerance and not beyond_in_ratio_alone(finding):
         return _beyond_points(finding, tolerance)
-    inside = f"In points, every pair is within the tolerance of {tolerance}" if _in_points(finding) else ""
+    inside = f"In points, every pair is within the tolerance of {tolerance}" if within_points(finding) else ""
     if finding.exceeds_tolerance and gap.ratio_low is not None:
         least = f"one {phrases.rare_rate(finding)} is at least {times(gap.ratio_low)} times another"
-        some = f"{least}, corrected for all pairs: the tolerance is a factor of {ratio:g}"
-        return f"{inside or f'It is undecided whether a pair differs by more than {tolerance}'}, but {some}."
+        some = f"{upper_first(least)}, corrected for all pairs: the tolerance is a factor of {ratio:g}"
+        return f"{some}. {inside or f'That a pair differs by more than {tolerance} is not shown'}."
     if inside and ratio is not None:
-        return f"{inside}; it is undecided whether the {phrases.rare_rates(finding)} of a pair differ by more than a factor of {ratio:g}."
-    return f"It is undecided whether any two groups differ by more than the tolerance of {phrases.tolerances(finding)}."
+        rates = phrases.rare_rates(finding)
+        return f"{inside}. That groups differ is shown; that their {rates} differ by more than a factor of {ratio:g} is not."
+    return f"That groups differ is shown; that any two differ by more than the tolerance of {phrases.tolerances(finding)} is not."
 
 
 def beyond_in_ratio_alone(finding: Finding) -> bool:
@@ -228,7 +229,8 @@ def _beyond_points(finding: Finding, tolerance: str) -> str:
     return f"{count(len(beyond))} of {of} pairs {'is' if len(beyond) == 1 else 'are'} shown to exceed {tolerance}."
 
 
-def _in_points(finding: Finding) -> bool:
+def within_points(finding: Finding) -> bool:
+    """Whether every pair is shown to differ by less than the tolerance in points."""
     gap = finding.gap
     return gap is not None and gap.equivalence_bound is not None and gap.equivalence_bound < finding.tolerance
 
@@ -249,7 +251,7 @@ def ratio_sentences(finding: Finding) -> list[str]:
         return []
     if finding.verdict == "disparity" and gap.ratio_low is not None and gap.ratio_low > finding.ratio_tolerance:
         return [f"The {rates} of at least one pair differ by a factor of {times(gap.ratio_low)} or more."]
-    if finding.verdict != "inconclusive" or finding.withheld or not _in_points(finding):
+    if finding.verdict != "inconclusive" or finding.withheld or not within_points(finding):
         return []
     inside = f"Every pair lies within ±{exact_points(finding.tolerance)}"
     if gap.equivalence_ratio is not None:

@@ -131,7 +131,7 @@ def worst_sentence(asked: Asked) -> str:
 
 
 def task_sentence(asked: Sequence[Asked]) -> str:
-    """Say what the models answered, about which images, and which gaps would not matter."""
+    """Say what the models answered, about which images, and which gaps count as equivalent."""
     if not asked:
         return ""
     audit, finding = asked[0]
@@ -147,12 +147,13 @@ def task_sentence(asked: Sequence[Asked]) -> str:
 
 
 def _tolerance(findings: Sequence[Finding]) -> str:
-    tolerances = {(finding.tolerance, finding.ratio_tolerance, phrases.rare_rates(finding)) for finding in findings}
-    if len(tolerances) > 1:
-        return "Gaps below the tolerance would not matter."
-    [(difference, ratio, rates)] = tolerances
-    factor = "" if ratio is None else f" and, for low {rates}, a factor of {ratio:g}"
-    return f"Gaps below the tolerance of {exact_points(difference)}{factor} would not matter."
+    in_points = {finding.tolerance for finding in findings}
+    in_ratio = {(finding.ratio_tolerance, phrases.rare_rates(finding)) for finding in findings if finding.ratio_tolerance is not None}
+    if len(in_points) > 1 or len({ratio for ratio, _ in in_ratio}) > 1:
+        return "Groups shown to differ by less than the tolerance are equivalent."
+    [difference], rates = in_points, {named for _, named in in_ratio}
+    factor = "".join(f" and, for low {rates.pop() if len(rates) == 1 else 'rates'}, a factor of {ratio:g}" for ratio, _ in [*in_ratio][:1])
+    return f"Groups shown to differ by less than the tolerance of {exact_points(difference)}{factor} are equivalent."
 
 
 def _images(audits: Sequence[AuditResult]) -> str:

@@ -152,7 +152,7 @@ BREACHES = {
     "a_rate_beside_its_rest_says_so": (EVEN, lambda case: replace(case, page=case.page.replace("minus the share of", "and the share of"))),
     "an_end_is_not_printed_beyond_a_tolerance_that_is_undecided": (
         PLAIN,
-        headlined("It is undecided whether any two groups differ by more than the tolerance of 5 points. "
+        headlined("That groups differ is shown; that any two differ by more than the tolerance of 5 points is not. "
                   "The gap is 8 points (95 % interval 5 to 17)"),
     ),
     "chance_is_below_a_disparity": (
@@ -311,9 +311,9 @@ SMALL = Design(
 """Guesses that differ by 4.5 points between groups (p .08): shown at alpha .1, and shown to be less than the tolerance of 10 points."""
 FEW_AT_ALPHA_01 = Design(
     (30, 3, 2500), "perfect", "mixed by group", labels=2, effect=0.15, gender=True, attributes=None,
-    options={"alpha": 0.01, "tolerance": 0.2, "min_group_size": 10, "exclude": ("r3", "r5")}, seed=121393,
+    options={"alpha": 0.01, "tolerance": 0.18, "min_group_size": 10, "exclude": ("r3", "r5")}, seed=121393,
 )  # fmt: skip
-"""26 images without an error leave 20.3 points open at alpha .01; at .05 they would leave 12.7."""
+"""26 images without an error leave 20.3 points open at alpha .01, and 28 leave 18.9; at .05 they would leave 12.7 and 11.8."""
 NONE_OPEN = Design(
     (2500, 2500, 40), "unequal", "one answer", labels=3, effect=0.05, noisy_copy=True, pairs=True,
     options={"exclude": ("r3", "r5"), "min_group_size": 50, "tolerance": 0.2}, gates=("gap > 0.05",),
@@ -408,7 +408,7 @@ def test_few_images_may_be_blamed_for_what_not_even_zero_errors_would_show(made)
 
 def test_how_few_images_are_too_few_depends_on_alpha(made):
     case = made(FEW_AT_ALPHA_01)
-    assert "Too few images of race Black (n = 26) to tell in 1 of 6 questions" in case.texts["page"]
+    assert "Too few images of race Black (n = 28, 26) to tell in 2 of 6 questions" in case.texts["page"]
     assert broken(case) == []
     case.settings["alpha"] = 0.05
     assert list(RULES["few_images_are_blamed_only_where_they_are_few"](case)) != []

@@ -199,9 +199,12 @@ def test_what_is_said_of_the_picture_is_true_of_its_report(example):
     assert f"= {100 * gap.leading.difference:.0f} points." in READING
     assert f"The interval, {100 * gap.leading.low:.0f} to {100 * gap.leading.high:.0f}," in READING
     assert f"by at most {100 * gap.leading.chance:.0f} points" in READING
-    assert f"smaller than {100 * region.tolerance:.0f} points would not matter" in READING
+    assert f"shown to differ by less than {100 * region.tolerance:.0f} points are called equivalent" in READING
+    assert f"at least {gap.ratio_low:.2f} times as frequent" in READING
+    assert f"the tolerance is {region.ratio_tolerance:g} times" in READING
     assert region.tolerance - 0.005 < gap.low < region.tolerance  # "begins just below 5 points"
-    assert (region.verdict, light.verdict) == ("disparity", "equivalent")
+    assert (region.verdict, region.exceeds_tolerance, light.verdict) == ("disparity", True, "inconclusive")
+    assert light.gap.equivalence_bound < light.tolerance  # "day and night differ by less than 5 points"
     assert sum(rate.n for rate in region.by_group) == 2_000
     signals = found.metrics.query("verdict == 'signal'")
     assert "south" in str(signals.iloc[0]["lowest"])

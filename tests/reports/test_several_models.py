@@ -73,7 +73,7 @@ def test_the_first_screen_says_task_images_and_tolerance(glance, page):
 
     assert said == (
         "Task: “Which animal?”, 3 possible answers (cat, dog and bird); the same 360 images for all. "
-        "Gaps below the tolerance of 5 points would not matter."
+        "Groups shown to differ by less than the tolerance of 5 points and, for low error rates, a factor of 1.25 are equivalent."
     )
     assert [column.images.replace("\xa0", " ") for column in glance.chart.columns] == ["n = 360", "n = 120", "n = 360"]
 
@@ -104,7 +104,9 @@ def test_the_tolerance_names_its_ratio_where_low_rates_have_one(results):
     )
     said = overview(audit_contexts(replace(results, audits=audits))).details[-1].replace("\xa0", " ")
 
-    assert said.endswith("Gaps below the tolerance of 5 points and, for low rates, a factor of 1.25 would not matter.")
+    assert said.endswith(
+        "Groups shown to differ by less than the tolerance of 5 points and, for low rates, a factor of 1.25 are equivalent."
+    )
 
 
 def changed(audit, **changes):

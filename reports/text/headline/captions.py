@@ -9,8 +9,8 @@ from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.headline.differences import interval_level, rate_name
-from reports.text.numbers import count, exact_tolerances, in_words, times
-from reports.text.reasons import beyond_in_ratio_alone, that_count
+from reports.text.numbers import count, exact_points, exact_tolerances, in_words, times
+from reports.text.reasons import beyond_in_ratio_alone, that_count, within_points
 from reports.text.responsiveness import composition_sentence
 from reports.text.units import TOGETHER
 
@@ -128,4 +128,6 @@ def tags(finding: Finding, shift: str) -> tuple[str, ...]:
     beyond = ("exceeds the tolerance" if finding.exceeds_tolerance else "may be within tolerance",) * (finding.verdict == "disparity")
     if finding.exceeds_tolerance and beyond and finding.gap and finding.gap.ratio_low is not None and beyond_in_ratio_alone(finding):
         beyond = (f"ratio of {phrases.rare_rates(finding)} {times(finding.gap.ratio_low)} or more",)
+    if finding.verdict == "inconclusive" and within_points(finding) and finding.ratio_tolerance is not None and not finding.withheld:
+        beyond = (f"within ±{exact_points(finding.tolerance)}; ratio of {phrases.rare_rates(finding)} undecided",)
     return (*beyond, *filter(None, (shift, "explained by group composition" if composition_sentence(finding) else "")))

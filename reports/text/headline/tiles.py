@@ -75,7 +75,10 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: S
             f"{times(least or 1.0)} times",
             f"or more: ratio of the two {phrases.rare_rates(finding)}; tolerance: {finding.ratio_tolerance:g} times",
         )
-    return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, audit, settings)}): smaller gaps would not matter"
+    ratio = finding.ratio_tolerance
+    factor = "" if ratio is None else f", with a factor of {ratio:g} in {phrases.rare_rates(finding)}"
+    origin = tolerance_origin(finding, audit, settings)
+    return exact_points(finding.tolerance), f"tolerance ({origin}){factor}: groups shown to differ by less are equivalent"
 
 
 def _detectable(finding: Finding) -> Tile:

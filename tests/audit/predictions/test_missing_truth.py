@@ -79,13 +79,13 @@ def test_one_model_whose_answers_are_verified_for_one_group_only_is_not_accused(
 
 
 def test_questions_with_missing_truth_are_counted_among_the_undecided(tmp_path):
-    rows = table(a=[(229, 0), (14, 0), (16, 0), (214, 0)], b=[(237, 0), (16, 10), (15, 0), (235, 149)])
+    rows = table(a=[(205, 0), (38, 0), (40, 0), (190, 0)], b=[(215, 0), (38, 25), (38, 0), (212, 140)])
     _, done = run(rows, tmp_path)
     planned = [finding for finding in done.results.audits[0].findings if finding.primary]
     assert [finding.verdict for finding in planned] == ["inconclusive"] * 3
-    assert sum(finding.withheld is not None for finding in planned) == 1
+    assert sum(finding.withheld is not None for finding in planned) == 2
     for text in screens(done)[:3]:
-        assert "Undecided: in 1 of 3 questions, true answers are missing more often with some answers than with others." in text
+        assert "Undecided: in 2 of 3 questions, true answers are missing more often with some answers than with others." in text
 
 
 def test_misses_that_are_not_confirmed_do_not_clear_a_model(tmp_path):
@@ -95,7 +95,8 @@ def test_misses_that_are_not_confirmed_do_not_clear_a_model(tmp_path):
     assert done.results.audits[0].verdict == "inconclusive"
     # If all 480 answers without truth are misses, 5040 of 6000 are right, as is true: 8 points less than 92 %; the limit is beyond.
     assert missed.uncovered[1].filled.reach > 0.08
-    assert finding(done, "accuracy").verdict == "equivalent"  # 4 points apart at most, however they are filled
+    # 92 and 91.7 % of those known are right; if all 480 are misses, b has 12 % errors and a 8 %.
+    assert (finding(done, "accuracy").verdict, finding(done, "accuracy").withheld) == ("inconclusive", "equivalent")
     for text in screens(done):
         assert "480 images have no true answer, depending on the answer: of b, 0.0 % of answers ‘yes’ and 7.4 % of other answers" in text
         assert "two groups may differ in share of ‘yes’ taken for ‘no’ by up to" in text

@@ -69,7 +69,7 @@ def test_disparity():
     # Four points, 90 % interval 1.6 to 6.4: may be within the tolerance.
     undecided, _, _ = rule({"a": (900, 1000), "b": (860, 1000)})
     assert (undecided.verdict, undecided.exceeds_tolerance) == ("disparity", False)
-    assert "It is undecided whether any two groups differ by more than the tolerance of 5 points." in why(undecided)
+    assert "That groups differ is shown; that any two differ by more than the tolerance of 5 points is not." in why(undecided)
 
 
 def test_pairs_beyond_the_tolerance_are_counted_and_the_second_of_two_is_named():
@@ -121,13 +121,14 @@ def test_a_tolerance_of_the_claim_replaces_that_of_the_command_and_one_as_large_
     strict = Claim("selection_rate", ("group",), "thief", tolerance=0.01)
     assert rule(CLOSE, claim=strict)[0].verdict == "inconclusive"
     assert rule(CLOSE, settings=Settings(draws=999, tolerance=0.01))[0].verdict == "inconclusive"
-    # 99.5 % against 99 % right: within 5 points, and wrong twice as often. Accuracy sums both errors, and its ratio is not asked.
+    # 99.5 % against 99 % right: within 5 points, and wrong twice as often. It is judged alike as accuracy and as the two errors.
     given = confusion({"a": (4975, 25, 25, 4975), "b": (4950, 50, 50, 4950)})
     measurement = Measurement("m", "?", LabelSet("l", LABELS, {}), "p v1", (Claim("accuracy", ("group",)),), "truth")
     [right] = map(Finding.of, findings(measurement, given, {"group": ("a", "b")}, Settings(draws=999)))
     [concluded] = decide_verdicts([right], Settings(draws=999), limited=False)[0]
-    assert (concluded.verdict, concluded.ratio_tolerance) == ("equivalent", None)
-    assert "this margin says little about their ratio" in why(concluded)
+    assert (concluded.verdict, concluded.exceeds_tolerance, concluded.ratio_tolerance) == ("disparity", True, 1.25)
+    assert concluded.ratio_of_rest
+    assert "One error rate is at least 1.43 times another" in why(concluded)
     assert "ratio" not in why(rule(CLOSE)[0])
 
 
@@ -141,13 +142,16 @@ def test_a_rare_word_given_twenty_times_as_often_is_a_disparity_within_five_poin
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("disparity", "disparity", True)
     assert concluded.gap.equivalence_bound < concluded.tolerance == 0.05
     assert concluded.gap.equivalence_ratio > 20 > concluded.gap.ratio_low > concluded.ratio_tolerance == 1.25
-    assert "In points, every pair is within the tolerance of 5 points, but one rate is at least 13 times another" in why(concluded)
+    assert (
+        "One rate is at least 13 times another, corrected for all pairs: the tolerance is a factor of 1.25. In points, every pair is within"
+        in why(concluded)
+    )
     # 4.5 and 5.25 %: 1.17 times as often.
     concluded, _, _ = rule({"a": (900, 20_000), "b": (1050, 20_000)})
     assert (concluded.verdict, concluded.exceeds_tolerance) == ("disparity", False)
     undecided = (
-        "In points, every pair is within the tolerance of 5 points; it is undecided whether the rates of a pair differ by more than a "
-        "factor of 1.25."
+        "In points, every pair is within the tolerance of 5 points. That groups differ is shown; that their rates differ by more than a "
+        "factor of 1.25 is not."
     )
     assert undecided in why(concluded)
 
@@ -181,7 +185,7 @@ def test_which_claims_have_a_tolerance_in_ratio():
         ("selection_rate", 0.0999, 1.5), ("selection_rate", 0.1, None), ("false_positive_rate", 0.02, 1.5),
         ("false_negative_rate", 0.0, 1.5),
         ("true_positive_rate", 0.02, 1.5), ("true_negative_rate", 0.1, None), ("rate_among_answered", 0.02, 1.5),
-        ("accuracy", 0.02, None), ("precision", 0.02, None), ("retrieval_rate", 0.02, None),
+        ("accuracy", 0.02, 1.5), ("accuracy", 0.1, None), ("precision", 0.02, None), ("retrieval_rate", 0.02, None),
     ]:  # fmt: skip
         assert ratio_tolerance(Claim(name, ("group",)), METRICS[name], pooled, settings) == expected
     for wrong in (1.0, 0.8, float("nan"), float("inf")):
@@ -195,7 +199,7 @@ def test_the_ratio_is_that_of_errors_and_of_what_is_rare_however_the_question_is
     for name, rest, expected in [
         ("true_positive_rate", 0.7, True), ("true_negative_rate", 0.01, True), ("false_negative_rate", 0.01, False),
         ("false_positive_rate", 0.01, False), ("selection_rate", 0.0999, True), ("selection_rate", 0.1, False),
-        ("rate_among_answered", 0.02, True), ("accuracy", 0.02, False), ("precision", 0.02, False), ("retrieval_rate", 0.02, False),
+        ("rate_among_answered", 0.02, True), ("accuracy", 0.7, True), ("precision", 0.02, False), ("retrieval_rate", 0.02, False),
     ]:  # fmt: skip
         assert is_about_rest(METRICS[name], rest) is expected
     for cells in (RARE, HARDLY, EQUAL, {"a": (100, 10_000), "b": (0, 10_000)}, {"a": (0, 100), "b": (0, 100)}):
@@ -232,10 +236,10 @@ def test_clustered_images_count_as_so_many_independent_ones():
     assert [negligible((0, n), effect=0.5) for n in (297, 299)] == [None, 0.01]  # never as more than there are
 
 
-def test_only_error_rates_with_truth_and_without_a_ratio_of_their_own_are_negligible():
+def test_only_error_rates_without_a_ratio_of_their_own_are_negligible():
     assert negligible((0, 5000), claim_ratio=2.0) is None
     assert negligible((0, 5000), metric="selection_rate") is None
-    assert negligible((5000, 5000), metric="accuracy") is None
+    assert [negligible((k, 5000), metric="accuracy") for k in (0, 5000)] == [None, 0.01]
     for error, right in (("false_negative_rate", "true_positive_rate"), ("false_positive_rate", "true_negative_rate")):
         assert [negligible((k, 5000), metric=error) for k in (0, 5000)] == [0.01, None]
         assert [negligible((k, 5000), metric=right) for k in (0, 5000)] == [None, 0.01]
