@@ -11,7 +11,7 @@ import numpy as np
 from audit.records.finding import ClaimResult, Contrast, Gap, LeadingPair, MoreImages, WithinClusters
 from audit.statistics.equivalence import too_few
 from audit.statistics.multiplicity import holm
-from audit.statistics.power import detectable_difference, detectable_within, more_images
+from audit.statistics.power import detectable_difference, detectable_within, images_without_error, more_images
 from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval, shown_ratio, widest_pair
 from audit.ties import first_largest, least_equal
 from audit.types import Group, Settings
@@ -157,8 +157,11 @@ def with_detectable(finding: ClaimResult, level: float, alpha: float) -> ClaimRe
     )
 
 
-def with_more_images(finding: ClaimResult, level: float, alpha: float) -> ClaimResult:
-    """Add the images that an inconclusive question needs; only if every image is a sampling unit and has the same weight."""
+def with_more_images(finding: ClaimResult, level: float, alpha: float, negligible: float | None) -> ClaimResult:
+    """Add the images that an inconclusive question needs; only if every image is a sampling unit and has the same weight.
+
+    Without any error no ratio can be bounded: then it takes as many images without one as show that error rates are below `negligible`.
+    """
     everybody = finding.overall
     missing = any(one.filled for one in finding.uncovered)  # more images would lack as many true answers
     independent = everybody.clusters is None and everybody.effective_n is None and not finding.shares
@@ -167,7 +170,10 @@ def with_more_images(finding: ClaimResult, level: float, alpha: float) -> ClaimR
     compared = [rate for rate in finding.by_group if rate.status == "ok"]
     events, n = (np.array(counts, np.int64) for counts in ([rate.events for rate in compared], [rate.n for rate in compared]))
     rare = n - events if finding.ratio_of_rest else events
-    needed = more_images(rare, n, finding.tolerance, finding.ratio_tolerance, alpha, level)
+    if negligible is not None and not rare.any():
+        needed = images_without_error(n, negligible, alpha)
+    else:
+        needed = more_images(rare, n, finding.tolerance, finding.ratio_tolerance, alpha, level)
     if needed is None:
         return finding
     more = tuple(MoreImages(rate.group, images) for rate, images in zip(compared, needed.tolist(), strict=True) if images)

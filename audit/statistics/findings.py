@@ -53,6 +53,7 @@ from audit.statistics.verdict import (
     is_about_rest,
     is_withheld,
     negligible_below,
+    negligible_limit,
     ratio_tolerance,
     truth_filled,
     unresponsive,
@@ -432,7 +433,10 @@ def decide_verdicts(
     if undeclared:
         decided = tuple(_without_verdict(finding, "units") if finding.gap else finding for finding in decided)
     if not limited:
-        decided = tuple(with_more_images(finding, level, settings.alpha) for finding, level in zip(decided, levels, strict=True))
+        decided = tuple(
+            with_more_images(finding, level, settings.alpha, negligible_limit(finding, settings))
+            for finding, level in zip(decided, levels, strict=True)
+        )
     return decided, worst(planned_verdicts(decided))
 
 

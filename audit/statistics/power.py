@@ -245,6 +245,20 @@ def more_images(
     return np.array([_two_digits_up(max(size - have, 0)) for have in n.tolist()])
 
 
+def images_without_error(n: Int[np.ndarray, "g"], limit: float, alpha: float) -> Int[np.ndarray, "g"] | None:
+    """Additional images of each group that, with no error in any image, show that error rates are below a limit; None if none are needed.
+
+    Examples
+    --------
+    Of 299 images without an error, the exact upper limit is 1 - .05 ** (1 / 299) = .997 %.
+
+    >>> images_without_error(np.array([118, 3000]), 0.01, 0.05).tolist()
+    [190, 0]
+    """
+    size = int(np.log(alpha) / np.log1p(-limit)) + 1
+    return np.array([_two_digits_up(max(size - have, 0)) for have in n.tolist()]) if size > n.min() else None
+
+
 def _filled(n: Int[np.ndarray, "g"], size: float) -> Int[np.ndarray, "g"]:
     return np.asarray(np.maximum(n, int(np.ceil(size))))
 

@@ -58,6 +58,12 @@ def negligible_below(claim: Claim, metric: Metric, compared: Sequence[Rate], tol
     return limit if bool((upper < limit).all()) else None
 
 
+def negligible_limit(finding: ClaimResult, settings: Settings) -> float | None:
+    """The limit below which all groups' error rates would make the ratio of a finding count no longer; None if nothing would."""
+    general = finding.ratio_tolerance is not None and finding.ratio_tolerance == settings.ratio_tolerance
+    return finding.tolerance / NEGLIGIBLE_PARTS if general and is_about_errors(finding.metric) else None
+
+
 def ratio_tolerance(claim: Claim, metric: Metric, rare: float, settings: Settings) -> float | None:
     """Tolerance for the ratio of a claim's rates; None if its tolerance is in points alone.
 

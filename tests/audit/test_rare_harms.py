@@ -35,7 +35,7 @@ def test_a_word_given_to_one_in_a_thousand_and_to_two_in_a_hundred_is_not_equiva
     assert (finding["verdict"], finding["ratio_tolerance"]) == ("disparity", 1.25)
     for text in texts:
         assert "disparity" in text.lower()
-        assert "differ by a factor of 13 or more" in text or "one rate is at least 13 times another" in text
+        assert "differ by a factor of 13 or more" in text or "One rate is at least 13 times another" in text
     for text in texts[:2]:
         assert "quivalent" not in text
     assert (

@@ -208,7 +208,7 @@ def test_the_ratio_is_that_of_errors_and_of_what_is_rare_however_the_question_is
         assert (rare.verdict, rare.gap.ratio_low, rare.gap.equivalence_ratio) == (
             turned.verdict, turned.gap.ratio_low, turned.gap.equivalence_ratio,
         )  # fmt: skip
-    assert "one rate of other answers is at least 13 times another" in why(rule({"a": (19_980, 20_000), "b": (19_600, 20_000)})[0])
+    assert "One rate of other answers is at least 13 times another" in why(rule({"a": (19_980, 20_000), "b": (19_600, 20_000)})[0])
     assert "the ratio of the rates of other answers is unbounded: no other answer in a, b." in why(turned)
 
 
